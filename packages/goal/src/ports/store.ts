@@ -1,0 +1,32 @@
+import type { Derivation, StoreDir, StorePath } from "@drvkit/drv-parser";
+import type { PathInfo } from "@drvkit/narinfo";
+
+/** Exclusive locks on a set of outputs, held by one stage of one goal. */
+export interface OutputLocks extends AsyncDisposable {
+  /** Delete the lock files on release; asked for only once the outputs are registered. */
+  deleteOnRelease(): void;
+}
+
+/**
+ * What goals ask of a store. Every answer is of the moment: ask again after an `await`.
+ * `@drvkit/store-lmdb` and the memory store of `@drvkit/goal/testing` satisfy it.
+ */
+export interface StorePort {
+  readonly storeDir: StoreDir;
+  queryPathInfo(path: StorePath): Promise<PathInfo | undefined>;
+  /** The subset of `paths` that is valid. */
+  queryValidPaths(paths: Iterable<StorePath>): Promise<ReadonlySet<StorePath>>;
+  /** Forward closure, references included, in byte order; throws `ERR_STORE_NOT_VALID` on the first invalid member. */
+  queryClosure(starts: Iterable<StorePath>): Promise<readonly StorePath[]>;
+  /** The derivation at a valid `.drv` path; throws `ERR_STORE_NOT_VALID`. */
+  readDerivation(drvPath: StorePath): Promise<Derivation>;
+  addTempRoot(path: StorePath): Promise<void>;
+  /** All locks or none, never waiting: `undefined` when one is held by somebody else. `targets` are store paths. */
+  tryLockOutputs(targets: readonly StorePath[]): Promise<OutputLocks | undefined>;
+  /** Where the tree of `path` lies on this machine, valid or not. */
+  realPathOf(path: StorePath): string;
+  /** A fresh private directory (0700) on the store's file system, removed on disposal. */
+  makeTempDir(): Promise<{ readonly path: string } & AsyncDisposable>;
+  /** Make all of them valid in one transaction, or none. */
+  registerValidPaths(infos: readonly PathInfo[]): Promise<void>;
+}

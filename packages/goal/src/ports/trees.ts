@@ -1,0 +1,33 @@
+import type { Hash, HashAlgorithm } from "@drvkit/drv-parser";
+
+/** Top of a tree, without following a link. */
+export interface TreeStat {
+  readonly type: "regular" | "directory" | "symlink" | "other";
+  /** Permission and type bits as in `st_mode`. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly sizeBytes: number;
+}
+
+/** NAR hash of a tree and the hash parts found in it. */
+export interface ScanResult {
+  /** sha256, 32 bytes. */
+  readonly narHash: Uint8Array;
+  readonly narSizeBytes: number;
+  readonly found: readonly string[];
+}
+
+/** What goals do to file trees a builder wrote. Implementations reach them by directory descriptors only. */
+export interface TreesPort {
+  stat(path: string): Promise<TreeStat | undefined>;
+  /** Canonical modes, times, owners, no extended attributes; refuses foreign owners when `allowedUid` is given. */
+  canonicalise(path: string, options: { readonly allowedUid?: number }): Promise<void>;
+  scan(path: string, hashParts: readonly string[]): Promise<ScanResult>;
+  /** `flat`: bytes of a regular file. `nar`: the archive of the tree. */
+  hash(path: string, method: "flat" | "nar", algorithm: HashAlgorithm): Promise<Hash>;
+  copy(source: string, target: string): Promise<void>;
+  move(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  /** Bytes available on the file system of `path`. */
+  freeBytes(path: string): Promise<number>;
+}

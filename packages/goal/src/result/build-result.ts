@@ -1,0 +1,45 @@
+import type { OutputName, StorePath } from "@drvkit/drv-parser";
+
+/** Nix's names of the good ends, in camelCase. */
+export type SuccessStatus = "built" | "substituted" | "alreadyValid" | "resolvesToAlreadyValid";
+
+/** Nix's names of the bad ends, in camelCase. */
+export type FailureStatus =
+  | "permanentFailure"
+  | "inputRejected"
+  | "outputRejected"
+  | "transientFailure"
+  | "timedOut"
+  | "miscFailure"
+  | "dependencyFailed"
+  | "logLimitExceeded"
+  | "notDeterministic"
+  | "noSubstituters"
+  | "hashMismatch";
+
+interface Common {
+  readonly drvPath: StorePath;
+  /** 1 after a real build, else 0. */
+  readonly timesBuilt: number;
+  /** Seconds since the epoch; 0 when nothing was built. */
+  readonly startTimeSeconds: number;
+  readonly stopTimeSeconds: number;
+}
+
+/** The outcome of a goal: a value, never an exception. */
+export type BuildResult =
+  | (Common & { readonly status: SuccessStatus; readonly outputs: ReadonlyMap<OutputName, StorePath> })
+  | (Common & {
+      readonly status: FailureStatus;
+      /** Text of the failure, without `error: `. */
+      readonly errorMessage: string;
+      /** Code of the error behind it, when there was one. */
+      readonly errorCode?: string;
+      readonly hint?: string;
+      /** Last lines of the log of this goal's own build. */
+      readonly logTail?: readonly string[];
+      /** What failed first, on `dependencyFailed`. */
+      readonly failedDependencies?: readonly StorePath[];
+    });
+
+export type BuildStatus = BuildResult["status"];

@@ -1,0 +1,9 @@
+import { type StorePath, namePartOf } from "@drvkit/drv-parser";
+
+/** Identity and order of a goal: byte order of keys is the order in which goals run. */
+export type GoalKey = string & { readonly __brand: "GoalKey" };
+
+/** Key of the goal of one derivation: `b$NAME$PATH`. @see Nix: src/libstore/build/derivation-goal.cc, `key` */
+export function makeDerivationGoalKey(drvPath: StorePath): GoalKey {
+  return `b$${namePartOf(drvPath)}$${drvPath}` as GoalKey;
+}

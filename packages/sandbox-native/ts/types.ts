@@ -1,0 +1,116 @@
+/** How one bind mount appears inside: `source` on this machine, `target` absolute inside. */
+export interface SandboxBind {
+  readonly source: string;
+  readonly target: string;
+  readonly writable: boolean;
+  /** Skip it when the source does not exist (ENOENT, ENOTDIR). */
+  readonly optional: boolean;
+}
+
+/** A file placed in the build directory before the builder starts; `name` is one path component. */
+export interface SandboxFile {
+  readonly name: string;
+  readonly content: Uint8Array;
+}
+
+/** Everything the helper needs to become the builder. All paths absolute; bytes where they may be no UTF-8. */
+export interface SandboxSpec {
+  /** Path of the program inside the sandbox. */
+  readonly builder: Uint8Array;
+  /** All of argv, `argv[0]` included. */
+  readonly argv: readonly Uint8Array[];
+  /** `NAME=value` each, in the order in which they are passed. */
+  readonly env: readonly Uint8Array[];
+  /**
+   * Directory that the call creates with mode 0700 (it must not exist, or is a left-over that is removed first);
+   * the new root is `root/` in it. It lies on the file system of the store so that outputs can be renamed out.
+   */
+  readonly chrootDir: string;
+  /** Logical store directory: an empty writable directory inside, where inputs are bound and outputs appear. */
+  readonly storeDir: string;
+  /** Directory that the call creates with mode 0700; the build directory is `build/` in it. */
+  readonly tempDir: string;
+  /** Where the build directory appears inside, usually `/build`. */
+  readonly buildDir: string;
+  readonly files: readonly SandboxFile[];
+  readonly binds: readonly SandboxBind[];
+  /** `private`: own network namespace with loopback only. `host`: shared (fixed-output builds). */
+  readonly network: "private" | "host";
+  /** Ids outside; when root starts a build these are the allocated ids, else the caller's own. */
+  readonly hostUid: number;
+  readonly hostGid: number;
+  /** Personality of 32-bit x86 (`i686-linux`). */
+  readonly personality32: boolean;
+  /** Size option of the tmpfs on /dev/shm, for example `50%`. */
+  readonly devShmSize: string;
+  /** Bind /dev/kvm when it exists. */
+  readonly kvm: boolean;
+}
+
+/** Layers that were applied, in order of application. */
+export type SandboxLayer =
+  | "user-namespace"
+  | "mount-namespace"
+  | "pid-namespace"
+  | "network-namespace"
+  | "ipc-namespace"
+  | "uts-namespace"
+  | "pivot-root"
+  | "no-new-privs"
+  | "seccomp"
+  | "landlock"
+  | "session-keyring"
+  | "allocated-uid";
+
+/** What a running builder does: bytes of its terminal, the end of its output, its end. `exit` comes last. */
+export type SandboxEvent =
+  | { readonly type: "output"; readonly bytes: Uint8Array }
+  | { readonly type: "eof" }
+  | { readonly type: "exit"; readonly status: ExitStatus };
+
+/** `code` of a normal end or `signal` number that ended it. */
+export type ExitStatus =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "signalled"; readonly signal: number };
+
+/** A builder whose set-up has succeeded. Iterate once; iteration ends after `exit`. */
+export interface SandboxProcess extends AsyncIterable<SandboxEvent> {
+  readonly pid: number;
+  readonly layers: readonly SandboxLayer[];
+  /** SIGKILL to the whole process tree; the iterator still delivers `exit`. Idempotent. */
+  kill(): void;
+}
+
+/** NAR hash of a tree and which of the given hash parts occur in it. */
+export interface ScanResult {
+  readonly narHash: Uint8Array;
+  readonly narSizeBytes: number;
+  /** The subset of the given hash parts that occur, in byte order. */
+  readonly found: readonly string[];
+}
+
+/** What `statTree` says of the top of a tree, without following a link. */
+export interface TreeStat {
+  readonly type: "regular" | "directory" | "symlink" | "other";
+  readonly mode: number;
+  readonly uid: number;
+  readonly sizeBytes: number;
+}
+
+/** An exclusive `flock`; closing releases it. */
+export interface FileLock {
+  /** Unlink the file and mark it stale (byte `d`) before releasing. */
+  releaseAndDelete(): void;
+  release(): void;
+}
+
+/** One thing `probeSandbox` looked at on this machine. */
+export interface LayerProbe {
+  readonly layer: SandboxLayer | "new-proc" | "cgroup2";
+  readonly works: boolean;
+  /** Whether a build is refused when it does not work. */
+  readonly required: boolean;
+  readonly detail: string;
+  /** Which setting of the machine changes it. */
+  readonly hint?: string;
+}
