@@ -1,0 +1,1 @@
+export { isContentAddressed, type PathInfo, type PathInfoJson, pathInfoToJson } from "./path-info.js";
