@@ -1,9 +1,9 @@
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  entry: ["src/index.ts"],
+  entry: ["src/main.ts"],
   format: ["esm"],
   target: "node20",
-  dts: true,
+  dts: false,
   clean: true,
 });

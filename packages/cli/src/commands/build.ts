@@ -1,0 +1,86 @@
+import type { BuildResult } from "@drvkit/goal";
+import { type CommandContext, printJson } from "../context.js";
+import { exitStatus } from "../exit-status.js";
+import type { CommandOptions } from "../program.js";
+import { renderFailure } from "../render/error.js";
+import { makeRenderer } from "../render/renderer.js";
+
+/** `drv build TARGET…`: output paths on standard output, everything else on standard error. */
+export async function run(args: readonly string[], options: CommandOptions, context: CommandContext): Promise<number> {
+  await using engine = await context.openEngine();
+  const interrupt = onInterrupt();
+  const renderer = makeRenderer(process.stderr, context.env, {
+    logLines: options["printBuildLogs"] === true,
+    quiet: options["quiet"] === true,
+  });
+  try {
+    const build = engine.build(args, {
+      signal: interrupt.signal,
+      mode: options["check"] === true ? "check" : "normal",
+      ...outLink(options),
+    });
+    for await (const event of build) renderer.event(event);
+    const outcome = await build.result;
+    renderer.end();
+    if (interrupt.signal.aborted) {
+      context.err(renderFailure({ message: "interrupted by the user" }, context.env));
+      return exitStatus.failure;
+    }
+    context.out(options["json"] === true ? printJson(outcome.results.map(resultToJson)) : printOutputs(outcome.results));
+    return outcome.exitStatus;
+  } finally {
+    renderer.end();
+    interrupt.stop();
+  }
+}
+
+/** `--no-link` arrives as `link: false`. JSON readers get no link unless they name one. */
+function outLink(options: CommandOptions): { readonly root?: string } {
+  const name = options["outLink"];
+  if (typeof name === "string") return { root: name };
+  if (options["link"] === false || options["json"] === true) return {};
+  return { root: "result" };
+}
+
+function printOutputs(results: readonly BuildResult[]): string {
+  return results
+    .flatMap((result) => ("outputs" in result ? [...result.outputs.values()] : []))
+    .map((path) => `${path}\n`)
+    .join("");
+}
+
+/** The documented, stable form of `drv build --json`. */
+function resultToJson(result: BuildResult): object {
+  const common = {
+    drvPath: result.drvPath,
+    outputs: "outputs" in result ? Object.fromEntries(result.outputs) : {},
+    status: result.status,
+    timesBuilt: result.timesBuilt,
+    startTime: result.startTimeSeconds,
+    stopTime: result.stopTimeSeconds,
+  };
+  if ("outputs" in result) return common;
+  return {
+    ...common,
+    errorMessage: result.errorMessage,
+    ...(result.errorCode === undefined ? {} : { errorCode: result.errorCode }),
+    ...(result.hint === undefined ? {} : { hint: result.hint }),
+  };
+}
+
+/** The first signal cancels the build, which kills the builders; a second one ends the process at once. */
+function onInterrupt(): { readonly signal: AbortSignal; stop(): void } {
+  const controller = new AbortController();
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const abort = () => {
+    if (controller.signal.aborted) process.exit(exitStatus.failure);
+    controller.abort();
+  };
+  for (const name of signals) process.on(name, abort);
+  return {
+    signal: controller.signal,
+    stop: () => {
+      for (const name of signals) process.off(name, abort);
+    },
+  };
+}

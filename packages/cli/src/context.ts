@@ -1,0 +1,40 @@
+import type { Engine } from "@drvkit/engine";
+import type { CommandOptions } from "./program.js";
+import { renderWarning } from "./render/error.js";
+import type { SettingOverrides } from "./setting-options.js";
+
+/** What every command works with. */
+export interface CommandContext {
+  /** Opens the engine that the flags ask for; warnings go to standard error. */
+  openEngine(how?: { readonly readOnly?: boolean }): Promise<Engine>;
+  readonly env: NodeJS.ProcessEnv;
+  out(text: string): void;
+  err(text: string): void;
+}
+
+export function makeContext(options: CommandOptions, overrides: SettingOverrides): CommandContext {
+  const env = process.env;
+  const err = (text: string) => void process.stderr.write(text);
+  return {
+    env,
+    out: (text) => void process.stdout.write(text),
+    err,
+    async openEngine(how = {}) {
+      const { openEngine } = await import("@drvkit/engine");
+      const store = options["store"];
+      const engine = await openEngine({
+        ...(typeof store === "string" ? { store } : {}),
+        settings: overrides,
+        readOnly: how.readOnly ?? false,
+        env,
+      });
+      for (const warning of engine.warnings) err(renderWarning(warning, env));
+      return engine;
+    },
+  };
+}
+
+/** JSON as every command prints it. */
+export function printJson(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}

@@ -1,0 +1,81 @@
+import type { Event } from "@drvkit/goal";
+import { renderFailure, renderWarning } from "./error.js";
+import { StatusBlock, type Terminal } from "./status-block.js";
+import { styleFor } from "./style.js";
+import { printDuration, shortName, stripControls } from "./units.js";
+
+/** What a person sees of a run. */
+export interface Renderer {
+  event(event: Event): void;
+  /** Restores the terminal. Idempotent. */
+  end(): void;
+}
+
+type Failed = Extract<Event, { type: "goal-done" }>["result"] & { readonly errorMessage: string };
+
+/**
+ * Renders events as lines, and on a terminal also as a block at its bottom. Consumes events only: what it shows is
+ * what any other reader of the stream knows.
+ */
+export function makeRenderer(
+  stream: Terminal,
+  env: NodeJS.ProcessEnv,
+  how: { readonly logLines: boolean; readonly quiet: boolean },
+): Renderer {
+  const style = styleFor(stream, env);
+  const block = stream.isTTY === true && !how.quiet && env["TERM"] !== "dumb" ? new StatusBlock(stream, style) : undefined;
+  const failures: Failed[] = [];
+  const names = new Map<string, string>();
+  const print = (text: string) => (block === undefined ? void stream.write(text) : block.print(text));
+  const say = (text: string) => {
+    if (!how.quiet) print(`${text}\n`);
+  };
+
+  const show = (event: Event): void => {
+    switch (event.type) {
+      case "build-started":
+        names.set(event.goal, shortName(event.drvPath));
+        return say(`${verbs[event.mode]} '${event.drvPath}'${event.hostTools ? style.dim(" (host tools visible)") : ""}`);
+      case "build-line":
+        if (how.logLines) say(`${style.dim(`${names.get(event.goal) ?? ""}>`)} ${stripControls(event.line)}`);
+        return;
+      case "build-finished": {
+        const mark = event.status === "built" ? style.green("✓") : style.red("✗");
+        return say(`${mark} ${shortName(event.drvPath)} ${style.dim(`${event.status} in ${printDuration(event.durationMs)}`)}`);
+      }
+      case "waiting-for-lock":
+        return say(`waiting for lock on ${event.outputs.map((path) => `'${path}'`).join(", ")}`);
+      case "kept-build-dir":
+        return print(`note: keeping build directory '${event.path}'\n`);
+      case "message":
+        if (event.level === "error") print(renderFailure({ message: event.text }, env));
+        else if (event.level === "warn") print(renderWarning(event.text, env));
+        else if (event.level === "notice" || event.level === "info") say(event.text);
+        return;
+      case "goal-done":
+        if ("errorMessage" in event.result) failures.push(event.result);
+        return;
+      default:
+        return;
+    }
+  };
+
+  /** Each failure once, what failed by itself before what failed because of it. */
+  const summary = () => {
+    block?.end();
+    const derived = failures.filter((failure) => failure.status === "dependencyFailed");
+    for (const failure of [...failures.filter((each) => !derived.includes(each)), ...derived])
+      print(renderFailure({ message: failure.errorMessage, code: failure.errorCode, hint: failure.hint }, env));
+    failures.length = 0;
+  };
+
+  return {
+    event(event) {
+      block?.event(event);
+      show(event);
+    },
+    end: summary,
+  };
+}
+
+const verbs = { normal: "building", check: "checking outputs of", repair: "repairing outputs of" } as const;

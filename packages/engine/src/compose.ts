@@ -1,0 +1,50 @@
+import { makeFileLog, type Ports, systemClock, type TreesPort } from "@drvkit/goal";
+import {
+  canonicaliseTree,
+  compressBzip2,
+  copyTree,
+  freeBytes,
+  hashFile,
+  hashTree,
+  moveTree,
+  removeTree,
+  scanTree,
+  statTree,
+} from "@drvkit/sandbox-native";
+import type { LmdbStore } from "@drvkit/store-lmdb";
+import { LocalSandbox } from "./sandbox/local-sandbox.js";
+import type { Settings } from "./settings/table.js";
+
+/** The trees port of `goal`, by the native addon. */
+export const nativeTrees = {
+  stat: statTree,
+  canonicalise: canonicaliseTree,
+  scan: scanTree,
+  async hash(path, method, algorithm) {
+    const { digest } = await (method === "flat" ? hashFile(path, algorithm) : hashTree(path, algorithm));
+    return { algorithm, digest };
+  },
+  copy: copyTree,
+  move: moveTree,
+  remove: removeTree,
+  freeBytes: async (path) => freeBytes(path),
+} satisfies TreesPort;
+
+/** The real ports of one open store: the proof that store and sandbox fit what goals ask for. */
+export function composePorts(store: LmdbStore, settings: Settings, env: NodeJS.ProcessEnv = process.env) {
+  return {
+    store,
+    trees: nativeTrees,
+    sandbox: new LocalSandbox(store, settings),
+    log: settings["keep-build-log"]
+      ? makeFileLog({ logDir: store.logDir, ...(settings["compress-build-log"] ? { compress: compressBzip2 } : {}) })
+      : noLog,
+    clock: systemClock,
+    impureEnv: (name: string) => env[name],
+  } satisfies Ports;
+}
+
+/** For `keep-build-log = false`: the setting asks for no file. */
+const noLog: Ports["log"] = {
+  open: async () => ({ write: async () => undefined, close: async () => undefined }),
+};

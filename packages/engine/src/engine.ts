@@ -1,0 +1,136 @@
+import type { DerivedPath, StorePath } from "@drvkit/drv-parser";
+import { runGoals } from "@drvkit/goal";
+import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
+import { type Build, type BuildOutcome, EventQueue } from "./build.js";
+import { composePorts } from "./compose.js";
+import { EngineSetupError } from "./error.js";
+import { importClosure } from "./import-closure.js";
+import { linkResults } from "./out-link.js";
+import { loadSettings } from "./settings/load.js";
+import type { Settings } from "./settings/table.js";
+import { resolveStoreRoot } from "./store-root.js";
+import { type BuildTarget, resolveTarget } from "./targets.js";
+import { workerSettings } from "./worker-settings.js";
+
+/** How an engine is opened. */
+export interface EngineOptions {
+  /** Folder of the store; the default is `$DRVKIT_HOME`, `$XDG_DATA_HOME/drvkit`, root: `/var/lib/drvkit`. */
+  readonly store?: string;
+  /** Settings by name that win over the configuration files, values as in a file: `{ "max-jobs": "2" }`. */
+  readonly settings?: Readonly<Record<string, string>> | Iterable<readonly [name: string, value: string]>;
+  /** Queries only; the store must exist. */
+  readonly readOnly?: boolean;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** How one build is run. */
+export interface BuildOptions {
+  readonly signal?: AbortSignal;
+  /** `check` builds valid outputs again and compares. */
+  readonly mode?: "normal" | "check";
+  /** Path of a symlink to the first result, further ones get suffixes; a GC root. */
+  readonly root?: string;
+}
+
+/** An open engine: one store, one set of settings. */
+export interface Engine extends AsyncDisposable {
+  readonly store: LmdbStore;
+  readonly settings: Settings;
+  /** Things the configuration said that are not known. */
+  readonly warnings: readonly string[];
+  /** Builds the targets; see {@link Build}. */
+  build(targets: readonly BuildTarget[], options?: BuildOptions): Build;
+  /** Makes a `.drv` file outside the store, and its closure beside it, valid. */
+  importDerivation(file: string): Promise<StorePath>;
+  /** The derived path a target stands for; imports a `.drv` file. */
+  resolve(target: BuildTarget): Promise<DerivedPath>;
+  /** Cancels what runs, waits for its end, closes the store. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a store, reads the settings and wires the goals to the sandbox.
+ *
+ * @example
+ * await using engine = await openEngine({ store: "./.drvkit" });
+ * const { results } = await engine.build(["./hello.drv"]).result;
+ *
+ * @throws {@link EngineSetupError} `ERR_SETTING`, `ERR_CONFIG_SYNTAX`, `ERR_STORE_UNWRITABLE`; the errors of `openStore`.
+ */
+export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
+  const env = options.env ?? process.env;
+  const { settings, warnings } = await loadSettings(env, overrides(options.settings));
+  const root = resolveStoreRoot(options.store, env, options.readOnly ?? false);
+  const store = await openStore({ root, readOnly: options.readOnly ?? false });
+  return new OpenEngine(store, settings, warnings, env);
+}
+
+function overrides(settings: EngineOptions["settings"]): Iterable<readonly [string, string]> {
+  if (settings === undefined) return [];
+  return Symbol.iterator in settings ? settings : Object.entries(settings);
+}
+
+class OpenEngine implements Engine {
+  readonly #closing = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #ports;
+
+  constructor(
+    readonly store: LmdbStore,
+    readonly settings: Settings,
+    readonly warnings: readonly string[],
+    env: NodeJS.ProcessEnv,
+  ) {
+    this.#ports = composePorts(store, settings, env);
+  }
+
+  build(targets: readonly BuildTarget[], options: BuildOptions = {}): Build {
+    if (this.#closing.signal.aborted) throw new EngineSetupError("ERR_ENGINE_CLOSED", "the engine is closed");
+    const queue = new EventQueue();
+    const result = this.#run(targets, options, queue).finally(() => {
+      queue.end();
+      this.#running.delete(result);
+    });
+    this.#running.add(result);
+    result.catch(() => undefined); // a caller that reads only events must not crash the process
+    return { result, [Symbol.asyncIterator]: () => queue[Symbol.asyncIterator]() };
+  }
+
+  async #run(targets: readonly BuildTarget[], options: BuildOptions, queue: EventQueue): Promise<BuildOutcome> {
+    const signals = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])];
+    const requests = [];
+    for (const target of targets) requests.push(await this.resolve(target));
+    const outcome = await runGoals(
+      requests.map((derived) =>
+        derived.type === "opaque" ? { path: derived.path } : { drvPath: derived.drvPath, outputs: derived.outputs },
+      ),
+      {
+        ports: this.#ports,
+        settings: workerSettings(this.settings),
+        mode: options.mode ?? "normal",
+        signal: AbortSignal.any(signals),
+        emit: (event) => queue.push(event),
+      },
+    );
+    if (options.root !== undefined) await linkResults(this.store, options.root, outcome.results);
+    return outcome;
+  }
+
+  importDerivation(file: string): Promise<StorePath> {
+    return importClosure(this.store, file);
+  }
+
+  resolve(target: BuildTarget): Promise<DerivedPath> {
+    return resolveTarget(this.store, target);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new EngineSetupError("ERR_ENGINE_CLOSED", "the engine is closed"));
+    await Promise.allSettled(this.#running);
+    await this.store.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

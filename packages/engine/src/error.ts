@@ -1,0 +1,42 @@
+import { EngineError } from "@drvkit/drv-parser";
+
+/**
+ * Codes of the engine's own errors.
+ *
+ * - `ERR_SETTING`: a setting has an unknown name or an invalid value
+ * - `ERR_CONFIG_SYNTAX`: a line of a configuration file cannot be read
+ * - `ERR_TARGET`: an argument names nothing that can be built
+ * - `ERR_IMPORT_MISSING`: a member of a closure given as files is not in the folder
+ * - `ERR_IMPORT_MISMATCH`: a file's content does not give the store path in its name
+ * - `ERR_SANDBOX_PATH`: a sandbox path is malformed or its source is missing
+ * - `ERR_STORE_UNWRITABLE`: the store asked for is the machine's own or cannot be written
+ * - `ERR_ENGINE_CLOSED`: the engine was closed
+ * - `ERR_NO_BUILD_UID`: no user id is free for a build
+ */
+export type EngineErrorCode =
+  | "ERR_SETTING"
+  | "ERR_CONFIG_SYNTAX"
+  | "ERR_TARGET"
+  | "ERR_IMPORT_MISSING"
+  | "ERR_IMPORT_MISMATCH"
+  | "ERR_SANDBOX_PATH"
+  | "ERR_STORE_UNWRITABLE"
+  | "ERR_ENGINE_CLOSED"
+  | "ERR_NO_BUILD_UID";
+
+/** An error of the engine: wrong input, or a machine that cannot do what was asked. */
+export class EngineSetupError extends EngineError {
+  constructor(
+    override readonly code: EngineErrorCode,
+    message: string,
+    options: { readonly hint?: string; readonly cause?: unknown } = {},
+  ) {
+    super(code, message, options);
+    this.name = "EngineSetupError";
+  }
+}
+
+/** Whether `error` carries this code, whatever package it comes from. */
+export function hasCode(error: unknown, code: string): error is Error & { readonly code: string } {
+  return error instanceof Error && (error as { readonly code?: unknown }).code === code;
+}

@@ -1,0 +1,124 @@
+import { readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import {
+  type Derivation,
+  baseNameOf,
+  computeDerivationPath,
+  derivationNameOf,
+  isDerivationPath,
+  makeStorePath,
+  parseDerivation,
+  type StoreDir,
+  type StorePath,
+} from "@drvkit/drv-parser";
+import type { LmdbStore } from "@drvkit/store-lmdb";
+import { EngineSetupError, hasCode } from "./error.js";
+
+/** A derivation read from a file, with the store path its content gives. */
+export interface DerivationFile {
+  readonly drvPath: StorePath;
+  readonly derivation: Derivation;
+}
+
+/**
+ * Reads a `.drv` file that lies anywhere; its name must be the one its content gives.
+ *
+ * @throws {@link EngineSetupError} `ERR_TARGET` when there is no such file or its name is none of a store object,
+ *   `ERR_IMPORT_MISMATCH` when content and name differ; `ERR_DRV_SYNTAX` from the parser.
+ */
+export async function readDerivationFile(storeDir: StoreDir, file: string): Promise<DerivationFile> {
+  const drvPath = namedDerivation(storeDir, file);
+  const derivation = parseDerivation(await readMember(file), { storeDir, name: derivationNameOf(drvPath) });
+  const computed = computeDerivationPath(storeDir, derivation);
+  if (computed !== drvPath) throw mismatch(file, computed);
+  return { drvPath, derivation };
+}
+
+/**
+ * Makes the derivation in `file` and all it needs valid in `store`, reading what is not valid yet from the folder of
+ * `file`. Inputs come before what refers to them, so that an interrupted import leaves only complete closures.
+ *
+ * @throws {@link EngineSetupError} `ERR_IMPORT_MISSING`, `ERR_IMPORT_MISMATCH` and those of {@link readDerivationFile}.
+ */
+export async function importClosure(store: LmdbStore, file: string): Promise<StorePath> {
+  const folder = dirname(file);
+  const top = await readDerivationFile(store.storeDir, file);
+  const order = await closureOrder(store, folder, top);
+  for (const { path, references } of order) {
+    try {
+      await store.importObject({ path, sourcePath: join(folder, baseNameOf(path)), references });
+    } catch (error) {
+      if (hasCode(error, "ERR_STORE_PATH_MISMATCH")) throw mismatch(join(folder, baseNameOf(path)), undefined, error);
+      throw error;
+    }
+  }
+  return top.drvPath;
+}
+
+interface Member {
+  readonly path: StorePath;
+  readonly references: readonly StorePath[];
+}
+
+/** What is to be imported, references first. Depth-first with a stack of its own: closures are deep. */
+async function closureOrder(store: LmdbStore, folder: string, top: DerivationFile): Promise<readonly Member[]> {
+  const order: Member[] = [];
+  const seen = new Set<StorePath>();
+  const stack: (Member & { next: number })[] = [];
+
+  const enter = async (path: StorePath, derivation?: Derivation) => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    if ((await store.queryValidPaths([path])).has(path)) return;
+    if (!isDerivationPath(path)) order.push({ path, references: [] });
+    else {
+      const drv = derivation ?? (await readDerivationFile(store.storeDir, join(folder, baseNameOf(path)))).derivation;
+      stack.push({ path, references: [...drv.inputDrvs.keys(), ...drv.inputSrcs], next: 0 });
+    }
+  };
+
+  await enter(top.drvPath, top.derivation);
+  for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+    const child = frame.references[frame.next];
+    frame.next += 1;
+    if (child !== undefined) await enter(child);
+    else order.push(stack.pop() as Member);
+  }
+  return order;
+}
+
+function namedDerivation(storeDir: StoreDir, file: string): StorePath {
+  try {
+    const path = makeStorePath(storeDir, basename(file));
+    if (isDerivationPath(path)) return path;
+  } catch (error) {
+    throw notADerivation(file, error);
+  }
+  throw notADerivation(file, undefined);
+}
+
+function notADerivation(file: string, cause: unknown): EngineSetupError {
+  return new EngineSetupError("ERR_TARGET", `'${file}' is not named like a store derivation`, {
+    hint: "give a file called HASH-NAME.drv, as in the store",
+    cause,
+  });
+}
+
+async function readMember(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new EngineSetupError("ERR_IMPORT_MISSING", `cannot read '${file}'`, {
+      hint: "put every derivation and source of the closure into one folder",
+      cause: error,
+    });
+  }
+}
+
+function mismatch(file: string, computed: StorePath | undefined, cause?: unknown): EngineSetupError {
+  const found = computed === undefined ? "" : `, its content gives '${baseNameOf(computed)}'`;
+  return new EngineSetupError("ERR_IMPORT_MISMATCH", `'${file}' does not hold what its name says${found}`, {
+    hint: "the file was changed or renamed: copy it again from the store it comes from",
+    cause,
+  });
+}

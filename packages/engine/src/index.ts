@@ -1,0 +1,9 @@
+export type { Build, BuildOutcome } from "./build.js";
+export { composePorts, nativeTrees } from "./compose.js";
+export { type BuildOptions, type Engine, type EngineOptions, openEngine } from "./engine.js";
+export { type EngineErrorCode, EngineSetupError } from "./error.js";
+export { type DerivationFile, importClosure, readDerivationFile } from "./import-closure.js";
+export { type LoadedSettings, loadSettings } from "./settings/load.js";
+export { defaultSettings, type SettingName, type Settings, settingTable } from "./settings/table.js";
+export { defaultStoreRoot, resolveStoreRoot } from "./store-root.js";
+export { type BuildTarget, resolveStorePath, resolveTarget } from "./targets.js";

@@ -1,0 +1,171 @@
+import { chmod, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { StoreDir, StorePath } from "@drvkit/drv-parser";
+import type { BuildSpec, RunningBuild, SandboxEvent, SandboxPort } from "@drvkit/goal";
+import { removeTree, type SandboxBind, type SandboxProcess, type SandboxSpec, startSandbox } from "@drvkit/sandbox-native";
+import type { Settings } from "../settings/table.js";
+import { allocateBuildIds, type BuildIds } from "./build-ids.js";
+import { parseSandboxPaths } from "./sandbox-paths.js";
+import { defaultShellPaths, hostToolPaths } from "./shell.js";
+
+/** Where things lie on this machine. */
+export interface SandboxPlaces {
+  readonly storeDir: StoreDir;
+  readonly stateDir: string;
+  realPathOf(path: StorePath): string;
+}
+
+/** The sandbox port of `goal` on this machine: store paths become bind mounts, ids are allocated, left-overs removed. */
+export class LocalSandbox implements SandboxPort {
+  readonly buildDirInside: string;
+  #configuredBinds: Promise<readonly SandboxBind[]> | undefined;
+  #counter = Math.floor(Math.random() * 1_000_000);
+
+  constructor(
+    private readonly places: SandboxPlaces,
+    private readonly settings: Settings,
+  ) {
+    this.buildDirInside = settings["sandbox-build-dir"];
+  }
+
+  async start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild> {
+    signal.throwIfAborted();
+    const ids = await allocateBuildIds(this.places.stateDir, {
+      startId: this.settings["start-id"],
+      idCount: this.settings["id-count"],
+    });
+    const dirs = await this.#makeDirs(spec.drvPath);
+    try {
+      const child = await startSandbox(await this.#nativeSpec(spec, ids, dirs));
+      const build = new LocalBuild(child, ids, dirs, this.places.storeDir, this.settings["host-tools"]);
+      if (signal.aborted) {
+        await build.close({ keepBuildDir: false });
+        signal.throwIfAborted();
+      }
+      return build;
+    } catch (error) {
+      await removeDirs(dirs);
+      ids.release();
+      throw error;
+    }
+  }
+
+  async #makeDirs(drvPath: StorePath): Promise<BuildDirs> {
+    const builds = join(this.places.stateDir, "builds");
+    await mkdir(builds, { recursive: true, mode: 0o755 });
+    this.#counter += 1;
+    const dirs = {
+      tempDir: join(builds, `nix-${process.pid}-${this.#counter}`),
+      chrootDir: `${this.places.realPathOf(drvPath)}.chroot`,
+    };
+    await removeDirs(dirs);
+    return dirs;
+  }
+
+  async #nativeSpec(spec: BuildSpec, ids: BuildIds, dirs: BuildDirs): Promise<SandboxSpec> {
+    const separator = Buffer.from("=");
+    const inputs = spec.inputs.map((path) => ({
+      source: this.places.realPathOf(path),
+      target: path as string,
+      writable: false,
+      optional: false,
+    }));
+    return {
+      builder: spec.builder,
+      argv: spec.argv,
+      env: spec.env.map(([name, value]) => Buffer.concat([name, separator, value])),
+      chrootDir: dirs.chrootDir,
+      storeDir: this.places.storeDir,
+      tempDir: dirs.tempDir,
+      buildDir: this.buildDirInside,
+      files: spec.files,
+      binds: [...(await this.#binds()), ...inputs],
+      network: spec.network,
+      hostUid: ids.uid,
+      hostGid: ids.gid,
+      personality32: spec.platform === "i686-linux" && process.arch === "x64",
+      devShmSize: this.settings["sandbox-dev-shm-size"],
+      kvm: this.settings["system-features"].includes("kvm"),
+    };
+  }
+
+  #binds(): Promise<readonly SandboxBind[]> {
+    this.#configuredBinds ??= configuredBinds(this.settings);
+    return this.#configuredBinds;
+  }
+}
+
+/** What appears inside besides the inputs; the default shell only when nothing configured gives one. */
+async function configuredBinds(settings: Settings): Promise<readonly SandboxBind[]> {
+  const configured = [...(settings["host-tools"] ? hostToolPaths : []), ...settings["sandbox-paths"]];
+  const words = configured.length > 0 ? configured : await defaultShellPaths();
+  return parseSandboxPaths(words, settings["sandbox-writable-paths"]);
+}
+
+interface BuildDirs {
+  readonly tempDir: string;
+  readonly chrootDir: string;
+}
+
+async function removeDirs(dirs: BuildDirs): Promise<void> {
+  await removeTree(dirs.chrootDir);
+  await removeTree(dirs.tempDir);
+}
+
+class LocalBuild implements RunningBuild {
+  readonly layers: readonly string[];
+  readonly builderUid: number | undefined;
+  readonly buildDir: string;
+  readonly #events: AsyncIterator<SandboxEvent>;
+  #closing: Promise<string | undefined> | undefined;
+
+  constructor(
+    private readonly child: SandboxProcess,
+    private readonly ids: BuildIds,
+    private readonly dirs: BuildDirs,
+    private readonly storeDir: StoreDir,
+    readonly hostTools: boolean,
+  ) {
+    this.layers = ids.allocated ? ["allocated-uid", ...child.layers] : child.layers;
+    this.builderUid = ids.allocated ? ids.uid : undefined;
+    this.buildDir = join(dirs.tempDir, "build");
+    this.#events = child[Symbol.asyncIterator]();
+  }
+
+  /** A reader that stops early leaves the rest to `close`, which must see the end of the process. */
+  [Symbol.asyncIterator](): AsyncIterator<SandboxEvent> {
+    return { next: () => this.#events.next() };
+  }
+
+  scratchLocation(output: StorePath): string {
+    return join(this.dirs.chrootDir, "root", this.storeDir, output.slice(this.storeDir.length + 1));
+  }
+
+  kill(): void {
+    this.child.kill();
+  }
+
+  close(options: { readonly keepBuildDir: boolean }): Promise<string | undefined> {
+    this.#closing ??= this.#close(options.keepBuildDir);
+    return this.#closing;
+  }
+
+  /** The build directory is closed to everybody before anything else, so that a failing removal leaves nothing usable. */
+  async #close(keep: boolean): Promise<string | undefined> {
+    this.child.kill();
+    while (!(await this.#events.next()).done);
+    try {
+      await chmod(this.dirs.tempDir, 0o000);
+      await removeTree(this.dirs.chrootDir);
+      if (!keep) {
+        await removeTree(this.dirs.tempDir);
+        return undefined;
+      }
+      await chmod(this.dirs.tempDir, 0o755);
+      await chmod(this.buildDir, 0o755);
+      return this.buildDir;
+    } finally {
+      this.ids.release();
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { availableParallelism } from "node:os";
+
+/** How a setting's text is read: the forms of `nix.conf`. */
+export type SettingKind = "boolean" | "integer" | "jobs" | "string" | "list";
+
+interface SettingOf<Kind extends SettingKind, Value> {
+  readonly kind: Kind;
+  readonly initial: () => Value;
+  /** One line for `--help`. */
+  readonly about: string;
+}
+
+const boolean = (initial: boolean, about: string): SettingOf<"boolean", boolean> => ({
+  kind: "boolean",
+  initial: () => initial,
+  about,
+});
+const integer = (initial: number, about: string): SettingOf<"integer", number> => ({
+  kind: "integer",
+  initial: () => initial,
+  about,
+});
+const string = (initial: string, about: string): SettingOf<"string", string> => ({
+  kind: "string",
+  initial: () => initial,
+  about,
+});
+const list = (initial: readonly string[], about: string): SettingOf<"list", readonly string[]> => ({
+  kind: "list",
+  initial: () => initial,
+  about,
+});
+const jobs = (about: string): SettingOf<"jobs", number> => ({ kind: "jobs", initial: () => 1, about });
+const cores = (about: string): SettingOf<"integer", number> => ({
+  kind: "integer",
+  initial: () => availableParallelism(),
+  about,
+});
+
+/** Nix's name of this machine's architecture, for example `x86_64-linux`. */
+export function machineSystem(arch: string = process.arch, platform: string = process.platform): string {
+  const names: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64", ia32: "i686", arm: "armv7l" };
+  return `${names[arch] ?? arch}-${platform}`;
+}
+
+/** Every setting: its name as in `nix.conf`, how it is read, its default. The one place where settings are declared. */
+export const settingTable = {
+  "max-jobs": jobs("builds at the same time (`auto`: number of CPUs; 0: none)"),
+  cores: cores("value of NIX_BUILD_CORES (0: number of CPUs)"),
+  "keep-going": boolean(false, "go on with other builds after one failed"),
+  "keep-failed": boolean(false, "keep the build directory of a failed build"),
+  timeout: integer(0, "seconds that one build may take (0: no limit)"),
+  "max-silent-time": integer(0, "seconds without output that one build may take (0: no limit)"),
+  "max-build-log-size": integer(0, "bytes of log that one build may write (0: no limit)"),
+  "log-lines": integer(10, "log lines shown when a build fails"),
+  "keep-build-log": boolean(true, "write a log file"),
+  "compress-build-log": boolean(true, "compress a log once its build ended"),
+  "build-poll-interval": integer(5, "seconds between two tries for a lock"),
+  system: string(machineSystem(), "system this machine builds for"),
+  "extra-platforms": list(process.arch === "x64" ? ["i686-linux"] : [], "further systems this machine runs"),
+  "system-features": list(["nixos-test", "benchmark", "big-parallel"], "features that derivations may require"),
+  "experimental-features": list([], "experimental Nix features that are on"),
+  "sandbox-paths": list([], "paths visible inside, `target`, `target=source`, with `?` optional"),
+  "sandbox-writable-paths": list([], "those sandbox paths that builders may write to"),
+  "host-tools": boolean(false, "show the machine's own tools (/usr, /bin, /lib, /lib64) inside"),
+  "sandbox-build-dir": string("/build", "where the build directory appears inside"),
+  "sandbox-dev-shm-size": string("50%", "size of /dev/shm inside"),
+  "start-id": integer(872_415_232, "first user id that root gives to builds"),
+  "id-count": integer(65_536 * 128, "number of user ids that root gives to builds"),
+} as const;
+
+export type SettingName = keyof typeof settingTable;
+
+/** A complete set of settings. */
+export type Settings = {
+  readonly [Name in SettingName]: ReturnType<(typeof settingTable)[Name]["initial"]>;
+};
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(settingTable, name);
+}
+
+/** The compiled-in defaults. */
+export function defaultSettings(): Settings {
+  return Object.fromEntries(Object.entries(settingTable).map(([name, setting]) => [name, setting.initial()])) as Settings;
+}

@@ -1,0 +1,22 @@
+import { availableParallelism } from "node:os";
+import type { WorkerSettings } from "@drvkit/goal";
+import type { Settings } from "./settings/table.js";
+
+/** What goals need of the settings, in their units. */
+export function workerSettings(settings: Settings): WorkerSettings {
+  return {
+    maxJobs: settings["max-jobs"],
+    cores: settings.cores === 0 ? availableParallelism() : settings.cores,
+    keepGoing: settings["keep-going"],
+    keepFailed: settings["keep-failed"],
+    timeoutSeconds: settings.timeout,
+    maxSilentTimeSeconds: settings["max-silent-time"],
+    maxBuildLogSizeBytes: settings["max-build-log-size"],
+    logLines: settings["log-lines"],
+    pollIntervalMs: settings["build-poll-interval"] * 1000,
+    system: settings.system,
+    extraPlatforms: settings["extra-platforms"],
+    systemFeatures: new Set(settings["system-features"]),
+    experimentalFeatures: new Set(settings["experimental-features"]),
+  };
+}

@@ -1,0 +1,91 @@
+// Sets up and runs every suite: `npm test`, with `--long` the counts that issues name, with `--no-build` what is built.
+// The last line is `N passed, N failed, N skipped`, summed over the runners.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { root, run } from "./run.mjs";
+import { setup } from "./setup.mjs";
+
+const flags = new Set(process.argv.slice(2));
+const started = Date.now();
+const total = { passed: 0, failed: 0, skipped: 0 };
+const failures = [];
+const bin = (name) => join(root, "node_modules/.bin", name);
+
+if (!flags.has("--no-build")) {
+  try {
+    await setup();
+  } catch (error) {
+    console.error(error.message);
+    add("set-up", { passed: 0, failed: 1, skipped: 0 });
+    finish();
+  }
+}
+if (!flags.has("--unit")) {
+  await check("lint", bin("biome"), ["check", "."]);
+  await check("type check", bin("tsc"), ["-p", "tsconfig.json"]);
+  await cargo();
+}
+await vitest();
+finish();
+
+function add(name, counts) {
+  for (const key of Object.keys(total)) total[key] += counts[key];
+  if (counts.failed > 0) failures.push(name);
+}
+
+async function check(name, command, args) {
+  console.log(`\n── ${name}`);
+  const { ok } = await run(command, args);
+  add(name, { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 });
+}
+
+async function cargo() {
+  const cwd = join(root, "packages/sandbox-native");
+  const available = await run("cargo", ["--version"], { quiet: true }).then(({ ok }) => ok, () => false);
+  if (!available) {
+    console.log("\n── cargo: skipped, cargo is not on the path of this user");
+    return add("cargo", { passed: 0, failed: 0, skipped: 2 });
+  }
+  console.log("\n── cargo clippy");
+  const lint = await run("cargo", ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"], { cwd });
+  add("cargo clippy", { passed: lint.ok ? 1 : 0, failed: lint.ok ? 0 : 1, skipped: 0 });
+  console.log("\n── cargo test");
+  const tests = await run("cargo", ["test", "--workspace", "--locked", "--quiet"], { cwd, capture: true });
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const [, passed, failed, ignored] of tests.output.matchAll(/test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/g)) {
+    counts.passed += Number(passed);
+    counts.failed += Number(failed);
+    counts.skipped += Number(ignored);
+  }
+  if (!tests.ok && counts.failed === 0) counts.failed = 1;
+  add("cargo test", counts);
+}
+
+async function vitest() {
+  console.log("\n── vitest");
+  const folder = mkdtempSync(join(tmpdir(), "drvkit-vitest-"));
+  const report = join(folder, "report.json");
+  const env = { ...process.env, DRVKIT_TEST_LONG: flags.has("--long") ? "1" : "" };
+  const where = flags.has("--unit") ? ["packages"] : [];
+  const { ok } = await run(bin("vitest"), ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...where], { env });
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  try {
+    const result = JSON.parse(readFileSync(report, "utf8"));
+    counts.passed = result.numPassedTests;
+    counts.failed = result.numFailedTests;
+    counts.skipped = result.numPendingTests + (result.numTodoTests ?? 0);
+    if (!ok && counts.failed === 0) counts.failed = Math.max(1, result.numFailedTestSuites ?? 1);
+  } catch {
+    counts.failed = 1;
+  }
+  rmSync(folder, { recursive: true, force: true });
+  add("vitest", counts);
+}
+
+function finish() {
+  const minutes = ((Date.now() - started) / 60_000).toFixed(1);
+  console.log(`\n${failures.length === 0 ? "everything passed" : `failed: ${failures.join(", ")}`} in ${minutes} minutes`);
+  console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+  process.exit(total.failed === 0 ? 0 : 1);
+}
