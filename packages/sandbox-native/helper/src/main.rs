@@ -1,0 +1,3 @@
+//! The executable that becomes the builder.
+#![deny(missing_docs)]
+fn main() {}

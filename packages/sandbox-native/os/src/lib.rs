@@ -1,0 +1,2 @@
+//! `os` of `@drvkit/sandbox-native`.
+#![deny(missing_docs)]

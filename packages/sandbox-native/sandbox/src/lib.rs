@@ -1,0 +1,2 @@
+//! `sandbox` of `@drvkit/sandbox-native`.
+#![deny(missing_docs)]

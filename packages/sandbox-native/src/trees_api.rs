@@ -1,0 +1,1 @@
+//! JavaScript functions of the trees crate.

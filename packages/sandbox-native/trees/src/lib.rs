@@ -1,0 +1,2 @@
+//! `trees` of `@drvkit/sandbox-native`.
+#![deny(missing_docs)]

@@ -1,0 +1,73 @@
+/**
+ * Why a call of this package failed.
+ *
+ * - `ERR_PLATFORM`: this machine is no supported Linux, or the addon for it is not installed.
+ * - `ERR_SANDBOX_SPEC`: a field of the sandbox description has no single meaning.
+ * - `ERR_SANDBOX_UNAVAILABLE`: an isolation layer cannot be had on this machine; the hint names what decides it.
+ * - `ERR_SANDBOX_SETUP`: a step of the set-up failed; `step`, `path` and `errno` say which.
+ * - `ERR_TREE_OWNERSHIP`: a file in a tree belongs to somebody else.
+ * - `ERR_TREE_TYPE`: a file in a tree is of a type that has no place in a store object.
+ * - `ERR_TREE_IO`: reading or writing a tree failed.
+ * - `ERR_TREE_EXISTS`: the target exists.
+ * - `ERR_LOCK`: a lock file cannot be used.
+ * - `ERR_OS`: another operation of the system failed; `errno` says why.
+ * - `ERR_BUG`: an invariant of this package broke.
+ */
+export type SandboxErrorCode =
+  | "ERR_PLATFORM"
+  | "ERR_SANDBOX_SPEC"
+  | "ERR_SANDBOX_UNAVAILABLE"
+  | "ERR_SANDBOX_SETUP"
+  | "ERR_TREE_OWNERSHIP"
+  | "ERR_TREE_TYPE"
+  | "ERR_TREE_IO"
+  | "ERR_TREE_EXISTS"
+  | "ERR_LOCK"
+  | "ERR_OS"
+  | "ERR_BUG";
+
+/** The fields of a failure as the addon reports them. */
+export interface Failure {
+  readonly code: SandboxErrorCode;
+  readonly message: string;
+  readonly hint?: string;
+  readonly step?: string;
+  readonly path?: string;
+  readonly errno?: number;
+}
+
+/** What a native call came to. */
+export type Outcome<T> = { readonly value: T; readonly error?: never } | { readonly error: Failure };
+
+/** Every error this package throws. Recognise it by `code`: two installed copies have two classes. */
+export class SandboxError extends Error {
+  readonly code: SandboxErrorCode;
+  /** What the reader can do about it. */
+  readonly hint?: string;
+  /** The step that failed. */
+  readonly step?: string;
+  /** The path it was about. */
+  readonly path?: string;
+  /** The number the kernel gave. */
+  readonly errno?: number;
+
+  constructor(failure: Failure, options?: { readonly cause?: unknown }) {
+    super(failure.message, options);
+    this.name = "SandboxError";
+    this.code = failure.code;
+    if (failure.hint !== undefined) this.hint = failure.hint;
+    if (failure.step !== undefined) this.step = failure.step;
+    if (failure.path !== undefined) this.path = failure.path;
+    if (failure.errno !== undefined) this.errno = failure.errno;
+  }
+}
+
+/**
+ * The value of an outcome.
+ *
+ * @throws SandboxError with the fields of the failure.
+ */
+export function unwrap<T>(outcome: Outcome<T>): T {
+  if (outcome.error !== undefined) throw new SandboxError(outcome.error);
+  return outcome.value;
+}
