@@ -12,13 +12,13 @@ export type ConfLine =
  * @see Nix: src/libutil/config.cc, `applyConfig`
  */
 export function parseConf(text: string, origin: string): readonly ConfLine[] {
-  return text.split("\n").flatMap((line) => {
+  return text.split("\n").flatMap((line): readonly ConfLine[] => {
     const words = (line.split("#", 1)[0] ?? "").split(/\s+/u).filter((word) => word !== "");
     if (words.length === 0) return [];
     const [first = "", second = ""] = words;
     if ((first === "include" || first === "!include") && words.length === 2)
-      return [{ type: "include" as const, path: second, optional: first === "!include" }];
-    if (second === "=") return [{ type: "assign" as const, name: first, value: words.slice(2).join(" ") }];
+      return [{ type: "include", path: second, optional: first === "!include" }];
+    if (second === "=") return [{ type: "assign", name: first, value: words.slice(2).join(" ") }];
     throw new EngineSetupError("ERR_CONFIG_SYNTAX", `illegal configuration line '${line.trim()}' in '${origin}'`, {
       hint: "write `NAME = VALUE` with blanks around the equals sign",
     });

@@ -39,6 +39,7 @@ export async function loadSettings(
 class Loading {
   settings: Settings = defaultSettings();
   readonly warnings: string[] = [];
+  readonly #open = new Set<string>();
 
   async file(path: string, how: { readonly optional: boolean; readonly from: string | undefined }): Promise<void> {
     let text: string;
@@ -52,7 +53,11 @@ class Loading {
         cause: error,
       });
     }
+    if (this.#open.has(path))
+      throw new EngineSetupError("ERR_CONFIG_SYNTAX", `file '${path}' includes itself`, { hint: "remove one `include` of the circle" });
+    this.#open.add(path);
     await this.text(text, path, dirname(path));
+    this.#open.delete(path);
   }
 
   async text(text: string, origin: string, folder: string): Promise<void> {

@@ -1,0 +1,17 @@
+// Every benchmark beside a peer in one run: `npm run bench [NAME…]`. Figures are medians; ratios are what counts.
+import { setup } from "./setup.mjs";
+
+const all = ["sandbox", "parse", "hash"];
+const wanted = process.argv.slice(2).length > 0 ? process.argv.slice(2) : all;
+
+try {
+  await setup();
+  for (const name of wanted) {
+    if (!all.includes(name)) throw new Error(`no benchmark '${name}': there are ${all.join(", ")}`);
+    const { bench } = await import(`../bench/${name}.mjs`);
+    await bench();
+  }
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}

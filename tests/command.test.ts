@@ -1,0 +1,266 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { drv, Scratch, sandboxWorks } from "./drv-command.js";
+import { DerivationFolder } from "./make-derivation.js";
+import { root } from "./workspace.js";
+
+let scratch: Scratch;
+let drvs: DerivationFolder;
+const flags = () => ["--store", scratch.store];
+const build = (...args: string[]) => drv(["build", "--no-link", ...args, ...flags()], { cwd: scratch.folder });
+
+beforeAll(() => {
+  scratch = new Scratch();
+  drvs = new DerivationFolder(scratch.path("drvs"));
+});
+afterAll(() => scratch[Symbol.asyncDispose]());
+
+const canBuild = describe.skipIf(!sandboxWorks);
+const why = sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)";
+
+canBuild(`drv build${why}`, () => {
+  test("prints the output path on standard output and nothing else there", async () => {
+    const path = drvs.write({ name: "plain", script: "echo hello > $out" });
+    const built = await build(drvs.fileOf(path));
+    expect(built).toMatchObject({ status: 0, stdout: `${drvs.outputOf(path)}\n` });
+    expect(built.stderr).toContain(`building '${path}'`);
+  });
+
+  test("does nothing the second time", async () => {
+    const path = drvs.write({ name: "twice", script: "echo hello > $out" });
+    await build(drvs.fileOf(path));
+    const again = await build(path, "--json");
+    expect(again.stderr).not.toContain("building");
+    expect(JSON.parse(again.stdout)).toEqual([
+      { drvPath: path, outputs: { out: drvs.outputOf(path) }, status: "alreadyValid", timesBuilt: 0, startTime: 0, stopTime: 0 },
+    ]);
+  });
+
+  test("links the result where it can be followed and registers the link", async () => {
+    const path = drvs.write({ name: "linked", script: "echo linked > $out" });
+    await drv(["build", drvs.fileOf(path), "--out-link", "my-result", ...flags()], { cwd: scratch.folder });
+    expect(readFileSync(scratch.path("my-result"), "utf8")).toBe("linked\n");
+    expect(readdirSync(join(scratch.store, "nix/var/nix/gcroots/auto"))).toHaveLength(1);
+  });
+
+  test("does not replace a file that is no result", async () => {
+    const path = drvs.write({ name: "precious", script: "echo x > $out" });
+    writeFileSync(scratch.path("precious"), "mine");
+    const built = await drv(["build", drvs.fileOf(path), "--out-link", "precious", ...flags()], { cwd: scratch.folder });
+    expect(built.status).toBe(1);
+    expect(built.stderr).toContain("already exists");
+    expect(readFileSync(scratch.path("precious"), "utf8")).toBe("mine");
+  });
+
+  test("builds several outputs and selects with ^", async () => {
+    const path = drvs.write({ name: "two", outputs: ["out", "dev"], script: "echo $out > $dev; echo o > $out" });
+    const built = await build(`${drvs.fileOf(path)}^dev`);
+    expect(built).toMatchObject({ status: 0, stdout: `${drvs.outputOf(path, "dev")}\n` });
+    const info = await drv(["path-info", "--json", drvs.outputOf(path, "dev"), ...flags()]);
+    expect(JSON.parse(info.stdout)[drvs.outputOf(path, "dev")]).toMatchObject({ references: [drvs.outputOf(path)], deriver: path });
+  });
+
+  test("builds inputs first and shows the builder exactly their closure", async () => {
+    const first = drvs.write({ name: "first", script: "echo one > $out" });
+    const stranger = drvs.write({ name: "stranger", script: "echo s > $out" });
+    await build(drvs.fileOf(stranger));
+    const second = drvs.write({
+      name: "second",
+      inputs: [first],
+      env: { first: drvs.outputOf(first) },
+      script: "for each in /nix/store/*; do echo $each; done > /tmp/seen; while read l; do echo $l; done < /tmp/seen > $out; read w < $first; echo $w >> $out",
+    });
+    expect((await build(drvs.fileOf(second))).status).toBe(0);
+    const real = join(scratch.store, drvs.outputOf(second));
+    expect(readFileSync(real, "utf8")).toBe(`${drvs.outputOf(first)}\none\n`);
+  });
+
+  test("reports a failing builder: message, tail, exit status 100, no valid path, the log", async () => {
+    const path = drvs.write({ name: "failing", script: "echo line one; echo line two >&2; exit 3" });
+    const built = await build(drvs.fileOf(path));
+    expect(built).toMatchObject({ status: 100, stdout: "" });
+    expect(built.stderr).toContain(`builder for '${path}' failed with exit code 3`);
+    expect(built.stderr).toMatch(/last 2 log lines:\n\s+> line one\n\s+> line two\n/u);
+    expect(built.stderr).not.toMatch(/\n\s+at /u);
+    expect((await drv(["path-info", drvs.outputOf(path), ...flags()])).status).toBe(1);
+    expect((await drv(["log", path, ...flags()])).stdout).toBe("line one\nline two\n");
+    expect(readdirSync(join(scratch.store, "nix/var/nix/builds"))).toEqual([]);
+  });
+
+  test("names what failed first when a dependency fails", async () => {
+    const bad = drvs.write({ name: "bad", script: "exit 1" });
+    const top = drvs.write({ name: "top", inputs: [bad], script: "echo > $out" });
+    const built = await build(drvs.fileOf(top));
+    expect(built.status).toBe(100);
+    expect(built.stderr).toContain(`builder for '${bad}' failed with exit code 1`);
+    expect(built.stderr).toContain(`1 dependencies of derivation '${top}' failed to build`);
+  });
+
+  test("registers a wrong fixed output under its own path and exits with 102", async () => {
+    const path = drvs.write({ name: "fixed.txt", fixedContent: "right\n", script: "echo wrong > $out" });
+    const built = await build(drvs.fileOf(path));
+    expect(built.status).toBe(102);
+    expect(built.stderr).toMatch(/hash mismatch in fixed-output derivation '.*':\n\s+specified: sha256-\S+\n\s+got: {4}sha256-\S+/u);
+    const right = drvs.write({ name: "fixed.txt", fixedContent: "wrong\n", script: "exit 1" });
+    expect(await build(drvs.fileOf(right))).toMatchObject({ status: 0, stdout: `${drvs.outputOf(right)}\n` });
+  });
+
+  test("stops a build that is silent for too long with 101", async () => {
+    const path = drvs.write({ name: "silent", script: "echo start; while :; do :; done" });
+    const built = await build(drvs.fileOf(path), "--max-silent-time", "1");
+    expect(built.status).toBe(101);
+    expect(built.stderr).toContain("timed out after 1 seconds");
+  });
+
+  test("--check finds a difference and exits with 104", async () => {
+    const path = drvs.write({ name: "random", script: "read id < /proc/sys/kernel/random/uuid; echo $id > $out" });
+    await build(drvs.fileOf(path));
+    const checked = await build(path, "--check");
+    expect(checked.status).toBe(104);
+    expect(checked.stderr).toContain(`derivation '${path}' may not be deterministic`);
+  });
+
+  test("builds one derivation once when two processes ask for it", async () => {
+    const path = drvs.write({ name: "shared", script: "n=0; while [ $n -lt 300000 ]; do n=$((n + 1)); done; echo done > $out" });
+    const both = await Promise.all([1, 2].map(() => build(drvs.fileOf(path), "--build-poll-interval", "1", "--json")));
+    expect(both.map(({ status }) => status)).toEqual([0, 0]);
+    const statuses = both.map(({ stdout }) => JSON.parse(stdout)[0].status).sort();
+    expect(statuses).toEqual(["alreadyValid", "built"]);
+    expect(both.map(({ stderr }) => stderr).join("")).toContain(`waiting for lock on '${drvs.outputOf(path)}'`);
+  });
+
+  test("ends its builders on SIGINT and leaves nothing behind", async () => {
+    const path = drvs.write({ name: "endless", script: "echo running; while :; do :; done" });
+    const child = spawn(process.execPath, [join(root, "packages/cli/bin/drv.js"), "build", "-L", "--no-link", drvs.fileOf(path), ...flags()]);
+    let seen = "";
+    for await (const chunk of child.stderr) {
+      seen += chunk;
+      if (seen.includes("> running") && !child.killed) child.kill("SIGINT");
+    }
+    const [status] = child.exitCode === null ? await once(child, "exit") : [child.exitCode];
+    expect(status).toBe(1);
+    expect(seen).toContain("interrupted by the user");
+    expect(readdirSync(join(scratch.store, "nix/var/nix/builds"))).toEqual([]);
+    expect(readdirSync(join(scratch.store, "nix/store")).filter((name) => name.endsWith(".chroot"))).toEqual([]);
+  });
+
+  test("stops with a hint when user namespaces are off", async () => {
+    const path = drvs.write({ name: "no-namespaces", script: "echo > $out" });
+    const off = ["unshare", "--user", "--map-current-user", "sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "sh"];
+    const uid = process.geteuid?.() === 0 ? ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] : [];
+    const own = scratch.path("no-namespaces");
+    mkdirSync(own, { mode: 0o777 });
+    const { chmodSync } = await import("node:fs");
+    chmodSync(scratch.folder, 0o755);
+    chmodSync(own, 0o777);
+    const built = await drv(["build", "--no-link", drvs.fileOf(path), "--store", join(own, "store")], { before: [...uid, ...off] });
+    expect(built.status).toBe(1);
+    expect(built.stderr).toContain("ERR_SANDBOX_UNAVAILABLE");
+    expect(built.stderr).toContain("user.max_user_namespaces");
+    expect(built.stderr).not.toContain("✓");
+  });
+});
+
+describe("bad input", () => {
+  test.each([
+    { name: "a file that is no derivation", args: ["build", "README.md"], code: "ERR_TARGET" },
+    { name: "a file that is not there", args: ["build", "/nowhere/i9pmrzmpshapij2kin22pff6fc2adavx-x.drv"], code: "ERR_IMPORT_MISSING" },
+    { name: "a setting with a wrong value", args: ["build", "x.drv", "--max-jobs", "many"], code: "ERR_SETTING" },
+    { name: "a sandbox path that escapes", args: ["build", "DRV", "--sandbox-paths", "/../x"], code: "ERR_SANDBOX_PATH" },
+    { name: "the machine's own store", args: ["build", "DRV", "--store", "/"], code: "ERR_STORE_UNWRITABLE" },
+    { name: "a path outside the store", args: ["path-info", "/etc/passwd"], code: "ERR_TARGET" },
+    { name: "a path that is not valid", args: ["path-info", "/nix/store/i9pmrzmpshapij2kin22pff6fc2adavx-hello.txt"], code: "ERR_STORE_NOT_VALID" },
+    { name: "a derivation that was never built", args: ["log", "/nix/store/i9pmrzmpshapij2kin22pff6fc2adavx-x.drv"], code: "ERR_LOG_MISSING" },
+  ])("$name gives one error with code and hint", async ({ args, code }) => {
+    const path = drvs.write({ name: "input", script: "echo > $out" });
+    const given = args.map((arg) => (arg === "DRV" ? drvs.fileOf(path) : arg));
+    const ended = await drv([...given, ...(given.includes("--store") ? [] : flags())]);
+    expect(ended).toMatchObject({ status: 1, stdout: "" });
+    expect(ended.stderr).toContain(`[${code}]`);
+    expect(ended.stderr).toContain("hint:");
+    expect(ended.stderr).not.toMatch(/\n\s+at /u);
+  });
+
+  test("a changed derivation is refused before anything is registered", async () => {
+    const path = drvs.write({ name: "changed", script: "echo a > $out" });
+    writeFileSync(drvs.fileOf(path), readFileSync(drvs.fileOf(path), "utf8").replace("echo a", "echo b"));
+    const ended = await build(drvs.fileOf(path));
+    expect(ended.status).toBe(1);
+    expect(ended.stderr).toContain("ERR_IMPORT_MISMATCH");
+    expect((await drv(["path-info", path, ...flags()])).stderr).toContain("is not valid");
+  });
+
+  test("an unknown command and an unknown flag say what there is", async () => {
+    expect(await drv(["bulid"])).toMatchObject({ status: 1 });
+    expect((await drv(["bulid"])).stderr).toContain("build");
+    expect((await drv(["build", "--no-lnk", "x.drv"])).stderr).toContain("--no-link");
+  });
+});
+
+describe("the other commands", () => {
+  test("--version answers without loading anything", async () => {
+    expect(await drv(["--version"])).toMatchObject({ status: 0, stderr: "", stdout: expect.stringMatching(/^drv \d+\.\d+\.\d+\n$/u) });
+  });
+
+  test.each(["build", "show", "log", "add", "path-info", "closure", "doctor"])("%s --help has an example", async (name) => {
+    const help = await drv([name, "--help"]);
+    expect(help.status).toBe(0);
+    expect(help.stdout).toContain("Example:");
+  });
+
+  test("add copies a folder with the path and hash that Nix gives it", async () => {
+    const folder = scratch.path("folder");
+    mkdirSync(join(folder, "sub"), { recursive: true });
+    writeFileSync(join(folder, "b.txt"), "b\n");
+    writeFileSync(join(folder, "sub", "run"), "#!/bin/sh\n", { mode: 0o755 });
+    symlinkSync("b.txt", join(folder, "a"));
+    const added = await drv(["add", folder, "--name", "source", "--json", ...flags()]);
+    // From `nix-store --add` of Nix 2.8.0 on the same tree.
+    expect(JSON.parse(added.stdout)).toMatchObject({
+      "/nix/store/njxs2w64izc0wraxx50w0nm2n1h9ki9s-source": { narHash: "sha256-x8MC3Zk4vbX6otALIOShYwO2nvFtLDyEZNHAFkwH5w0=", references: [], deriver: null },
+    });
+  });
+
+  test("add --flat addresses a file by its bytes", async () => {
+    writeFileSync(scratch.path("hello.txt"), "hello\n");
+    const nar = await drv(["add", scratch.path("hello.txt"), ...flags()]);
+    expect(nar.stdout).toBe("/nix/store/i9pmrzmpshapij2kin22pff6fc2adavx-hello.txt\n");
+    const flat = await drv(["add", "--flat", scratch.path("hello.txt"), ...flags()]);
+    expect(flat.stdout).toBe("/nix/store/gy454w1cxaq731grqwylhzf4pp9r5izh-hello.txt\n");
+  });
+
+  test("show prints what nix show-derivation prints", async () => {
+    const path = drvs.write({ name: "shown", script: "echo > $out" });
+    const shown = JSON.parse((await drv(["show", drvs.fileOf(path), ...flags()])).stdout);
+    expect(shown[path]).toEqual({
+      outputs: { out: { path: drvs.outputOf(path) } },
+      inputSrcs: [],
+      inputDrvs: {},
+      system: "x86_64-linux",
+      builder: "/bin/sh",
+      args: ["-euc", "echo > $out"],
+      env: { builder: "/bin/sh", name: "shown", out: drvs.outputOf(path), system: "x86_64-linux" },
+    });
+  });
+
+  test("closure takes paths from standard input and prints references too", async () => {
+    writeFileSync(scratch.path("leaf"), "leaf\n");
+    const leaf = (await drv(["add", scratch.path("leaf"), ...flags()])).stdout;
+    const closure = await drv(["closure", "--stdin", "--json", ...flags()], { input: leaf });
+    expect(JSON.parse(closure.stdout)).toEqual([leaf.trim()]);
+  });
+
+  test("doctor --json says of each layer whether it works", async () => {
+    const { status, stdout } = await drv(["doctor", "--json"]);
+    const report = JSON.parse(stdout);
+    expect(report.ready).toBe(status === 0);
+    expect(report.layers.length).toBeGreaterThan(5);
+  });
+});
+
+test("a store that a test used is complete", () => {
+  expect(existsSync(join(scratch.store, "nix/store"))).toBe(true);
+});
