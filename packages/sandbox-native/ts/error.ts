@@ -7,9 +7,12 @@
  * - `ERR_SANDBOX_SETUP`: a step of the set-up failed; `step`, `path` and `errno` say which.
  * - `ERR_TREE_OWNERSHIP`: a file in a tree belongs to somebody else.
  * - `ERR_TREE_TYPE`: a file in a tree is of a type that has no place in a store object.
- * - `ERR_TREE_IO`: reading or writing a tree failed.
+ * - `ERR_TREE_DEPTH`: a tree is nested more deeply than an archive may be.
+ * - `ERR_TREE_IO`: reading or writing a tree failed; `step`, `path` and `errno` say where and why.
  * - `ERR_TREE_EXISTS`: the target exists.
- * - `ERR_LOCK`: a lock file cannot be used.
+ * - `ERR_BZIP2_DATA`: compressed data is damaged or cut short.
+ * - `ERR_NO_SPACE`: the file system or the user's share of it is full.
+ * - `ERR_LOCK_IO`: a lock file cannot be used.
  * - `ERR_OS`: another operation of the system failed; `errno` says why.
  * - `ERR_BUG`: an invariant of this package broke.
  */
@@ -20,9 +23,12 @@ export type SandboxErrorCode =
   | "ERR_SANDBOX_SETUP"
   | "ERR_TREE_OWNERSHIP"
   | "ERR_TREE_TYPE"
+  | "ERR_TREE_DEPTH"
   | "ERR_TREE_IO"
   | "ERR_TREE_EXISTS"
-  | "ERR_LOCK"
+  | "ERR_BZIP2_DATA"
+  | "ERR_NO_SPACE"
+  | "ERR_LOCK_IO"
   | "ERR_OS"
   | "ERR_BUG";
 

@@ -1,2 +1,15 @@
-//! `os` of `@drvkit/sandbox-native`.
+//! What Node lacks of the system: locks on files, allocation of space, facts about file systems.
 #![deny(missing_docs)]
+#![deny(unsafe_code)]
+
+mod error;
+mod filesystem;
+mod flock;
+#[allow(unsafe_code)]
+mod sys;
+mod waiting;
+
+pub use error::{Errno, Kind, OsError, Result};
+pub use filesystem::{FileSystem, allocate_file, file_system_type, free_bytes};
+pub use flock::{FileLock, LockMode, try_lock};
+pub use waiting::{Ticket, Waiting};

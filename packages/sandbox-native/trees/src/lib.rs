@@ -1,2 +1,39 @@
-//! `trees` of `@drvkit/sandbox-native`.
+//! Everything that touches a file tree which a builder or an archive wrote: archive and hash, reference scan, canonical metadata,
+//! copy, move, removal, and compression of logs.
+//!
+//! Such a tree is hostile until proven otherwise. It is reached through directory descriptors only, no link in it is followed, and no name
+//! is looked up twice where it matters that both lookups find the same file. Only the directory above the top of a tree is found by path:
+//! that path is the caller's own.
 #![deny(missing_docs)]
+#![deny(unsafe_code)]
+
+mod canonical;
+mod codec;
+mod copy;
+mod directories;
+mod dump;
+mod error;
+mod hash;
+mod list;
+mod pool;
+mod relocate;
+mod remove;
+mod root;
+mod scan;
+mod source;
+mod stat;
+#[allow(unsafe_code)]
+mod sys;
+
+pub use canonical::{SeenInodes, canonicalise_tree};
+pub use codec::{Bzip2Source, compress_bzip2};
+pub use copy::copy_tree;
+pub use dump::{DEPTH_LIMIT, Dumper};
+pub use error::{Errno, Kind, Result, TreeError};
+pub use hash::{Algorithm, Digest, Scan, hash_file, hash_tree, scan_tree};
+pub use pool::Pool;
+pub use relocate::move_tree;
+pub use remove::remove_tree;
+pub use scan::{HASH_PART_BYTES, HashPart, Scanner};
+pub use source::{ChunkSource, FileSource};
+pub use stat::{TopStat, TopType, stat_tree};

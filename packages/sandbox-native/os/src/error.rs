@@ -1,0 +1,92 @@
+//! What can go wrong, as fields.
+
+use std::fmt;
+use std::io;
+
+/// The number of a system error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = io::Error::from_raw_os_error(self.0).to_string();
+        let plain = text
+            .rsplit_once(" (os error")
+            .map_or(text.as_str(), |(plain, _)| plain);
+        f.write_str(plain)
+    }
+}
+
+/// What kind of failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A lock file cannot be used.
+    Lock,
+    /// The file system is full.
+    NoSpace,
+    /// Another system call failed.
+    Io,
+}
+
+/// Why an operation failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OsError {
+    /// What kind of failure it is.
+    pub kind: Kind,
+    /// One line for a person: lower case, the value quoted, no full stop.
+    pub message: String,
+    /// The file concerned.
+    pub path: Vec<u8>,
+    /// What was being done to it.
+    pub step: &'static str,
+    /// The number of the system error.
+    pub errno: Option<i32>,
+}
+
+/// The result of an operation.
+pub type Result<T> = std::result::Result<T, OsError>;
+
+impl OsError {
+    /// The stable code by which callers recognise the error.
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            Kind::Lock => "ERR_LOCK_IO",
+            Kind::NoSpace => "ERR_NO_SPACE",
+            Kind::Io => "ERR_OS",
+        }
+    }
+
+    /// `step` failed on `path`; a full file system is its own kind whatever was being done.
+    pub(crate) fn new(kind: Kind, step: &'static str, path: &[u8], errno: Errno) -> Self {
+        let full = matches!(errno.0, libc::ENOSPC | libc::EDQUOT);
+        Self {
+            kind: if full { Kind::NoSpace } else { kind },
+            message: format!("cannot {step} '{}': {errno}", String::from_utf8_lossy(path)),
+            path: path.to_vec(),
+            step,
+            errno: Some(errno.0),
+        }
+    }
+
+    /// The lock file is something else than a regular file.
+    pub(crate) fn not_a_lock_file(path: &[u8]) -> Self {
+        Self {
+            kind: Kind::Lock,
+            message: format!(
+                "lock file '{}' is not a regular file",
+                String::from_utf8_lossy(path)
+            ),
+            path: path.to_vec(),
+            step: "open",
+            errno: None,
+        }
+    }
+}
+
+impl fmt::Display for OsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for OsError {}

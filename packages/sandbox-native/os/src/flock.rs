@@ -1,0 +1,103 @@
+//! Locks on files.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::error::{Errno, Kind, OsError, Result};
+use crate::sys;
+use crate::waiting::Waiting;
+
+/// Whether others may hold the lock as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockMode {
+    /// Nobody else.
+    Exclusive,
+    /// Others that ask for the same.
+    Shared,
+}
+
+const MODE: u32 = 0o600;
+
+/// What an owner writes into a lock file that it has unlinked; its length marks the file as stale.
+const STALE_MARK: &[u8] = b"d";
+
+/// A held lock; dropping it releases it.
+#[derive(Debug)]
+pub struct FileLock {
+    path: Vec<u8>,
+    file: Option<OwnedFd>,
+    mode: LockMode,
+}
+
+impl FileLock {
+    /// Unlinks the lock file, marks it stale for whoever has it open already, and releases it.
+    ///
+    /// Only for an exclusive lock: a shared one may have other holders, so it is just released.
+    pub fn release_and_delete(mut self) -> Result<()> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        if self.mode == LockMode::Shared {
+            return Ok(());
+        }
+        let path = lock_path(&self.path)?;
+        match sys::unlink(&path) {
+            Ok(()) | Err(Errno(libc::ENOENT)) => {}
+            Err(errno) => return Err(self.error("remove", errno)),
+        }
+        // After the name is gone, so that nobody finds a marked file by its name. On a full disk the mark is lost; others of ours then see
+        // that the name is another file's.
+        let _ = sys::write_at(file.as_fd(), STALE_MARK, 0);
+        self.close();
+        Ok(())
+    }
+
+    fn error(&self, step: &'static str, errno: Errno) -> OsError {
+        OsError::new(Kind::Lock, step, &self.path, errno)
+    }
+
+    fn close(&mut self) {
+        if let Some(file) = self.file.take() {
+            drop(file);
+            Waiting::a_lock_was_released();
+        }
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Takes the lock of `path` if it is free, making the file if it is absent; `None` when somebody else has it, in this process or another.
+pub fn try_lock(path: &[u8], mode: LockMode) -> Result<Option<FileLock>> {
+    let name = lock_path(path)?;
+    loop {
+        let error = |step| move |errno| OsError::new(Kind::Lock, step, path, errno);
+        let file = sys::open_or_create(&name, MODE).map_err(error("open"))?;
+        if !sys::stat(file.as_fd()).map_err(error("stat"))?.is_regular {
+            return Err(OsError::not_a_lock_file(path));
+        }
+        if !sys::try_flock(file.as_fd(), mode == LockMode::Exclusive).map_err(error("lock"))? {
+            return Ok(None);
+        }
+        let locked = sys::stat(file.as_fd()).map_err(error("stat"))?;
+        // Otherwise its previous owner has deleted it, and whoever comes next makes and locks another file of this name.
+        if sys::stat_name(&name).is_ok_and(|named| named.identity == locked.identity) {
+            if locked.size != 0 {
+                // Marked, but not by us: we mark only what has lost its name. Left so, it would be passed over for ever.
+                sys::empty(file.as_fd()).map_err(error("empty"))?;
+            }
+            return Ok(Some(FileLock {
+                path: path.to_vec(),
+                file: Some(file),
+                mode,
+            }));
+        }
+    }
+}
+
+fn lock_path(path: &[u8]) -> Result<CString> {
+    CString::new(path).map_err(|_| OsError::new(Kind::Lock, "open", path, Errno(libc::EINVAL)))
+}

@@ -1,0 +1,121 @@
+//! Compression of logs.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+
+use bzip2::Compression;
+use bzip2::bufread::MultiBzDecoder;
+use bzip2::write::BzEncoder;
+
+use crate::copy::write_all;
+use crate::error::{Errno, Result, TreeError};
+use crate::root::Root;
+use crate::source::open_regular_file;
+use crate::sys::{self, FileType};
+
+const BUFFER_BYTES: usize = 128 * 1024;
+const TARGET_MODE: u32 = 0o644;
+
+/// Compresses a regular file into another, which is replaced when it exists and removed again when compression fails.
+pub fn compress_bzip2(source: &[u8], target: &[u8]) -> Result<()> {
+    let (from, _) = open_regular_file(source)?;
+    let root = Root::open(target)?;
+    let to = create_target(&root)?;
+    let compressed = compress(&from, source, to, target);
+    if compressed.is_err() {
+        // The first failure is the one to report.
+        let _ = sys::unlink(root.parent(), &root.name);
+    }
+    compressed
+}
+
+/// Opens without truncating what is no regular file of ours.
+fn create_target(root: &Root) -> Result<OwnedFd> {
+    let io = |step| move |errno| TreeError::io(step, &root.path, errno);
+    let to =
+        sys::create_or_truncate(root.parent(), &root.name, TARGET_MODE).map_err(io("create"))?;
+    let stat = sys::stat(to.as_fd()).map_err(io("stat"))?;
+    if stat.file_type() == FileType::Regular {
+        Ok(to)
+    } else {
+        Err(TreeError::not_regular(&root.path))
+    }
+}
+
+fn compress(from: &OwnedFd, source: &[u8], to: OwnedFd, target: &[u8]) -> Result<()> {
+    let write_error = |error: io::Error| TreeError::io("write", target, errno_of(&error));
+    let mut encoder = BzEncoder::new(Descriptor(to), Compression::best());
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let length = sys::read(from.as_fd(), &mut buffer)
+            .map_err(|errno| TreeError::io("read", source, errno))?;
+        if length == 0 {
+            break;
+        }
+        encoder.write_all(&buffer[..length]).map_err(write_error)?;
+    }
+    encoder.finish().map_err(write_error)?;
+    Ok(())
+}
+
+/// What a compressed file holds, produced as far as somebody asks for it.
+pub struct Bzip2Source {
+    path: Vec<u8>,
+    decoder: MultiBzDecoder<io::BufReader<Descriptor>>,
+}
+
+impl Bzip2Source {
+    /// Opens a regular file, never through a link in its last component.
+    pub fn open(path: &[u8]) -> Result<Self> {
+        let (file, _) = open_regular_file(path)?;
+        let reader = io::BufReader::with_capacity(BUFFER_BYTES, Descriptor(file));
+        Ok(Self {
+            path: path.to_vec(),
+            decoder: MultiBzDecoder::new(reader),
+        })
+    }
+}
+
+impl crate::source::ChunkSource for Bzip2Source {
+    fn fill(&mut self, chunk: &mut [u8]) -> Result<usize> {
+        let mut filled = 0;
+        while filled < chunk.len() {
+            match self.decoder.read(&mut chunk[filled..]) {
+                Ok(0) => break,
+                Ok(length) => filled += length,
+                // An error of the file has a number, one of the data has none.
+                Err(error) => {
+                    return Err(match error.raw_os_error() {
+                        Some(number) => TreeError::io("read", &self.path, Errno(number)),
+                        None => TreeError::bzip2_data(&self.path),
+                    });
+                }
+            }
+        }
+        Ok(filled)
+    }
+}
+
+/// A descriptor as the standard library's traits want it.
+struct Descriptor(OwnedFd);
+
+impl io::Read for Descriptor {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        sys::read(self.0.as_fd(), buffer).map_err(|errno| io::Error::from_raw_os_error(errno.0))
+    }
+}
+
+impl io::Write for Descriptor {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        write_all(self.0.as_fd(), bytes).map_err(|errno| io::Error::from_raw_os_error(errno.0))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn errno_of(error: &io::Error) -> Errno {
+    Errno(error.raw_os_error().unwrap_or(libc::EIO))
+}

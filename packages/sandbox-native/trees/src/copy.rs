@@ -1,0 +1,287 @@
+//! Copies of trees.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::vec;
+
+use crate::dump::DEPTH_LIMIT;
+use crate::error::{Errno, Result, TreeError};
+use crate::list::sorted_names;
+use crate::remove::remove_tree;
+use crate::root::Root;
+use crate::sys::{self, FileType, Stat};
+
+/// Copies a tree to a path where nothing is yet; a copy that fails halfway is removed.
+///
+/// Links are copied, not followed; hard links become files of their own. Of the modes only the owner's execute bit is kept, of the other
+/// metadata nothing. Blocks are shared with the source where the file system can, and holes stay holes.
+pub fn copy_tree(source: &[u8], target: &[u8]) -> Result<()> {
+    let mut trail = Trail {
+        from: Root::open(source)?,
+        to: Root::open(target)?,
+        frames: Vec::new(),
+    };
+    let mut copier = Copier {
+        can_clone: true,
+        buffer: Vec::new(),
+        created: false,
+    };
+    copier.run(&mut trail).inspect_err(|_| {
+        if copier.created {
+            // The first failure is the one to report.
+            let _ = remove_tree(target);
+        }
+    })
+}
+
+/// Modes of what is created, narrowed by the umask.
+const DIRECTORY_MODE: u32 = 0o755;
+const PLAIN_MODE: u32 = 0o644;
+const EXECUTABLE_MODE: u32 = 0o755;
+
+const BUFFER_BYTES: usize = 1 << 20;
+/// The kernel copies at most this much in one call.
+const RANGE_BYTES: u64 = 0x7fff_f000;
+const BYTES_PER_BLOCK: u64 = 512;
+
+/// Where the copy is: a pair of tops and the pairs of open directories below them.
+struct Trail {
+    from: Root,
+    to: Root,
+    frames: Vec<Frame>,
+}
+
+struct Frame {
+    from: OwnedFd,
+    to: OwnedFd,
+    names: vec::IntoIter<CString>,
+    /// The entry that is being copied.
+    current: CString,
+}
+
+impl Trail {
+    fn source(&self) -> (BorrowedFd<'_>, &CStr) {
+        match self.frames.last() {
+            Some(frame) => (frame.from.as_fd(), &frame.current),
+            None => (self.from.parent(), &self.from.name),
+        }
+    }
+
+    fn target(&self) -> (BorrowedFd<'_>, &CStr) {
+        match self.frames.last() {
+            Some(frame) => (frame.to.as_fd(), &frame.current),
+            None => (self.to.parent(), &self.to.name),
+        }
+    }
+
+    fn path_below(&self, top: &Root) -> Vec<u8> {
+        let mut path = top.path.clone();
+        for frame in &self.frames {
+            path.push(b'/');
+            path.extend_from_slice(frame.current.to_bytes());
+        }
+        path
+    }
+
+    fn source_path(&self) -> Vec<u8> {
+        self.path_below(&self.from)
+    }
+
+    fn read_error(&self, step: &'static str) -> impl Fn(Errno) -> TreeError + '_ {
+        move |errno| TreeError::io(step, &self.path_below(&self.from), errno)
+    }
+
+    fn write_error(&self, step: &'static str) -> impl Fn(Errno) -> TreeError + '_ {
+        move |errno| TreeError::io(step, &self.path_below(&self.to), errno)
+    }
+}
+
+struct Copier {
+    /// Until the file system has refused once.
+    can_clone: bool,
+    /// For copying through us; allocated when first needed.
+    buffer: Vec<u8>,
+    /// Whether something of ours is at the target.
+    created: bool,
+}
+
+impl Copier {
+    fn run(&mut self, trail: &mut Trail) -> Result<()> {
+        let top = self.copy_entry(trail)?;
+        trail.frames.extend(top);
+        while let Some(frame) = trail.frames.last_mut() {
+            match frame.names.next() {
+                Some(name) => {
+                    frame.current = name;
+                    let below = self.copy_entry(trail)?;
+                    trail.frames.extend(below);
+                }
+                None => drop(trail.frames.pop()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the entry at hand; of a directory, makes the copy and returns the pair.
+    fn copy_entry(&mut self, trail: &Trail) -> Result<Option<Frame>> {
+        if trail.frames.len() >= DEPTH_LIMIT {
+            return Err(TreeError::depth(&trail.source_path(), DEPTH_LIMIT));
+        }
+        let (directory, name) = trail.source();
+        let stat = sys::stat_at(directory, name).map_err(trail.read_error("stat"))?;
+        match stat.file_type() {
+            FileType::Regular => self.copy_regular(trail).map(|()| None),
+            FileType::Symlink => self.copy_link(trail).map(|()| None),
+            FileType::Directory => self.copy_directory(trail).map(Some),
+            FileType::Other => Err(TreeError::unsupported_type(&trail.source_path())),
+        }
+    }
+
+    fn copy_directory(&mut self, trail: &Trail) -> Result<Frame> {
+        let (directory, name) = trail.source();
+        let from = sys::open_directory(directory, name).map_err(trail.read_error("open"))?;
+        let names = sorted_names(from.as_fd()).map_err(trail.read_error("list"))?;
+        let (directory, name) = trail.target();
+        sys::make_directory(directory, name, DIRECTORY_MODE)
+            .map_err(trail.write_error("create"))?;
+        self.created = true;
+        let to = sys::open_directory(directory, name).map_err(trail.write_error("open"))?;
+        Ok(Frame {
+            from,
+            to,
+            names: names.into_iter(),
+            current: CString::default(),
+        })
+    }
+
+    fn copy_link(&mut self, trail: &Trail) -> Result<()> {
+        let (directory, name) = trail.source();
+        let target = sys::read_link(directory, name).map_err(trail.read_error("read link"))?;
+        let target =
+            CString::new(target).map_err(|_| trail.read_error("read link")(Errno(libc::EINVAL)))?;
+        let (directory, name) = trail.target();
+        sys::make_link(&target, directory, name).map_err(trail.write_error("create"))?;
+        self.created = true;
+        Ok(())
+    }
+
+    fn copy_regular(&mut self, trail: &Trail) -> Result<()> {
+        let (directory, name) = trail.source();
+        let from = sys::open_regular(directory, name).map_err(trail.read_error("open"))?;
+        let stat = sys::stat(from.as_fd()).map_err(trail.read_error("stat"))?;
+        if stat.file_type() != FileType::Regular {
+            return Err(TreeError::changed(&trail.source_path()));
+        }
+        let mode = if stat.is_owner_executable() {
+            EXECUTABLE_MODE
+        } else {
+            PLAIN_MODE
+        };
+        let (directory, name) = trail.target();
+        let to = sys::create_regular(directory, name, mode).map_err(trail.write_error("create"))?;
+        self.created = true;
+        self.copy_contents(from.as_fd(), to.as_fd(), &stat)
+            .map_err(trail.write_error("copy to"))
+    }
+
+    /// Copies as many bytes as the file had when it was opened, so that one that keeps growing ends as well.
+    fn copy_contents(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        stat: &Stat,
+    ) -> std::result::Result<(), Errno> {
+        if stat.size == 0 {
+            return Ok(());
+        }
+        if self.can_clone {
+            if sys::clone_contents(from, to).is_ok() {
+                return Ok(());
+            }
+            // Whatever the reason, the other ways will tell the real ones.
+            self.can_clone = false;
+        }
+        if stat.blocks.saturating_mul(BYTES_PER_BLOCK) < stat.size {
+            self.copy_sparse(from, to, stat.size)
+        } else {
+            self.copy_bytes(from, to, stat.size)
+        }
+    }
+
+    fn copy_sparse(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        size: u64,
+    ) -> std::result::Result<(), Errno> {
+        let mut position = 0;
+        while position < size {
+            let data = match sys::seek(from, position, libc::SEEK_DATA) {
+                Ok(data) => data.min(size),
+                // Nothing but a hole up to the end.
+                Err(Errno(libc::ENXIO)) => break,
+                Err(errno) => return Err(errno),
+            };
+            let hole = sys::seek(from, data, libc::SEEK_HOLE)?.min(size);
+            sys::seek(from, data, libc::SEEK_SET)?;
+            sys::seek(to, data, libc::SEEK_SET)?;
+            self.copy_bytes(from, to, hole - data)?;
+            position = hole;
+        }
+        sys::set_length(to, size)
+    }
+
+    /// Copies `length` bytes from and to the current positions, fewer if the source ends.
+    fn copy_bytes(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        length: u64,
+    ) -> std::result::Result<(), Errno> {
+        let mut left = length;
+        while left > 0 {
+            match sys::copy_range(from, to, left.min(RANGE_BYTES) as usize) {
+                // Some file systems say "end" for a file that they make up when it is read.
+                Ok(0) => return self.copy_through_us(from, to, left),
+                Ok(copied) => left -= copied as u64,
+                Err(errno)
+                    if errno.is_any(&[libc::ENOSPC, libc::EDQUOT, libc::EIO, libc::EFBIG]) =>
+                {
+                    return Err(errno);
+                }
+                // Across file systems, an older kernel, a filter that does not know the call.
+                Err(_) => return self.copy_through_us(from, to, left),
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_through_us(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        length: u64,
+    ) -> std::result::Result<(), Errno> {
+        self.buffer.resize(BUFFER_BYTES, 0);
+        let mut left = length;
+        while left > 0 {
+            let wanted = left.min(BUFFER_BYTES as u64) as usize;
+            let read = sys::read(from, &mut self.buffer[..wanted])?;
+            if read == 0 {
+                break;
+            }
+            write_all(to, &self.buffer[..read])?;
+            left -= read as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Writes all of `bytes`.
+pub(crate) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> std::result::Result<(), Errno> {
+    while !bytes.is_empty() {
+        let written = sys::write(to, bytes)?;
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}

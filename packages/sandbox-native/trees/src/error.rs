@@ -1,0 +1,177 @@
+//! What can go wrong with a tree, as fields.
+
+use std::fmt;
+use std::io;
+
+/// The number of a system error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+impl Errno {
+    /// Whether this is one of `numbers`.
+    pub(crate) fn is_any(self, numbers: &[i32]) -> bool {
+        numbers.contains(&self.0)
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = io::Error::from_raw_os_error(self.0).to_string();
+        let plain = text
+            .rsplit_once(" (os error")
+            .map_or(text.as_str(), |(plain, _)| plain);
+        f.write_str(plain)
+    }
+}
+
+/// What kind of failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A file of a type that the operation does not take.
+    Type,
+    /// A file whose owner is not the builder.
+    Ownership,
+    /// A tree that is nested too deeply.
+    Depth,
+    /// The target of a copy or move is taken.
+    Exists,
+    /// A system call failed.
+    Io,
+    /// The file system is full.
+    NoSpace,
+    /// Compressed bytes that do not decompress.
+    Data,
+    /// Our own invariant broke.
+    Bug,
+}
+
+/// Why an operation on a tree failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeError {
+    /// What kind of failure it is.
+    pub kind: Kind,
+    /// One line for a person: lower case, the value quoted, no full stop.
+    pub message: String,
+    /// The file concerned.
+    pub path: Vec<u8>,
+    /// What was being done to it, one word; only for failed system calls.
+    pub step: Option<&'static str>,
+    /// The number of the system error; only for failed system calls.
+    pub errno: Option<i32>,
+}
+
+/// The result of an operation on a tree.
+pub type Result<T> = std::result::Result<T, TreeError>;
+
+impl TreeError {
+    /// The stable code by which callers recognise the error.
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            Kind::Type => "ERR_TREE_TYPE",
+            Kind::Ownership => "ERR_TREE_OWNERSHIP",
+            Kind::Depth => "ERR_TREE_DEPTH",
+            Kind::Exists => "ERR_TREE_EXISTS",
+            Kind::Io => "ERR_TREE_IO",
+            Kind::NoSpace => "ERR_NO_SPACE",
+            Kind::Data => "ERR_BZIP2_DATA",
+            Kind::Bug => "ERR_BUG",
+        }
+    }
+
+    /// `step` failed on `path`.
+    pub(crate) fn io(step: &'static str, path: &[u8], errno: Errno) -> Self {
+        let kind = match errno.0 {
+            libc::ENOSPC | libc::EDQUOT => Kind::NoSpace,
+            libc::EEXIST => Kind::Exists,
+            _ => Kind::Io,
+        };
+        Self {
+            kind,
+            message: format!("cannot {step} '{}': {errno}", show(path)),
+            path: path.to_vec(),
+            step: Some(step),
+            errno: Some(errno.0),
+        }
+    }
+
+    fn without_errno(kind: Kind, message: String, path: &[u8]) -> Self {
+        Self {
+            kind,
+            message,
+            path: path.to_vec(),
+            step: None,
+            errno: None,
+        }
+    }
+
+    /// Neither file, directory nor symbolic link.
+    pub(crate) fn unsupported_type(path: &[u8]) -> Self {
+        Self::without_errno(
+            Kind::Type,
+            format!("file '{}' has an unsupported type", show(path)),
+            path,
+        )
+    }
+
+    /// A regular file was asked for.
+    pub(crate) fn not_regular(path: &[u8]) -> Self {
+        Self::without_errno(
+            Kind::Type,
+            format!("'{}' is not a regular file", show(path)),
+            path,
+        )
+    }
+
+    /// Owned by somebody other than the builder.
+    pub(crate) fn ownership(path: &[u8]) -> Self {
+        Self::without_errno(
+            Kind::Ownership,
+            format!("invalid ownership on file '{}'", show(path)),
+            path,
+        )
+    }
+
+    /// Nested below the limit.
+    pub(crate) fn depth(path: &[u8], limit: usize) -> Self {
+        Self::without_errno(
+            Kind::Depth,
+            format!("'{}' is nested deeper than {limit} levels", show(path)),
+            path,
+        )
+    }
+
+    /// A file got shorter, or was replaced, between two looks.
+    pub(crate) fn changed(path: &[u8]) -> Self {
+        Self::without_errno(
+            Kind::Io,
+            format!("'{}' changed while it was read", show(path)),
+            path,
+        )
+    }
+
+    /// Not what bzip2 writes.
+    pub(crate) fn bzip2_data(path: &[u8]) -> Self {
+        Self::without_errno(
+            Kind::Data,
+            format!("'{}' is not complete bzip2 data", show(path)),
+            path,
+        )
+    }
+
+    /// A panic in our own code, caught at the edge of the pool.
+    pub fn bug(what: &str) -> Self {
+        Self::without_errno(Kind::Bug, format!("bug: {what}"), b"")
+    }
+}
+
+impl fmt::Display for TreeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for TreeError {}
+
+fn show(path: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(path)
+}

@@ -1,0 +1,238 @@
+//! Search for store path hash parts in a stream of chunks.
+
+use std::collections::HashSet;
+
+/// The length of a hash part.
+pub const HASH_PART_BYTES: usize = 32;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
+
+const IN_ALPHABET: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut index = 0;
+    while index < ALPHABET.len() {
+        table[ALPHABET[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
+
+/// A store path hash part: 32 characters of the alphabet of base 32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HashPart([u8; HASH_PART_BYTES]);
+
+impl HashPart {
+    /// `None` when `bytes` is no hash part.
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let part = <[u8; HASH_PART_BYTES]>::try_from(bytes).ok()?;
+        part.iter()
+            .all(|byte| IN_ALPHABET[usize::from(*byte)])
+            .then_some(Self(part))
+    }
+
+    /// The characters.
+    pub fn as_bytes(&self) -> &[u8; HASH_PART_BYTES] {
+        &self.0
+    }
+}
+
+/// Finds which of a set of hash parts occur in a stream, also across the borders of its chunks.
+pub struct Scanner {
+    wanted: HashSet<HashPart>,
+    found: Vec<HashPart>,
+    /// One bit for each value of `filter_key` that a wanted part has: windows of running text rarely reach the set.
+    filter: Vec<u64>,
+    /// The last bytes seen, fewer than a hash part.
+    tail: Vec<u8>,
+}
+
+const FILTER_BITS: u32 = 16;
+
+impl Scanner {
+    /// A scanner for `parts`.
+    pub fn new(parts: impl IntoIterator<Item = HashPart>) -> Self {
+        let wanted: HashSet<HashPart> = parts.into_iter().collect();
+        let mut filter = vec![0; 1 << (FILTER_BITS - u64::BITS.ilog2())];
+        for part in &wanted {
+            let key = filter_key(&part.0);
+            filter[key / 64] |= 1 << (key % 64);
+        }
+        Self {
+            wanted,
+            found: Vec::new(),
+            filter,
+            tail: Vec::with_capacity(2 * HASH_PART_BYTES),
+        }
+    }
+
+    /// Looks at the next bytes of the stream.
+    pub fn update(&mut self, chunk: &[u8]) {
+        if self.wanted.is_empty() {
+            return;
+        }
+        let head = &chunk[..chunk.len().min(HASH_PART_BYTES - 1)];
+        let mut border = std::mem::take(&mut self.tail);
+        border.extend_from_slice(head);
+        self.search(&border);
+        if chunk.len() >= HASH_PART_BYTES {
+            self.search(chunk);
+            border.clear();
+            border.extend_from_slice(&chunk[chunk.len() - (HASH_PART_BYTES - 1)..]);
+        } else {
+            border.drain(..border.len().saturating_sub(HASH_PART_BYTES - 1));
+        }
+        self.tail = border;
+    }
+
+    /// The parts that occurred, in byte order.
+    pub fn finish(mut self) -> Vec<HashPart> {
+        self.found.sort_unstable();
+        self.found
+    }
+
+    /// Looks at every window of `bytes` that could be a hash part. A window is checked from its end, so that a byte outside the alphabet
+    /// skips everything up to it; bytes known to be inside are not looked at again, so that no input takes more than one look per byte.
+    fn search(&mut self, bytes: &[u8]) {
+        let mut start = 0;
+        let mut known_until = 0;
+        while let Some(window) = bytes.get(start..start + HASH_PART_BYTES) {
+            let unknown = &window[known_until.max(start) - start..];
+            let outside = unknown
+                .iter()
+                .rposition(|byte| !IN_ALPHABET[usize::from(*byte)]);
+            known_until = start + HASH_PART_BYTES;
+            match outside {
+                Some(position) => start = known_until - unknown.len() + position + 1,
+                None => {
+                    self.check(window.try_into().expect("bug: a window of this length"));
+                    start += 1;
+                }
+            }
+        }
+    }
+
+    fn check(&mut self, window: &[u8; HASH_PART_BYTES]) {
+        let key = filter_key(window);
+        if self.filter[key / 64] & (1 << (key % 64)) == 0 {
+            return;
+        }
+        if let Some(part) = self.wanted.take(&HashPart(*window)) {
+            self.found.push(part);
+        }
+    }
+}
+
+fn filter_key(part: &[u8; HASH_PART_BYTES]) -> usize {
+    let [a, b, c, d, e, f, g, h, ..] = *part;
+    let head = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    // Fibonacci hashing: the high bits depend on all eight characters.
+    (head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - FILTER_BITS)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
+    const B: &[u8; 32] = b"zyxwvsrqpnmlkjihgfdcba9876543210";
+    const ABSENT: &[u8; 32] = b"00000000000000000000000000000000";
+
+    fn scan(chunks: &[&[u8]]) -> Vec<HashPart> {
+        let mut scanner =
+            Scanner::new([A, B, ABSENT].map(|part| HashPart::new(part).expect("a hash part")));
+        for chunk in chunks {
+            scanner.update(chunk);
+        }
+        scanner.finish()
+    }
+
+    fn parts(of: &[&[u8; 32]]) -> Vec<HashPart> {
+        of.iter().map(|part| HashPart(**part)).collect()
+    }
+
+    #[test]
+    fn finds_a_part_at_every_border() {
+        let text = [b"before ".as_slice(), B, b"-name; aaaa", A, b"bbb"].concat();
+        for first in 0..text.len() {
+            for second in first..text.len() {
+                let (head, rest) = text.split_at(first);
+                let (middle, end) = rest.split_at(second - first);
+                assert_eq!(
+                    scan(&[head, middle, end]),
+                    parts(&[A, B]),
+                    "{first} {second}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn finds_a_part_given_byte_by_byte() {
+        let text = [b"/nix/store/".as_slice(), A, b"-x"].concat();
+        let bytes: Vec<&[u8]> = text.chunks(1).collect();
+        assert_eq!(scan(&bytes), parts(&[A]));
+    }
+
+    #[test]
+    fn finds_a_part_inside_a_longer_run_of_its_alphabet() {
+        for before in 0..40 {
+            let text = [&vec![b'a'; before], A.as_slice(), &vec![b'0'; 5]].concat();
+            assert_eq!(scan(&[&text]), parts(&[A]), "{before}");
+        }
+    }
+
+    #[test]
+    fn does_not_find_a_part_with_one_character_changed() {
+        for position in 0..HASH_PART_BYTES {
+            for other in [b'e', b'1', 0] {
+                let mut text = B.to_vec();
+                text[position] = if text[position] == other { b'2' } else { other };
+                assert_eq!(scan(&[&text]), parts(&[]), "{position}");
+            }
+        }
+    }
+
+    #[test]
+    fn agrees_with_a_search_at_every_position() {
+        // A small generator, so that a failure can be repeated.
+        let mut state = 1_u64;
+        let mut next = move || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize
+        };
+        for _ in 0..300 {
+            let mut text = Vec::new();
+            for _ in 0..40 {
+                match next() % 4 {
+                    0 => text.extend_from_slice(A),
+                    1 => text.extend_from_slice(&B[..next() % 32]),
+                    2 => text.extend((0..next() % 50).map(|at| ALPHABET[at % 32])),
+                    _ => text.extend((0..next() % 5).map(|at| b" eot\xff"[at % 5])),
+                }
+            }
+            let expected: Vec<HashPart> = [A, B]
+                .into_iter()
+                .filter(|part| text.windows(32).any(|w| w == *part))
+                .map(|p| HashPart(*p))
+                .collect();
+            let cut = next() % (text.len() + 1);
+            let mut expected = expected;
+            expected.extend(
+                text.windows(32)
+                    .any(|w| w == ABSENT)
+                    .then_some(HashPart(*ABSENT)),
+            );
+            expected.sort_unstable();
+            assert_eq!(scan(&[&text[..cut], &text[cut..]]), expected);
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_hash_part() {
+        assert_eq!(HashPart::new(&A[..31]), None);
+        assert_eq!(HashPart::new(b"e123456789abcdfghijklmnpqrsvwxyz"), None);
+        assert_eq!(HashPart::new(&[A.as_slice(), b"0"].concat()), None);
+    }
+}

@@ -1,0 +1,182 @@
+import { type Outcome, unwrap } from "./error.js";
+import { loadAddon } from "./platform.js";
+import type { ScanResult, TreeStat } from "./types.js";
+
+/** Algorithms of hashes in a store. */
+export type TreeHashAlgorithm = "md5" | "sha1" | "sha256" | "sha512";
+
+/** A hash and the number of bytes that went into it. */
+export interface TreeHash {
+  readonly digest: Uint8Array;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Files that were canonicalised in one build. Give the same set for every output of a build: a hard link may join two of them.
+ * Made by {@link makeSeenInodes}.
+ */
+export interface SeenInodes {
+  readonly [seenInodes]: true;
+}
+declare const seenInodes: unique symbol;
+
+/** How {@link canonicaliseTree} treats owners. */
+export interface CanonicaliseOptions {
+  /** The only owner that files may have; without it any owner is taken. */
+  readonly allowedUid?: number;
+  /** Default: a set of this call's own. */
+  readonly seen?: SeenInodes;
+}
+
+interface ChunkStream {
+  next(): Promise<Outcome<Uint8Array | null>>;
+  close(): void;
+}
+
+interface TreesAddon {
+  hashTree(path: string, algorithm: string): Promise<Outcome<TreeHash>>;
+  hashFile(path: string, algorithm: string): Promise<Outcome<TreeHash>>;
+  scanTree(path: string, hashParts: readonly string[]): Promise<Outcome<ScanResult>>;
+  canonicaliseTree(path: string, allowedUid: number | undefined, seen: SeenInodes): Promise<Outcome<void>>;
+  copyTree(source: string, target: string): Promise<Outcome<void>>;
+  removeTree(path: string): Promise<Outcome<void>>;
+  moveTree(from: string, to: string): Promise<Outcome<void>>;
+  statTree(path: string): Outcome<TreeStat | null>;
+  compressBzip2(source: string, target: string): Promise<Outcome<void>>;
+  decompressBzip2(path: string): ChunkStream;
+  dumpTree(path: string): ChunkStream;
+  readonly SeenInodes: new () => SeenInodes;
+}
+
+const addon = () => loadAddon() as TreesAddon;
+
+/**
+ * Hash of the archive (NAR) of a tree. Links are not followed, the top included.
+ *
+ * @throws SandboxError `ERR_TREE_TYPE` for a file that is neither regular, directory nor link; `ERR_TREE_DEPTH` for a tree of more than
+ * 64 levels, the top included; `ERR_TREE_IO`.
+ * @see Nix: src/libutil/archive.cc, `dumpPath`
+ * @example
+ * const { digest, sizeBytes } = await hashTree("result", "sha256");
+ */
+export async function hashTree(path: string, algorithm: TreeHashAlgorithm = "sha256"): Promise<TreeHash> {
+  return unwrap(await addon().hashTree(path, algorithm));
+}
+
+/**
+ * Hash of the bytes of one regular file.
+ *
+ * @throws SandboxError `ERR_TREE_TYPE` when it is not a regular file, a link included; `ERR_TREE_IO`.
+ */
+export async function hashFile(path: string, algorithm: TreeHashAlgorithm = "sha256"): Promise<TreeHash> {
+  return unwrap(await addon().hashFile(path, algorithm));
+}
+
+/**
+ * SHA-256 of the archive of a tree, and which of `hashParts` occur anywhere in it: names, link targets and contents alike.
+ *
+ * @throws As {@link hashTree}; a plain error when an element of `hashParts` is not the hash part of a store path.
+ * @see Nix: src/libstore/references.cc, `RefScanSink`
+ */
+export async function scanTree(path: string, hashParts: readonly string[]): Promise<ScanResult> {
+  return unwrap(await addon().scanTree(path, hashParts));
+}
+
+/**
+ * The archive of a tree in chunks. Each is produced while the one before is consumed, and no further ahead.
+ *
+ * @throws As {@link hashTree}, while it is iterated.
+ */
+export function dumpTree(path: string): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => chunksOf(addon().dumpTree(path)) };
+}
+
+/** A set for the `seen` of {@link canonicaliseTree}. */
+export function makeSeenInodes(): SeenInodes {
+  return new (addon().SeenInodes)();
+}
+
+/**
+ * Gives every file of a tree its canonical metadata: mode 0444 or 0555, modified one second after the epoch, owned by us, without extended
+ * attributes. Directories are 0555.
+ *
+ * A file of a foreign owner is refused before anything about it is changed; what was visited before it stays changed.
+ *
+ * @throws SandboxError `ERR_TREE_OWNERSHIP` for an owner other than `allowedUid`, unless it is a further link to a file of `seen`;
+ * `ERR_TREE_TYPE`; `ERR_TREE_IO`.
+ * @see Nix: src/libstore/posix-fs-canonicalise.cc, `canonicalisePathMetaData`
+ */
+export async function canonicaliseTree(path: string, options: CanonicaliseOptions = {}): Promise<void> {
+  unwrap(await addon().canonicaliseTree(path, options.allowedUid, options.seen ?? makeSeenInodes()));
+}
+
+/**
+ * Copies a tree to a path where nothing is. Links are copied, hard links become files of their own, the owner's execute bit is kept and no
+ * other metadata. A copy that fails leaves nothing behind.
+ *
+ * What its owner cannot read is not copied: canonicalise a builder's tree first.
+ *
+ * @throws SandboxError `ERR_TREE_EXISTS` when `target` is taken; `ERR_TREE_TYPE`; `ERR_TREE_DEPTH`; `ERR_NO_SPACE`; `ERR_TREE_IO`.
+ */
+export async function copyTree(source: string, target: string): Promise<void> {
+  unwrap(await addon().copyTree(source, target));
+}
+
+/**
+ * Removes a tree, also one without permissions and of any depth. Links are removed, not followed. An absent path is fine.
+ *
+ * @throws SandboxError `ERR_TREE_IO`, among others for something mounted inside.
+ */
+export async function removeTree(path: string): Promise<void> {
+  unwrap(await addon().removeTree(path));
+}
+
+/**
+ * Renames a tree to a free path on the same file system, also a read-only directory.
+ *
+ * @throws SandboxError `ERR_TREE_EXISTS` when `to` is taken; `ERR_TREE_IO`, with `errno` EXDEV across file systems.
+ */
+export async function moveTree(from: string, to: string): Promise<void> {
+  unwrap(await addon().moveTree(from, to));
+}
+
+/**
+ * The top of a tree, not followed when it is a link; `undefined` when nothing is there.
+ *
+ * @throws SandboxError `ERR_TREE_IO`
+ */
+export async function statTree(path: string): Promise<TreeStat | undefined> {
+  return unwrap(addon().statTree(path)) ?? undefined;
+}
+
+/**
+ * Compresses a regular file into another, which is replaced if it exists and removed if compression fails.
+ *
+ * @throws SandboxError `ERR_TREE_TYPE`; `ERR_NO_SPACE`; `ERR_TREE_IO`.
+ */
+export async function compressBzip2(sourcePath: string, targetPath: string): Promise<void> {
+  unwrap(await addon().compressBzip2(sourcePath, targetPath));
+}
+
+/**
+ * What a file compressed by bzip2 holds, in chunks of bounded size, each produced while the one before is consumed.
+ *
+ * @throws SandboxError `ERR_BZIP2_DATA` for data that is damaged or cut short; `ERR_TREE_TYPE`; `ERR_TREE_IO`; while it is iterated.
+ */
+export function decompressBzip2(path: string): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => chunksOf(addon().decompressBzip2(path)) };
+}
+
+async function* chunksOf(stream: ChunkStream): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    let ahead = stream.next();
+    for (;;) {
+      const chunk = unwrap(await ahead);
+      if (chunk === null) return;
+      ahead = stream.next();
+      yield chunk;
+    }
+  } finally {
+    stream.close();
+  }
+}
