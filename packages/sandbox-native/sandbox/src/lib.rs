@@ -1,2 +1,31 @@
-//! `sandbox` of `@drvkit/sandbox-native`.
+//! One builder in namespaces: description → plan → helper.
+//!
+//! A [`Spec`] is checked when it is made. [`plan`] turns it into a list of operations and looks at nothing else. The
+//! helper executable performs the list in its own address space and is then the builder; one thread of this process
+//! starts every helper and listens to every builder.
 #![deny(missing_docs)]
+
+mod error;
+mod layer;
+mod machine;
+mod plan;
+mod probe;
+mod reactor;
+mod seccomp;
+mod skeleton;
+mod spec;
+mod start;
+mod sys;
+
+pub use error::{Error, Kind};
+pub use layer::Layer;
+pub use machine::Machine;
+pub use plan::{Ending, INNER_GID, INNER_UID, plan};
+pub use probe::{Probe, probe};
+pub use reactor::{Event, Waiter};
+pub use spec::{Bind, File, Network, Spec, SpecParts};
+pub use start::{Process, start};
+pub use sys::ExitStatus;
+
+/// The helper executable, built by `build.rs`.
+const HELPER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/drvkit-helper"));

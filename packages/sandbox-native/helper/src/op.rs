@@ -1,0 +1,245 @@
+//! The operations of which a set-up is made.
+
+/// One option of a file system that is mounted: a flag, or a key with a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountOption {
+    /// Name of the option.
+    pub key: Vec<u8>,
+    /// Its value; `None` for a flag.
+    pub value: Option<Vec<u8>>,
+}
+
+/// One operation. Paths called `target` lie below the new root and are reached from its descriptor, component by
+/// component, without following links; paths called `source` and `path` are those of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Gives up all supplementary groups.
+    DropGroups,
+    /// Clones with these flags; the clone goes on, the caller reports its pid and ends.
+    Clone {
+        /// `CLONE_…` flags and the signal of the end.
+        flags: u64,
+    },
+    /// Waits until the engine has mapped the ids.
+    AwaitGo,
+    /// SIGKILL when the engine's thread ends, and an immediate end if the engine is gone already.
+    DeathSignal,
+    /// Every signal to its default, none blocked.
+    DefaultSignals,
+    /// A new session, so that there is no controlling terminal.
+    NewSession,
+    /// The terminal becomes descriptors 1 and 2.
+    Terminal,
+    /// The file mode creation mask.
+    Umask {
+        /// Bits that new files do not get.
+        mask: u32,
+    },
+    /// Brings the loopback interface up.
+    LoopbackUp,
+    /// Sets the host name.
+    HostName {
+        /// All bytes that are passed, the final NUL included.
+        name: Vec<u8>,
+    },
+    /// Sets the NIS domain name.
+    DomainName {
+        /// All bytes that are passed, the final NUL included.
+        name: Vec<u8>,
+    },
+    /// Stops mounts from propagating in or out.
+    PrivateMounts,
+    /// Binds a directory onto itself; it is the new root from here on.
+    NewRoot {
+        /// The directory.
+        path: Vec<u8>,
+    },
+    /// Makes a directory below the new root, with its parents; an existing one is left as it is.
+    MakeDirectory {
+        /// Where.
+        target: Vec<u8>,
+        /// Mode of the last component, when it is made.
+        mode: u32,
+    },
+    /// Makes a symbolic link; an existing one with the same text is left.
+    Symlink {
+        /// Where.
+        target: Vec<u8>,
+        /// What it says.
+        text: Vec<u8>,
+    },
+    /// Binds `source` at `target` with mount attributes, recursively; a link is copied as a link.
+    Bind {
+        /// What is shown.
+        source: Vec<u8>,
+        /// Where.
+        target: Vec<u8>,
+        /// `MOUNT_ATTR_…` bits to set on every mount of the copy.
+        attributes: u64,
+        /// Skip it if the source does not exist.
+        optional: bool,
+    },
+    /// Binds a directory of the new root onto itself, so that it stays writable when the root is not.
+    BindSelf {
+        /// The directory.
+        target: Vec<u8>,
+        /// `MOUNT_ATTR_…` bits.
+        attributes: u64,
+    },
+    /// Mounts a new file system.
+    Mount {
+        /// Type, for example `proc`.
+        kind: Vec<u8>,
+        /// Where.
+        target: Vec<u8>,
+        /// Options of the file system.
+        options: Vec<MountOption>,
+        /// `MOUNT_ATTR_…` bits.
+        attributes: u64,
+    },
+    /// Sets the mode of a directory of the new root.
+    SetMode {
+        /// Which.
+        target: Vec<u8>,
+        /// Its mode from now on.
+        mode: u32,
+    },
+    /// Sets mount attributes of the new root alone, not of what is mounted on it.
+    RootAttributes {
+        /// `MOUNT_ATTR_…` bits.
+        attributes: u64,
+    },
+    /// Makes the new root the root and lets go of the old one.
+    PivotRoot,
+    /// No program gains rights from here on.
+    NoNewPrivileges,
+    /// Joins a fresh anonymous session keyring.
+    SessionKeyring,
+    /// Execution domain and its flags.
+    Personality {
+        /// Argument of `personality`.
+        persona: u64,
+    },
+    /// Sets a soft limit, at most the hard one.
+    SoftLimit {
+        /// `RLIMIT_…`.
+        resource: u32,
+        /// The soft limit.
+        value: u64,
+    },
+    /// Real, effective and saved ids, verified.
+    ChangeUser {
+        /// User id inside.
+        uid: u32,
+        /// Group id inside.
+        gid: u32,
+    },
+    /// Gives up every capability.
+    DropCapabilities,
+    /// The working directory, by its path inside.
+    ChangeDirectory {
+        /// The path.
+        path: Vec<u8>,
+    },
+    /// Closes every descriptor above 2; the report's closes when the builder starts.
+    CloseDescriptors,
+    /// A Landlock domain with these scopes and nothing else.
+    Landlock {
+        /// `LANDLOCK_SCOPE_…` bits.
+        scoped: u64,
+    },
+    /// Loads a system call filter.
+    Seccomp {
+        /// Instructions of eight bytes each, in the machine's byte order.
+        program: Vec<u8>,
+    },
+    /// Reports that all is ready and becomes the builder.
+    Execute {
+        /// The program.
+        path: Vec<u8>,
+        /// All of argv.
+        arguments: Vec<Vec<u8>>,
+        /// All of the environment.
+        environment: Vec<Vec<u8>>,
+    },
+    /// Reports that all is ready and ends: a set-up that is only tried.
+    Finish,
+}
+
+/// An operation and the error numbers with which it may fail: such a failure is reported as skipped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// What to do.
+    pub op: Op,
+    /// Which failures do not matter.
+    pub tolerated: Vec<i32>,
+}
+
+impl From<Op> for Instruction {
+    fn from(op: Op) -> Self {
+        Self { op, tolerated: Vec::new() }
+    }
+}
+
+impl Op {
+    /// The name of the operation in errors: public, stable.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Op::DropGroups => "drop-groups",
+            Op::Clone { .. } => "clone",
+            Op::AwaitGo => "await-ids",
+            Op::DeathSignal => "death-signal",
+            Op::DefaultSignals => "default-signals",
+            Op::NewSession => "new-session",
+            Op::Terminal => "terminal",
+            Op::Umask { .. } => "umask",
+            Op::LoopbackUp => "loopback-up",
+            Op::HostName { .. } => "host-name",
+            Op::DomainName { .. } => "domain-name",
+            Op::PrivateMounts => "private-mounts",
+            Op::NewRoot { .. } => "new-root",
+            Op::MakeDirectory { .. } => "make-directory",
+            Op::Symlink { .. } => "symlink",
+            Op::Bind { .. } => "bind",
+            Op::BindSelf { .. } => "bind-self",
+            Op::Mount { .. } => "mount",
+            Op::SetMode { .. } => "set-mode",
+            Op::RootAttributes { .. } => "root-attributes",
+            Op::PivotRoot => "pivot-root",
+            Op::NoNewPrivileges => "no-new-privs",
+            Op::SessionKeyring => "session-keyring",
+            Op::Personality { .. } => "personality",
+            Op::SoftLimit { .. } => "soft-limit",
+            Op::ChangeUser { .. } => "change-user",
+            Op::DropCapabilities => "drop-capabilities",
+            Op::ChangeDirectory { .. } => "change-directory",
+            Op::CloseDescriptors => "close-descriptors",
+            Op::Landlock { .. } => "landlock",
+            Op::Seccomp { .. } => "seccomp",
+            Op::Execute { .. } => "execute",
+            Op::Finish => "finish",
+        }
+    }
+
+    /// The path that a failure is about.
+    pub fn path(&self) -> Option<&[u8]> {
+        match self {
+            Op::NewRoot { path } | Op::ChangeDirectory { path } | Op::Execute { path, .. } => Some(path),
+            Op::Bind { source, .. } => Some(source),
+            Op::MakeDirectory { target, .. }
+            | Op::Symlink { target, .. }
+            | Op::BindSelf { target, .. }
+            | Op::Mount { target, .. }
+            | Op::SetMode { target, .. } => Some(target),
+            _ => None,
+        }
+    }
+
+    /// The path inside, where it is another one than [`Op::path`].
+    pub fn second_path(&self) -> Option<&[u8]> {
+        match self {
+            Op::Bind { target, .. } => Some(target),
+            _ => None,
+        }
+    }
+}

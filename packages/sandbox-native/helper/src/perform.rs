@@ -1,0 +1,125 @@
+//! The loop over the program.
+
+use std::ffi::CString;
+
+use drvkit_helper::{ENGINE_FD, GO, GO_FD, Instruction, Op, REPORT_FD, Report, TERMINAL_FD};
+
+use crate::root::{Failure, Root};
+use crate::sys::{self, Errno};
+
+/// Performs the instructions in order; returns only when one has failed, and has reported it then.
+pub fn perform(program: &[Instruction]) {
+    let mut state = State { root: None };
+    for (index, instruction) in program.iter().enumerate() {
+        let index = index as u32;
+        match state.perform(&instruction.op) {
+            Ok(()) => {}
+            Err(failure) if instruction.tolerated.contains(&failure.errno) => {
+                sys::report(Report::Skipped { index, errno: failure.errno });
+            }
+            Err(failure) => {
+                return sys::report(Report::Failed { index, errno: failure.errno, subject: failure.subject });
+            }
+        }
+    }
+}
+
+struct State {
+    root: Option<Root>,
+}
+
+impl State {
+    fn perform(&mut self, op: &Op) -> Result<(), Failure> {
+        match op {
+            Op::DropGroups => sys::drop_groups()?,
+            Op::Clone { flags } => clone(*flags)?,
+            Op::AwaitGo => await_go()?,
+            Op::DeathSignal => death_signal()?,
+            Op::DefaultSignals => sys::default_signals()?,
+            Op::NewSession => sys::new_session()?,
+            Op::Terminal => sys::standard_output(TERMINAL_FD)?,
+            Op::Umask { mask } => sys::umask(*mask),
+            Op::LoopbackUp => sys::loopback_up()?,
+            Op::HostName { name } => sys::set_host_name(name)?,
+            Op::DomainName { name } => sys::set_domain_name(name)?,
+            Op::PrivateMounts => sys::private_mounts()?,
+            Op::NewRoot { path } => self.root = Some(Root::new(path)?),
+            Op::MakeDirectory { target, mode } => self.root()?.make_directory(target, *mode)?,
+            Op::Symlink { target, text } => self.root()?.symlink(target, text)?,
+            Op::Bind { source, target, attributes, optional } => {
+                self.root()?.bind(source, target, *attributes, *optional)?;
+            }
+            Op::BindSelf { target, attributes } => self.root()?.bind_self(target, *attributes)?,
+            Op::Mount { kind, target, options, attributes } => {
+                self.root()?.mount(kind, target, options, *attributes)?;
+            }
+            Op::SetMode { target, mode } => self.root()?.set_mode(target, *mode)?,
+            Op::RootAttributes { attributes } => self.root()?.set_attributes(*attributes)?,
+            Op::PivotRoot => self.root.take().ok_or(libc::EBADMSG)?.pivot()?,
+            Op::NoNewPrivileges => sys::no_new_privileges()?,
+            Op::SessionKeyring => sys::new_session_keyring()?,
+            Op::Personality { persona } => sys::personality(*persona)?,
+            Op::SoftLimit { resource, value } => sys::soft_limit(*resource, *value)?,
+            Op::ChangeUser { uid, gid } => sys::change_user(*uid, *gid)?,
+            Op::DropCapabilities => sys::drop_capabilities()?,
+            Op::ChangeDirectory { path } => sys::change_directory(&sys::c_string(path)?)?,
+            Op::CloseDescriptors => close_descriptors()?,
+            Op::Landlock { scoped } => sys::landlock(*scoped)?,
+            Op::Seccomp { program } => sys::seccomp(program)?,
+            Op::Execute { path, arguments, environment } => execute(path, arguments, environment)?,
+            Op::Finish => {
+                sys::report(Report::Ready);
+                sys::exit(0);
+            }
+        }
+        Ok(())
+    }
+
+    fn root(&self) -> Result<&Root, Failure> {
+        self.root.as_ref().ok_or(Failure::from(libc::EBADMSG))
+    }
+}
+
+/// The clone goes on with the program; this process has nothing more to do than to say who it is.
+fn clone(flags: u64) -> Result<(), Errno> {
+    let pid = sys::clone(flags)?;
+    if pid != 0 {
+        sys::report(Report::Cloned { pid });
+        sys::exit(0);
+    }
+    Ok(())
+}
+
+fn await_go() -> Result<(), Errno> {
+    if sys::read_byte(GO_FD)? == Some(GO) { Ok(()) } else { Err(libc::EPIPE) }
+}
+
+/// The signal alone is not enough: the engine may have ended before it was armed.
+fn death_signal() -> Result<(), Errno> {
+    sys::arm_death_signal()?;
+    if sys::is_readable(ENGINE_FD)? {
+        sys::exit(1);
+    }
+    Ok(())
+}
+
+fn close_descriptors() -> Result<(), Errno> {
+    sys::close_range(3, REPORT_FD - 1)?;
+    sys::close_above(REPORT_FD)?;
+    sys::close_on_exec(REPORT_FD)
+}
+
+/// Everything that can fail before the report is done before it: afterwards only the builder's own output is left to
+/// say what went wrong.
+fn execute(path: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>]) -> Result<(), Errno> {
+    let c_strings = |texts: &[Vec<u8>]| texts.iter().map(|text| sys::c_string(text)).collect::<Result<Vec<CString>, _>>();
+    let (program, arguments, environment) = (sys::c_string(path)?, c_strings(arguments)?, c_strings(environment)?);
+    sys::report(Report::Ready);
+    let errno = sys::execute(&program, &arguments, &environment);
+    let mut message = b"executing '".to_vec();
+    message.extend_from_slice(path);
+    message.extend_from_slice(b"': ");
+    message.extend_from_slice(&sys::error_text(errno));
+    sys::write_all(2, &message);
+    sys::exit(1)
+}

@@ -1,0 +1,504 @@
+//! Every system call of the executable. One sentence each on why this call; no policy.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use drvkit_helper::{REPORT_FD, Report};
+use libc::{c_int, c_long};
+
+/// A number of the kernel.
+pub type Errno = i32;
+
+/// What kind of file a descriptor refers to, as far as binding cares.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum FileType {
+    Directory,
+    Symlink,
+    Other,
+}
+
+/// What is needed of a file to show it elsewhere.
+pub struct Status {
+    pub file_type: FileType,
+    accessed: libc::timespec,
+    modified: libc::timespec,
+}
+
+fn last_error() -> Errno {
+    // SAFETY: `errno` is a valid location of this thread.
+    unsafe { *libc::__errno_location() }
+}
+
+fn check(result: c_int) -> Result<c_int, Errno> {
+    if result < 0 { Err(last_error()) } else { Ok(result) }
+}
+
+fn check_long(result: c_long) -> Result<c_long, Errno> {
+    if result < 0 { Err(last_error()) } else { Ok(result) }
+}
+
+fn owned(result: c_long) -> Result<OwnedFd, Errno> {
+    let fd = check_long(result)? as RawFd;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Refuses a NUL inside, which would cut the text.
+pub fn c_string(text: &[u8]) -> Result<CString, Errno> {
+    CString::new(text).map_err(|_| libc::EINVAL)
+}
+
+/// Ends at once: nothing is buffered, and handlers of the C library are not ours to run twice.
+pub fn exit(code: c_int) -> ! {
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(code) }
+}
+
+/// A report that nobody reads does not matter: its reader is then gone and so are we soon.
+pub fn report(report: Report) {
+    write_all(REPORT_FD, &report.encode());
+}
+
+/// Writes all bytes, or gives up at an error.
+pub fn write_all(fd: RawFd, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        // SAFETY: the range is that of the slice.
+        match check_long(unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) } as c_long) {
+            Ok(count) => bytes = &bytes[count as usize..],
+            Err(libc::EINTR) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// One byte; `None` at the end of the pipe.
+pub fn read_byte(fd: RawFd) -> Result<Option<u8>, Errno> {
+    let mut byte = [0];
+    Ok(if read(fd, &mut byte)? == 0 { None } else { Some(byte[0]) })
+}
+
+/// A length in four bytes, then that many: the end of a pipe is no mark, since a fork elsewhere may hold it open.
+pub fn read_message(fd: RawFd) -> Result<Vec<u8>, Errno> {
+    let mut length = [0; 4];
+    read_exactly(fd, &mut length)?;
+    let mut bytes = vec![0; u32::from_ne_bytes(length) as usize];
+    read_exactly(fd, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn read_exactly(fd: RawFd, mut buffer: &mut [u8]) -> Result<(), Errno> {
+    while !buffer.is_empty() {
+        match read(fd, buffer)? {
+            0 => return Err(libc::EPIPE),
+            count => buffer = &mut buffer[count..],
+        }
+    }
+    Ok(())
+}
+
+fn read(fd: RawFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        // SAFETY: the range is that of the slice.
+        match check_long(unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) } as c_long) {
+            Ok(count) => return Ok(count as usize),
+            Err(libc::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Whether reading would not wait; a pid descriptor is readable once its process has ended.
+pub fn is_readable(fd: RawFd) -> Result<bool, Errno> {
+    let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one valid entry.
+    Ok(check(unsafe { libc::poll(&raw mut entry, 1, 0) })? > 0)
+}
+
+/// One call closes a range whatever is open in it; a list in /proc could be wrong by then.
+pub fn close_range(first: RawFd, last: RawFd) -> Result<(), Errno> {
+    close_range_with(first, last as u32, 0)
+}
+
+/// Closes every descriptor above `fd`.
+pub fn close_above(fd: RawFd) -> Result<(), Errno> {
+    close_range_with(fd + 1, u32::MAX, 0)
+}
+
+/// Marks one descriptor to close when the builder starts.
+pub fn close_on_exec(fd: RawFd) -> Result<(), Errno> {
+    close_range_with(fd, fd as u32, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+fn close_range_with(first: RawFd, last: u32, flags: u32) -> Result<(), Errno> {
+    // SAFETY: numbers only; descriptors closed here are not owned by a value that lives on.
+    check_long(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(drop)
+}
+
+/// The raw call, because the C library's wrapper would signal threads that do not exist.
+pub fn drop_groups() -> Result<(), Errno> {
+    // SAFETY: an empty list needs no memory.
+    check_long(unsafe { libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()) }).map(drop)
+}
+
+/// The raw call without a stack, which returns twice like fork and takes all namespace flags at once.
+pub fn clone(flags: u64) -> Result<i32, Errno> {
+    // SAFETY: no shared memory is asked for, so the copy has its own stack; this process has one thread.
+    check_long(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) }).map(|pid| pid as i32)
+}
+
+/// SIGKILL cannot be blocked or handled, so no builder survives the engine.
+pub fn arm_death_signal() -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) }).map(drop)
+}
+
+/// Handlers vanish at exec but ignored signals stay ignored, and Node ignores some.
+pub fn default_signals() -> Result<(), Errno> {
+    for signal in 1..=64 {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: a signal set is plain data and zero is a valid one; it is emptied before use.
+    let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `none` lives during both calls.
+    check(unsafe {
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut())
+    })
+    .map(drop)
+}
+
+/// A new session has no controlling terminal, so that a builder cannot reach the person's.
+pub fn new_session() -> Result<(), Errno> {
+    // SAFETY: no arguments.
+    check(unsafe { libc::setsid() }).map(drop)
+}
+
+/// `dup2` replaces a descriptor in one step; the copies do not close at exec.
+pub fn standard_output(terminal: RawFd) -> Result<(), Errno> {
+    for fd in [1, 2] {
+        // SAFETY: descriptors 1 and 2 are owned by no value of this program.
+        check(unsafe { libc::dup2(terminal, fd) })?;
+    }
+    Ok(())
+}
+
+/// Cannot fail.
+pub fn umask(mask: u32) {
+    // SAFETY: numbers only.
+    unsafe { libc::umask(mask) };
+}
+
+/// The interface flags are set by an ioctl on any socket; netlink would need a parser for the same.
+pub fn loopback_up() -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    let socket = owned(c_long::from(unsafe {
+        libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)
+    }))?;
+    // SAFETY: the structure is plain data and zero is valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (slot, byte) in request.ifr_name.iter_mut().zip(b"lo") {
+        *slot = byte.cast_signed() as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_LOOPBACK | libc::IFF_RUNNING) as i16;
+    // SAFETY: the request lives during the call and is what this ioctl reads.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) }).map(drop)
+}
+
+/// The length is given, so that the final NUL can be counted as the format of the machine name demands.
+pub fn set_host_name(name: &[u8]) -> Result<(), Errno> {
+    // SAFETY: the range is that of the slice.
+    check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) }).map(drop)
+}
+
+/// See `set_host_name`.
+pub fn set_domain_name(name: &[u8]) -> Result<(), Errno> {
+    // SAFETY: the range is that of the slice.
+    check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }).map(drop)
+}
+
+/// Recursive on `/`: a shared mount would show ours to the machine and the machine's to the builder.
+pub fn private_mounts() -> Result<(), Errno> {
+    // SAFETY: both texts end in NUL; the other pointers may be null for a change of propagation.
+    check(unsafe {
+        libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null())
+    })
+    .map(drop)
+}
+
+/// `O_PATH` neither reads nor wakes a device, and does not follow a link at the end.
+pub fn open_path(path: &CStr) -> Result<OwnedFd, Errno> {
+    open_at(libc::AT_FDCWD, path, libc::O_PATH)
+}
+
+/// See `open_path`; from a directory.
+pub fn open_path_at(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+    open_at(parent.as_raw_fd(), name, libc::O_PATH)
+}
+
+/// A descriptor on which the mode can be changed.
+pub fn open_directory(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+    open_at(parent.as_raw_fd(), name, libc::O_RDONLY | libc::O_DIRECTORY)
+}
+
+fn open_at(parent: RawFd, name: &CStr, flags: c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: the name ends in NUL.
+    owned(c_long::from(unsafe { libc::openat(parent, name.as_ptr(), flags | libc::O_NOFOLLOW | libc::O_CLOEXEC) }))
+}
+
+/// The walk from the root needs a descriptor of its own.
+pub fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    // SAFETY: numbers only.
+    owned(c_long::from(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 8) }))
+}
+
+/// Of the descriptor, so that what is looked at is what is used.
+pub fn status(fd: BorrowedFd<'_>) -> Result<Status, Errno> {
+    // SAFETY: plain data, zero is valid.
+    let mut status: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `status` lives during the call.
+    check(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut status) })?;
+    let file_type = match status.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => FileType::Directory,
+        libc::S_IFLNK => FileType::Symlink,
+        _ => FileType::Other,
+    };
+    Ok(Status {
+        file_type,
+        accessed: libc::timespec { tv_sec: status.st_atime, tv_nsec: status.st_atime_nsec },
+        modified: libc::timespec { tv_sec: status.st_mtime, tv_nsec: status.st_mtime_nsec },
+    })
+}
+
+/// Of the descriptor of the link itself.
+pub fn read_link(fd: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
+    let mut text = vec![0_u8; libc::PATH_MAX as usize];
+    // SAFETY: the range is that of the buffer.
+    let length = check_long(unsafe {
+        libc::readlinkat(fd.as_raw_fd(), c"".as_ptr(), text.as_mut_ptr().cast(), text.len())
+    } as c_long)?;
+    text.truncate(length as usize);
+    Ok(text)
+}
+
+/// Fails if something is there.
+pub fn make_directory(parent: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+    // SAFETY: the name ends in NUL.
+    check(unsafe { libc::mkdirat(parent.as_raw_fd(), name.as_ptr(), 0o755) }).map(drop)
+}
+
+/// Fails if something is there.
+pub fn make_file(parent: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    // SAFETY: the name ends in NUL.
+    owned(c_long::from(unsafe { libc::openat(parent.as_raw_fd(), name.as_ptr(), flags, 0o644) })).map(drop)
+}
+
+/// Fails if something is there.
+pub fn make_symlink(parent: BorrowedFd<'_>, name: &CStr, text: &CStr) -> Result<(), Errno> {
+    // SAFETY: both texts end in NUL.
+    check(unsafe { libc::symlinkat(text.as_ptr(), parent.as_raw_fd(), name.as_ptr()) }).map(drop)
+}
+
+/// Of the link, not of what it points to.
+pub fn set_times(parent: BorrowedFd<'_>, name: &CStr, status: &Status) -> Result<(), Errno> {
+    let times = [status.accessed, status.modified];
+    // SAFETY: the name ends in NUL, the times live during the call.
+    check(unsafe {
+        libc::utimensat(parent.as_raw_fd(), name.as_ptr(), times.as_ptr(), libc::AT_SYMLINK_NOFOLLOW)
+    })
+    .map(drop)
+}
+
+/// Of the descriptor, so that no name is looked up twice.
+pub fn change_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    check(unsafe { libc::fchmod(fd.as_raw_fd(), mode) }).map(drop)
+}
+
+/// A copy of the mounts at a descriptor, attached nowhere yet. Recursive, because a part of a locked set of mounts may
+/// not be shown without what covers it.
+pub fn clone_tree(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let flags = libc::AT_EMPTY_PATH as u32 | libc::AT_RECURSIVE as u32 | libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    // SAFETY: the empty path ends in NUL.
+    owned(unsafe { libc::syscall(libc::SYS_open_tree, fd.as_raw_fd(), c"".as_ptr(), flags) })
+}
+
+/// Attributes are set before the copy is attached, so that it is never visible without them.
+pub fn add_mount_attributes(fd: BorrowedFd<'_>, attributes: u64, recursive: bool) -> Result<(), Errno> {
+    if attributes == 0 {
+        return Ok(());
+    }
+    let change = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the structure lives during the call and its size is passed.
+    check_long(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const change,
+            size_of::<libc::mount_attr>(),
+        )
+    })
+    .map(drop)
+}
+
+/// Attaches by descriptors on both sides, so that no name is looked up again.
+pub fn move_mount(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<(), Errno> {
+    let flags = libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH;
+    // SAFETY: both empty paths end in NUL.
+    check_long(unsafe {
+        libc::syscall(libc::SYS_move_mount, from.as_raw_fd(), c"".as_ptr(), to.as_raw_fd(), c"".as_ptr(), flags)
+    })
+    .map(drop)
+}
+
+/// The mount interface of descriptors: `mount` would take the target by name.
+pub fn open_file_system(kind: &CStr) -> Result<OwnedFd, Errno> {
+    // SAFETY: the name ends in NUL.
+    owned(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), libc::FSOPEN_CLOEXEC) })
+}
+
+/// One option: a flag without a value, a string with one.
+pub fn configure(context: BorrowedFd<'_>, key: &CStr, value: Option<&CStr>) -> Result<(), Errno> {
+    let command = if value.is_some() { libc::FSCONFIG_SET_STRING } else { libc::FSCONFIG_SET_FLAG };
+    let value = value.map_or(std::ptr::null(), CStr::as_ptr);
+    // SAFETY: the texts end in NUL; a flag takes a null value.
+    check_long(unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), command, key.as_ptr(), value, 0) })
+        .map(drop)
+}
+
+/// Creates the file system and a mount of it that is attached nowhere yet.
+pub fn create_mount(context: BorrowedFd<'_>, attributes: u64) -> Result<OwnedFd, Errno> {
+    let null = std::ptr::null::<u8>();
+    // SAFETY: this command takes neither key nor value.
+    check_long(unsafe {
+        libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), libc::FSCONFIG_CMD_CREATE, null, null, 0)
+    })?;
+    // SAFETY: numbers only.
+    owned(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), libc::FSMOUNT_CLOEXEC, attributes) })
+}
+
+/// With both names the same, the old root lies on the new one for a moment and is detached from there: no directory is
+/// needed for it, and a root that is read-only has none to spare.
+pub fn pivot_root(root: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: every text ends in NUL.
+    unsafe {
+        check(libc::fchdir(root.as_raw_fd()))?;
+        check_long(libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()))?;
+        check(libc::umount2(c".".as_ptr(), libc::MNT_DETACH))?;
+        check(libc::chdir(c"/".as_ptr())).map(drop)
+    }
+}
+
+/// Set-uid bits of bound programs have no effect, and an unprivileged process may load a filter.
+pub fn no_new_privileges() -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }).map(drop)
+}
+
+/// Keyrings belong to no namespace; an anonymous one of its own leaves the person's keys out of reach.
+pub fn new_session_keyring() -> Result<(), Errno> {
+    let join: c_long = 1; // KEYCTL_JOIN_SESSION_KEYRING
+    // SAFETY: a null name asks for an anonymous keyring.
+    check_long(unsafe { libc::syscall(libc::SYS_keyctl, join, std::ptr::null::<u8>()) }).map(drop)
+}
+
+/// Replaces the whole value: what the engine was started with does not matter.
+pub fn personality(persona: u64) -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    check(unsafe { libc::personality(persona as libc::c_ulong) }).map(drop)
+}
+
+/// Only the soft limit: raising the hard one again would need a right.
+pub fn soft_limit(resource: u32, value: u64) -> Result<(), Errno> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure lives during the call.
+    check(unsafe { libc::getrlimit(resource as _, &raw mut limit) })?;
+    limit.rlim_cur = value.min(limit.rlim_max);
+    // SAFETY: the structure lives during the call.
+    check(unsafe { libc::setrlimit(resource as _, &raw const limit) }).map(drop)
+}
+
+/// The calls that set all three ids, then a look at all three: a partial change would be a way back.
+pub fn change_user(uid: u32, gid: u32) -> Result<(), Errno> {
+    let (mut uids, mut gids) = ([u32::MAX; 3], [u32::MAX; 3]);
+    let [u0, u1, u2] = &mut uids;
+    let [g0, g1, g2] = &mut gids;
+    // SAFETY: numbers in, six valid places out. The raw calls act on this only thread.
+    unsafe {
+        check_long(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
+        check_long(libc::syscall(libc::SYS_setresuid, uid, uid, uid))?;
+        check(libc::getresuid(u0, u1, u2))?;
+        check(libc::getresgid(g0, g1, g2))?;
+    }
+    if uids == [uid; 3] && gids == [gid; 3] { Ok(()) } else { Err(libc::EPERM) }
+}
+
+/// Exec would drop them too; between here and there nothing has rights.
+pub fn drop_capabilities() -> Result<(), Errno> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let none = [0_u32; 6];
+    // SAFETY: numbers only; then a header of two words and two sets of three words, as version 3 reads them.
+    unsafe {
+        check(libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))?;
+        check_long(libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr())).map(drop)
+    }
+}
+
+/// Relative paths of the builder start here.
+pub fn change_directory(path: &CStr) -> Result<(), Errno> {
+    // SAFETY: the path ends in NUL.
+    check(unsafe { libc::chdir(path.as_ptr()) }).map(drop)
+}
+
+/// Abstract sockets belong to the network namespace; a builder that shares the machine's must not reach them.
+pub fn landlock(scoped: u64) -> Result<(), Errno> {
+    let (handled_access_fs, handled_access_net) = (0, 0);
+    let attributes: [u64; 3] = [handled_access_fs, handled_access_net, scoped];
+    // SAFETY: three words of which the size is passed.
+    let ruleset = owned(unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, attributes.as_ptr(), size_of_val(&attributes), 0)
+    })?;
+    // SAFETY: numbers only.
+    check_long(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) }).map(drop)
+}
+
+/// The plain load: there is one thread, so none to synchronise.
+pub fn seccomp(program: &[u8]) -> Result<(), Errno> {
+    let filters: Vec<libc::sock_filter> = program
+        .chunks_exact(8)
+        .map(|bytes| libc::sock_filter {
+            code: u16::from_ne_bytes([bytes[0], bytes[1]]),
+            jt: bytes[2],
+            jf: bytes[3],
+            k: u32::from_ne_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
+        })
+        .collect();
+    let length = u16::try_from(filters.len()).map_err(|_| libc::EINVAL)?;
+    let mut filters = filters;
+    let program = libc::sock_fprog { len: length, filter: filters.as_mut_ptr() };
+    // SAFETY: the program and its instructions live during the call.
+    check_long(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) })
+        .map(drop)
+}
+
+/// Returns only when it failed.
+pub fn execute(path: &CStr, arguments: &[CString], environment: &[CString]) -> Errno {
+    let pointers = |texts: &[CString]| {
+        texts.iter().map(|text| text.as_ptr()).chain(std::iter::once(std::ptr::null())).collect::<Vec<_>>()
+    };
+    let (arguments, environment) = (pointers(arguments), pointers(environment));
+    // SAFETY: NUL-ended texts in NULL-ended lists that live during the call.
+    unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    last_error()
+}
+
+/// The C library's text: people know these.
+pub fn error_text(errno: Errno) -> Vec<u8> {
+    // SAFETY: the returned text ends in NUL and is valid until the next call; there is one thread.
+    unsafe { CStr::from_ptr(libc::strerror(errno)) }.to_bytes().to_vec()
+}

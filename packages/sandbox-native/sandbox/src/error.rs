@@ -1,0 +1,181 @@
+//! Why a builder could not be started, and what the reader can do about it.
+
+use drvkit_helper::Op;
+
+use crate::machine::Limits;
+use crate::sys;
+
+/// The three ways in which a start fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A field of the description has no single meaning.
+    Spec,
+    /// A layer cannot be had on this machine.
+    Unavailable,
+    /// A step failed for a reason of its own.
+    Setup,
+}
+
+/// A failed start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Which way.
+    pub kind: Kind,
+    /// Lower case, values quoted.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Name of the step.
+    pub step: Option<String>,
+    /// The path it was about.
+    pub path: Option<String>,
+    /// The kernel's number.
+    pub errno: Option<i32>,
+}
+
+impl Error {
+    /// A description that is refused.
+    pub(crate) fn spec(message: String) -> Self {
+        Self { kind: Kind::Spec, message, hint: None, step: None, path: None, errno: None }
+    }
+
+    /// A step that failed.
+    pub(crate) fn setup(step: &str, path: Option<&[u8]>, errno: i32) -> Self {
+        let path = path.map(|path| String::from_utf8_lossy(path).into_owned());
+        let on = path.as_ref().map(|path| format!(" on \"{path}\"")).unwrap_or_default();
+        let message = format!("the step \"{step}\" of the sandbox failed{on}: {}", sys::error_text(errno));
+        Self { kind: Kind::Setup, message, hint: None, step: Some(step.to_owned()), path, errno: Some(errno) }
+    }
+
+    /// A set-up that ended without saying why.
+    pub(crate) fn ended(step: &str, message: String) -> Self {
+        Self { kind: Kind::Setup, message, hint: None, step: Some(step.to_owned()), path: None, errno: None }
+    }
+
+    fn unavailable(self, layer: &str, hint: String) -> Self {
+        let reason = sys::error_text(self.errno.unwrap_or(0));
+        let message = format!("the sandbox cannot have its {layer}: {reason}");
+        Self { kind: Kind::Unavailable, message, hint: Some(hint), ..self }
+    }
+}
+
+const CONTAINER: &str = "in a container, allow it with `--security-opt seccomp=unconfined` (Docker, Podman)";
+const APPARMOR: &str = "AppArmor takes the rights of user namespaces away: set the sysctl \
+    kernel.apparmor_restrict_unprivileged_userns to 0, or give the program a profile with `userns`";
+const PROC: &str = "a container that hides parts of /proc forbids a new one: start it with \
+    `--security-opt systempaths=unconfined` (Docker) or `--security-opt unmask=ALL` (Podman)";
+const KERNEL: &str = "Linux 5.12 or later is needed, and in a container a system call filter that knows its calls";
+
+/// The error of an operation: what was asked for and cannot be had on this machine is told apart from what failed.
+pub(crate) fn explain(op: &Op, subject: u32, errno: i32, limits: &Limits) -> Error {
+    let path = if subject == 1 { op.second_path() } else { op.path() };
+    let error = Error::setup(op.step(), path, errno);
+    let refused = matches!(errno, libc::EPERM | libc::EACCES);
+    match op {
+        Op::Clone { .. } => match errno {
+            libc::ENOSPC | libc::EUSERS => error.unavailable("user namespace", too_few(limits)),
+            libc::EPERM | libc::EACCES => error.unavailable("user namespace", forbidden(limits)),
+            libc::EINVAL | libc::ENOSYS => error.unavailable(
+                "user namespace",
+                "the kernel was built without one of the namespaces (CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS)".into(),
+            ),
+            _ => error,
+        },
+        Op::Mount { kind, .. } if refused && kind == b"proc" && !limits.apparmor_restricts => {
+            error.unavailable("new /proc", PROC.into())
+        }
+        Op::LoopbackUp | Op::HostName { .. } | Op::DomainName { .. } | Op::PrivateMounts | Op::Mount { .. }
+            if refused && limits.apparmor_restricts =>
+        {
+            error.unavailable("user namespace", APPARMOR.into())
+        }
+        Op::PrivateMounts | Op::PivotRoot if refused => error.unavailable("mount namespace", CONTAINER.into()),
+        Op::NewRoot { .. } | Op::Bind { .. } | Op::BindSelf { .. } | Op::Mount { .. } if errno == libc::ENOSYS => {
+            error.unavailable("mount namespace", KERNEL.into())
+        }
+        Op::Seccomp { .. } if matches!(errno, libc::EINVAL | libc::ENOSYS | libc::EPERM) => error.unavailable(
+            "system call filter",
+            "the kernel was built without CONFIG_SECCOMP_FILTER, or a container forbids filters".into(),
+        ),
+        _ => error,
+    }
+}
+
+/// The error of writing the id maps.
+pub(crate) fn explain_map(file: &str, errno: i32) -> Error {
+    let error = Error::setup("map-ids", Some(file.as_bytes()), errno);
+    if matches!(errno, libc::EPERM | libc::EINVAL) {
+        return error.unavailable(
+            "user ids",
+            "the ids of the builder are not ids of this container: give it more ids, or start as an ordinary user".into(),
+        );
+    }
+    error
+}
+
+fn too_few(limits: &Limits) -> String {
+    let number = limits.max_user_namespaces.as_deref().unwrap_or("unknown");
+    format!("the sysctl user.max_user_namespaces is {number} here: set it to 15000 or more")
+}
+
+fn forbidden(limits: &Limits) -> String {
+    if limits.max_user_namespaces.as_deref() == Some("0") {
+        return too_few(limits);
+    }
+    if limits.unprivileged_clone_off {
+        return "set the sysctl kernel.unprivileged_userns_clone to 1".into();
+    }
+    if limits.apparmor_restricts {
+        return APPARMOR.into();
+    }
+    CONTAINER.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits { max_user_namespaces: Some("1000".into()), unprivileged_clone_off: false, apparmor_restricts: false }
+    }
+
+    #[test]
+    fn each_refusal_of_a_layer_names_what_decides_it() {
+        let clone = Op::Clone { flags: 0 };
+        let proc = Op::Mount { kind: b"proc".to_vec(), target: b"/proc".to_vec(), options: vec![], attributes: 0 };
+        let none = Limits { max_user_namespaces: Some("0".into()), ..limits() };
+        let debian = Limits { unprivileged_clone_off: true, ..limits() };
+        let ubuntu = Limits { apparmor_restricts: true, ..limits() };
+        for (op, errno, limits, word) in [
+            (&clone, libc::ENOSPC, &none, "user.max_user_namespaces is 0"),
+            (&clone, libc::EPERM, &none, "user.max_user_namespaces is 0"),
+            (&clone, libc::EPERM, &debian, "kernel.unprivileged_userns_clone"),
+            (&clone, libc::EPERM, &ubuntu, "kernel.apparmor_restrict_unprivileged_userns"),
+            (&clone, libc::EPERM, &limits(), "seccomp=unconfined"),
+            (&clone, libc::EINVAL, &limits(), "CONFIG_USER_NS"),
+            (&proc, libc::EPERM, &limits(), "systempaths=unconfined"),
+            (&proc, libc::EPERM, &ubuntu, "kernel.apparmor_restrict_unprivileged_userns"),
+            (&Op::LoopbackUp, libc::EPERM, &ubuntu, "kernel.apparmor_restrict_unprivileged_userns"),
+            (&Op::NewRoot { path: b"/x".to_vec() }, libc::ENOSYS, &limits(), "Linux 5.12"),
+            (&Op::Seccomp { program: vec![] }, libc::EINVAL, &limits(), "CONFIG_SECCOMP_FILTER"),
+        ] {
+            let error = explain(op, 0, errno, limits);
+            assert_eq!(error.kind, Kind::Unavailable, "{error:?}");
+            let hint = error.hint.expect("a hint");
+            assert!(hint.contains(word), "{hint:?} does not name {word:?}");
+        }
+    }
+
+    #[test]
+    fn other_failures_keep_step_path_and_number() {
+        let bind = Op::Bind { source: b"/s".to_vec(), target: b"/t".to_vec(), attributes: 0, optional: false };
+        let error = explain(&bind, 1, libc::EEXIST, &limits());
+        assert_eq!((error.kind, error.step.as_deref(), error.path.as_deref(), error.errno), (
+            Kind::Setup,
+            Some("bind"),
+            Some("/t"),
+            Some(libc::EEXIST)
+        ));
+        assert_eq!(error.message, "the step \"bind\" of the sandbox failed on \"/t\": file exists");
+    }
+}

@@ -1,0 +1,431 @@
+//! From a description and what the machine offers to the list of operations. Pure: every decision is made here, and the
+//! helper makes none.
+
+use std::collections::BTreeMap;
+
+use drvkit_helper::{Instruction, MountOption, Op};
+
+use crate::machine::Machine;
+use crate::seccomp;
+use crate::spec::{Bind, Network, Spec, contains};
+
+/// User id of the builder inside.
+pub const INNER_UID: u32 = 1000;
+/// Group id of the builder inside.
+pub const INNER_GID: u32 = 100;
+
+/// Soft limit of open files: what a login has. Node raises its own at start and does not say what it was.
+const OPEN_FILES: u64 = 1024;
+const PER_LINUX32: u64 = 0x0008;
+const ADDR_NO_RANDOMIZE: u64 = 0x0004_0000;
+const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1;
+/// First version of Landlock with scopes.
+const LANDLOCK_WITH_SCOPES: u32 = 6;
+
+const NO_SET_ID: u64 = libc::MOUNT_ATTR_NOSUID;
+const NO_DEVICES: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+const READ_ONLY: u64 = NO_DEVICES | libc::MOUNT_ATTR_RDONLY;
+
+/// What happens after the set-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The builder runs.
+    Build,
+    /// Nothing: the set-up was only tried.
+    Try,
+}
+
+/// The operations, in order. Nix: src/libstore/linux/build/chroot-linux-derivation-builder.cc, `enterChroot`.
+pub fn plan(spec: &Spec, machine: &Machine, ending: Ending) -> Vec<Instruction> {
+    let mut program = Vec::new();
+    program.extend(process(spec, machine));
+    program.extend(identity(spec));
+    program.extend(mounts(spec, machine));
+    program.extend(rights(spec, machine));
+    program.push(last(spec, ending).into());
+    program
+}
+
+fn tolerating(op: Op, tolerated: &[i32]) -> Instruction {
+    Instruction { op, tolerated: tolerated.to_vec() }
+}
+
+/// From the helper to a process of its own.
+fn process(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
+    let namespaces = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    let network = if spec.parts.network == Network::Private { libc::CLONE_NEWNET } else { 0 };
+    // CLONE_PARENT: the builder is a child of the engine, which then learns of its end.
+    let flags = namespaces | network | libc::CLONE_PARENT | libc::SIGCHLD;
+    vec![
+        // Only root may drop groups; the groups of an ordinary caller stay and show as 65534 inside.
+        tolerating(Op::DropGroups, if machine.can_drop_groups { &[] } else { &[libc::EPERM] }),
+        Op::DefaultSignals.into(),
+        Op::Umask { mask: 0o022 }.into(),
+        Op::Clone { flags: flags as u64 }.into(),
+        Op::DeathSignal.into(),
+        Op::AwaitGo.into(),
+        Op::NewSession.into(),
+        Op::Terminal.into(),
+    ]
+}
+
+/// What the machine seems to be called. Lengths include the final NUL, as Nix passes them.
+fn identity(spec: &Spec) -> Vec<Instruction> {
+    let mut ops = Vec::new();
+    if spec.parts.network == Network::Private {
+        ops.push(Op::LoopbackUp.into());
+    }
+    ops.push(Op::HostName { name: b"localhost\0".to_vec() }.into());
+    ops.push(Op::DomainName { name: b"(none)\0".to_vec() }.into());
+    ops
+}
+
+fn mounts(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
+    let mut root = spec.parts.chroot_dir.clone();
+    root.extend_from_slice(b"/root");
+    let mut ops = vec![
+        Op::PrivateMounts,
+        Op::NewRoot { path: root },
+        // These two stay writable when the root is made read-only.
+        Op::BindSelf { target: spec.parts.store_dir.clone(), attributes: NO_DEVICES },
+        Op::BindSelf { target: b"/tmp".to_vec(), attributes: NO_DEVICES },
+    ];
+    ops.extend(binds(spec, machine));
+    ops.extend(device_links(spec));
+    ops.push(Op::MakeDirectory { target: b"/proc".to_vec(), mode: 0o555 });
+    ops.push(new_file_system("proc", "/proc", &[], NO_DEVICES | libc::MOUNT_ATTR_NOEXEC));
+    ops.extend(shared_memory(spec, machine));
+    ops.extend(terminals(spec, machine));
+    ops.push(Op::SetMode { target: b"/etc".to_vec(), mode: 0o555 });
+    ops.push(Op::RootAttributes { attributes: libc::MOUNT_ATTR_RDONLY | NO_DEVICES });
+    ops.push(Op::PivotRoot);
+    ops.into_iter().map(Instruction::from).collect()
+}
+
+/// Device nodes and network files never replace what the description shows at their place.
+fn binds(spec: &Spec, machine: &Machine) -> Vec<Op> {
+    let mut ops: BTreeMap<Vec<u8>, Op> = BTreeMap::new();
+    for (target, Bind { source, writable, optional, .. }) in &spec.binds {
+        let attributes = match (writable, contains(b"/dev", target)) {
+            (_, true) => NO_SET_ID,
+            (true, false) => NO_DEVICES,
+            (false, false) => READ_ONLY,
+        };
+        let (source, optional) = (source.clone(), *optional);
+        ops.insert(target.clone(), Op::Bind { source, target: target.clone(), attributes, optional });
+    }
+    if owns(spec, b"/dev") {
+        for name in ["full", "null", "random", "tty", "urandom", "zero"] {
+            let path = format!("/dev/{name}").into_bytes();
+            ops.entry(path.clone()).or_insert_with(|| device(path));
+        }
+        if spec.parts.kvm && machine.has_kvm {
+            ops.entry(b"/dev/kvm".to_vec()).or_insert_with(|| device(b"/dev/kvm".to_vec()));
+        }
+    }
+    if spec.parts.network == Network::Host {
+        for (target, source) in &machine.network_files {
+            ops.entry(target.clone()).or_insert_with(|| Op::Bind {
+                source: source.clone(),
+                target: target.clone(),
+                attributes: READ_ONLY,
+                optional: true,
+            });
+        }
+    }
+    let mut source = spec.parts.temp_dir.clone();
+    source.extend_from_slice(b"/build");
+    let target = spec.parts.build_dir.clone();
+    ops.insert(target.clone(), Op::Bind { source, target, attributes: NO_DEVICES, optional: false });
+    ops.into_values().collect()
+}
+
+/// Whether a directory of the root is made by us, not shown from this machine.
+fn owns(spec: &Spec, directory: &[u8]) -> bool {
+    !spec.binds.contains_key(directory)
+}
+
+fn device(path: Vec<u8>) -> Op {
+    Op::Bind { source: path.clone(), target: path, attributes: NO_SET_ID, optional: false }
+}
+
+fn device_links(spec: &Spec) -> Vec<Op> {
+    if !owns(spec, b"/dev") {
+        return Vec::new();
+    }
+    [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")]
+        .into_iter()
+        .map(|(name, end)| (format!("/dev/{name}").into_bytes(), format!("/proc/self/fd{end}").into_bytes()))
+        .filter(|(target, _)| owns(spec, target))
+        .map(|(target, text)| Op::Symlink { target, text })
+        .collect()
+}
+
+fn new_file_system(kind: &str, target: &str, options: &[(&str, Option<&[u8]>)], attributes: u64) -> Op {
+    let source = ("source", Some(b"none".as_slice()));
+    let options = std::iter::once(&source)
+        .chain(options)
+        .map(|(key, value)| MountOption { key: key.as_bytes().to_vec(), value: value.map(<[u8]>::to_vec) })
+        .collect();
+    Op::Mount { kind: kind.into(), target: target.into(), options, attributes }
+}
+
+fn shared_memory(spec: &Spec, machine: &Machine) -> Vec<Op> {
+    if !machine.has_shared_memory || !owns(spec, b"/dev") || !owns(spec, b"/dev/shm") {
+        return Vec::new();
+    }
+    let options = [("size", Some(spec.parts.dev_shm_size.as_slice())), ("mode", Some(b"1777".as_slice()))];
+    vec![
+        Op::MakeDirectory { target: b"/dev/shm".to_vec(), mode: 0o755 },
+        new_file_system("tmpfs", "/dev/shm", &options, NO_DEVICES),
+    ]
+}
+
+fn terminals(spec: &Spec, machine: &Machine) -> Vec<Op> {
+    let shown = [b"/dev".as_slice(), b"/dev/pts", b"/dev/ptmx"].into_iter().any(|path| !owns(spec, path));
+    if !machine.has_terminals || shown {
+        return Vec::new();
+    }
+    let options = [("mode", Some(b"0620".as_slice())), ("ptmxmode", Some(b"0666".as_slice()))];
+    vec![
+        Op::MakeDirectory { target: b"/dev/pts".to_vec(), mode: 0o755 },
+        new_file_system("devpts", "/dev/pts", &options, NO_SET_ID | libc::MOUNT_ATTR_NOEXEC),
+        Op::Symlink { target: b"/dev/ptmx".to_vec(), text: b"/dev/pts/ptmx".to_vec() },
+    ]
+}
+
+/// What the builder may do. The ids change before the filter loads and after the last mount; the death signal is armed
+/// again because a change of ids disarms it.
+fn rights(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
+    let persona = if spec.parts.personality32 { PER_LINUX32 } else { 0 };
+    let mut ops = vec![
+        Op::NoNewPrivileges.into(),
+        // Without keyrings, or where a container forbids their calls, there are no keys to reach.
+        tolerating(Op::SessionKeyring, &[libc::ENOSYS, libc::EPERM]),
+    ];
+    if spec.parts.personality32 {
+        ops.push(Op::Personality { persona }.into());
+    }
+    ops.extend([
+        // Containers allow few values; an address layout that varies does less harm than no build.
+        tolerating(Op::Personality { persona: persona | ADDR_NO_RANDOMIZE }, &[libc::EPERM, libc::EINVAL, libc::ENOSYS]),
+        Op::SoftLimit { resource: libc::RLIMIT_CORE as u32, value: 0 }.into(),
+        Op::SoftLimit { resource: libc::RLIMIT_NOFILE as u32, value: OPEN_FILES }.into(),
+        Op::ChangeUser { uid: INNER_UID, gid: INNER_GID }.into(),
+        Op::DropCapabilities.into(),
+        Op::DeathSignal.into(),
+        Op::ChangeDirectory { path: spec.parts.build_dir.clone() }.into(),
+    ]);
+    if machine.landlock_abi >= LANDLOCK_WITH_SCOPES {
+        ops.push(tolerating(Op::Landlock { scoped: SCOPE_ABSTRACT_UNIX_SOCKET }, &[libc::EPERM]));
+    }
+    ops.push(Op::Seccomp { program: seccomp::program() }.into());
+    ops.push(Op::CloseDescriptors.into());
+    ops
+}
+
+fn last(spec: &Spec, ending: Ending) -> Op {
+    match ending {
+        Ending::Build => Op::Execute {
+            path: spec.parts.builder.clone(),
+            arguments: spec.parts.argv.clone(),
+            environment: spec.parts.env.clone(),
+        },
+        Ending::Try => Op::Finish,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::tests::{bind, parts};
+    use crate::spec::SpecParts;
+
+    fn machine() -> Machine {
+        Machine {
+            uid: 0,
+            can_drop_groups: true,
+            landlock_abi: 6,
+            has_kvm: true,
+            has_shared_memory: true,
+            has_terminals: true,
+            network_files: vec![(b"/etc/hosts".to_vec(), b"/run/hosts".to_vec())],
+        }
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    /// One line per operation: what a reader of the plan wants to see.
+    fn lines(parts: SpecParts, machine: &Machine, ending: Ending) -> Vec<String> {
+        let spec = Spec::new(parts).expect("a good description");
+        plan(&spec, machine, ending)
+            .iter()
+            .map(|instruction| {
+                let op = &instruction.op;
+                let mut line = op.step().to_owned();
+                for path in [op.path(), op.second_path()].into_iter().flatten() {
+                    line.push(' ');
+                    line.push_str(&text(path));
+                }
+                match op {
+                    Op::Bind { attributes, optional, .. } => {
+                        line.push_str(if attributes & libc::MOUNT_ATTR_RDONLY != 0 { " ro" } else { " rw" });
+                        line.push_str(if *optional { " optional" } else { "" });
+                    }
+                    Op::Mount { kind, .. } => line.push_str(&format!(" {}", text(kind))),
+                    Op::Symlink { text: to, .. } => line.push_str(&format!(" -> {}", text(to))),
+                    Op::Personality { persona } => line.push_str(&format!(" {persona:#x}")),
+                    Op::SoftLimit { resource, value } => line.push_str(&format!(" {resource} {value}")),
+                    Op::ChangeUser { uid, gid } => line.push_str(&format!(" {uid} {gid}")),
+                    _ => {}
+                }
+                line
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_plan_of_a_plain_build() {
+        let input = bind("/real/store/abc-in", "/nix/store/abc-in");
+        let expected = "drop-groups
+default-signals
+umask
+clone
+death-signal
+await-ids
+new-session
+terminal
+loopback-up
+host-name
+domain-name
+private-mounts
+new-root /state/x.chroot/root
+bind-self /nix/store
+bind-self /tmp
+bind /state/builds/1/build /build rw
+bind /dev/full /dev/full rw
+bind /dev/null /dev/null rw
+bind /dev/random /dev/random rw
+bind /dev/tty /dev/tty rw
+bind /dev/urandom /dev/urandom rw
+bind /dev/zero /dev/zero rw
+bind /real/store/abc-in /nix/store/abc-in ro
+symlink /dev/fd -> /proc/self/fd
+symlink /dev/stdin -> /proc/self/fd/0
+symlink /dev/stdout -> /proc/self/fd/1
+symlink /dev/stderr -> /proc/self/fd/2
+make-directory /proc
+mount /proc proc
+make-directory /dev/shm
+mount /dev/shm tmpfs
+make-directory /dev/pts
+mount /dev/pts devpts
+symlink /dev/ptmx -> /dev/pts/ptmx
+set-mode /etc
+root-attributes
+pivot-root
+no-new-privs
+session-keyring
+personality 0x40000
+soft-limit 4 0
+soft-limit 7 1024
+change-user 1000 100
+drop-capabilities
+death-signal
+change-directory /build
+landlock
+seccomp
+close-descriptors
+execute /bin/sh";
+        let plan = lines(SpecParts { binds: vec![input], ..parts() }, &machine(), Ending::Build);
+        assert_eq!(plan.join("\n"), expected);
+    }
+
+    fn flags(parts: SpecParts) -> i32 {
+        let spec = Spec::new(parts).expect("a good description");
+        let find = |instruction: &Instruction| match instruction.op {
+            Op::Clone { flags } => Some(flags as i32),
+            _ => None,
+        };
+        plan(&spec, &machine(), Ending::Build).iter().find_map(find).expect("a clone")
+    }
+
+    #[test]
+    fn only_the_network_can_be_shared() {
+        let all = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+        assert_eq!(flags(parts()) & (all | libc::CLONE_NEWNET), all | libc::CLONE_NEWNET);
+        assert_eq!(flags(SpecParts { network: Network::Host, ..parts() }) & (all | libc::CLONE_NEWNET), all);
+    }
+
+    #[test]
+    fn a_shared_network_shows_the_files_it_needs_and_leaves_loopback_alone() {
+        let plan = lines(SpecParts { network: Network::Host, ..parts() }, &machine(), Ending::Build);
+        assert!(plan.contains(&"bind /run/hosts /etc/hosts ro optional".to_owned()));
+        assert!(!plan.contains(&"loopback-up".to_owned()));
+        assert!(!lines(parts(), &machine(), Ending::Build).iter().any(|line| line.contains("/etc/hosts")));
+    }
+
+    #[test]
+    fn what_the_description_shows_is_not_replaced() {
+        let binds = vec![bind("/dev", "/dev")];
+        let plan = lines(SpecParts { binds, kvm: true, ..parts() }, &machine(), Ending::Build);
+        let below: Vec<_> = plan.iter().filter(|line| line.contains("/dev/")).collect();
+        assert!(below.is_empty(), "{below:?}");
+        let binds = vec![bind("/x", "/dev/null"), bind("/x", "/dev/pts"), bind("/x", "/dev/stdin")];
+        let plan = lines(SpecParts { binds, ..parts() }, &machine(), Ending::Build);
+        assert!(plan.contains(&"bind /x /dev/null rw".to_owned()));
+        assert!(!plan.iter().any(|line| line.contains("/dev/null /dev/null") || line.contains("devpts")));
+        assert!(!plan.iter().any(|line| line.starts_with("symlink /dev/stdin")));
+    }
+
+    #[test]
+    fn kvm_is_shown_when_it_is_asked_for_and_there() {
+        let shows = |kvm, has_kvm| {
+            lines(SpecParts { kvm, ..parts() }, &Machine { has_kvm, ..machine() }, Ending::Build)
+                .contains(&"bind /dev/kvm /dev/kvm rw".to_owned())
+        };
+        assert_eq!([shows(true, true), shows(true, false), shows(false, true)], [true, false, false]);
+    }
+
+    #[test]
+    fn the_execution_domain_of_32_bits_must_be_had() {
+        let spec = Spec::new(SpecParts { personality32: true, ..parts() }).expect("a good description");
+        let program = plan(&spec, &machine(), Ending::Build);
+        let strict = |instruction: &&Instruction| instruction.op == Op::Personality { persona: 8 };
+        assert!(program.iter().find(strict).expect("the domain").tolerated.is_empty());
+        assert!(lines(parts(), &machine(), Ending::Build).iter().all(|line| line != "personality 0x8"));
+    }
+
+    #[test]
+    fn groups_must_go_exactly_where_they_can() {
+        let tolerated = |can_drop_groups| {
+            let spec = Spec::new(parts()).expect("a good description");
+            plan(&spec, &Machine { can_drop_groups, ..machine() }, Ending::Build)[0].tolerated.clone()
+        };
+        assert_eq!((tolerated(true), tolerated(false)), (vec![], vec![libc::EPERM]));
+    }
+
+    #[test]
+    fn landlock_is_asked_for_where_it_has_scopes() {
+        let has = |landlock_abi| {
+            lines(parts(), &Machine { landlock_abi, ..machine() }, Ending::Build).contains(&"landlock".to_owned())
+        };
+        assert_eq!([has(0), has(5), has(6), has(7)], [false, false, true, true]);
+    }
+
+    #[test]
+    fn writable_binds_are_the_only_ones_that_can_be_written() {
+        let binds = vec![Bind { writable: true, ..bind("/w", "/w") }, bind("/r", "/r")];
+        let plan = lines(SpecParts { binds, ..parts() }, &machine(), Ending::Build);
+        assert!(plan.contains(&"bind /w /w rw".to_owned()) && plan.contains(&"bind /r /r ro".to_owned()));
+    }
+
+    #[test]
+    fn a_trial_does_everything_but_the_builder() {
+        let (build, trial) = (lines(parts(), &machine(), Ending::Build), lines(parts(), &machine(), Ending::Try));
+        assert_eq!(build[..build.len() - 1], trial[..trial.len() - 1]);
+        assert_eq!(trial.last().map(String::as_str), Some("finish"));
+    }
+}

@@ -1,0 +1,115 @@
+//! Which layers this machine gives, found out by making a sandbox and ending it before a builder would run.
+
+use std::fs;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::layer::{Layer, layers_of};
+use crate::machine::Machine;
+use crate::plan::{Ending, plan};
+use crate::spec::{Network, Spec, SpecParts};
+use crate::start::{Failed, op_at, try_out};
+
+/// What was found out about one layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Public name.
+    pub layer: &'static str,
+    /// It was applied.
+    pub works: bool,
+    /// Whether no build starts without it.
+    pub required: bool,
+    /// What was seen.
+    pub detail: String,
+    /// What decides it.
+    pub hint: Option<String>,
+}
+
+/// Tries everything once in two directories below `directory`, which must exist and be private, and removes them.
+pub fn probe(directory: &Path, host_uid: u32, host_gid: u32) -> Result<Vec<Probe>, Error> {
+    let machine = Machine::read();
+    let below = |name: &str| directory.join(name).into_os_string().into_encoded_bytes();
+    let spec = Spec::new(SpecParts {
+        builder: b"/".to_vec(),
+        argv: vec![],
+        env: vec![],
+        chroot_dir: below("root"),
+        store_dir: b"/nix/store".to_vec(),
+        temp_dir: below("temp"),
+        build_dir: b"/build".to_vec(),
+        files: vec![],
+        binds: vec![],
+        network: Network::Private,
+        host_uid,
+        host_gid,
+        personality32: false,
+        dev_shm_size: b"50%".to_vec(),
+        kvm: false,
+    })?;
+    let program = plan(&spec, &machine, Ending::Try);
+    let result = try_out(&spec, &machine, &program);
+    // Made by us a moment ago, and nothing of anybody else ran in them.
+    for name in ["root", "temp"] {
+        let _ = fs::remove_dir_all(directory.join(name));
+    }
+    let mut probes = judge(&program, &result, &machine);
+    if machine.uid == 0 {
+        probes.push(allocated_uid(&result, host_uid));
+    }
+    probes.push(cgroup2());
+    Ok(probes)
+}
+
+fn judge(program: &[drvkit_helper::Instruction], result: &Result<Vec<u32>, Failed>, machine: &Machine) -> Vec<Probe> {
+    let mut probes = Vec::new();
+    for (index, instruction) in program.iter().enumerate() {
+        let index = index as u32;
+        for layer in layers_of(&instruction.op) {
+            let (works, detail, hint) = match result {
+                Ok(skipped) if skipped.contains(&index) => (false, "the kernel does not offer it".to_owned(), None),
+                Ok(_) => (true, "applied".to_owned(), None),
+                Err(Failed { error, index: Some(at) }) if index < *at => {
+                    let _ = error;
+                    (true, "applied".to_owned(), None)
+                }
+                Err(Failed { error, index: Some(at) }) if index == *at => (false, error.message.clone(), error.hint.clone()),
+                Err(Failed { error, index: at }) => {
+                    let step = op_at(program, *at).map_or(error.step.as_deref().unwrap_or("start"), |op| op.step());
+                    (false, format!("not reached: the step \"{step}\" failed"), error.hint.clone())
+                }
+            };
+            let required = instruction.tolerated.is_empty();
+            probes.push(Probe { layer: layer.name(), works, required, detail, hint });
+        }
+    }
+    if !probes.iter().any(|probe| probe.layer == Layer::Landlock.name()) {
+        probes.push(Probe {
+            layer: Layer::Landlock.name(),
+            works: false,
+            required: false,
+            detail: format!("scopes came with version 6, this kernel has {}", machine.landlock_abi),
+            hint: Some("Linux 6.12 or later has them".to_owned()),
+        });
+    }
+    probes
+}
+
+fn allocated_uid(result: &Result<Vec<u32>, Failed>, uid: u32) -> Probe {
+    let layer = Layer::AllocatedUid.name();
+    match result {
+        Err(Failed { error, .. }) if error.step.as_deref() == Some("map-ids") => {
+            Probe { layer, works: false, required: true, detail: error.message.clone(), hint: error.hint.clone() }
+        }
+        _ => Probe { layer, works: true, required: true, detail: format!("builders run as {uid}"), hint: None },
+    }
+}
+
+fn cgroup2() -> Probe {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let place = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|fields| fields.get(2) == Some(&"cgroup2"));
+    let (works, detail) = match place {
+        Some(fields) => (true, format!("mounted on {}", fields[1])),
+        None => (false, "not mounted".to_owned()),
+    };
+    Probe { layer: "cgroup2", works, required: false, detail, hint: None }
+}

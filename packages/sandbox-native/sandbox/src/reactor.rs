@@ -1,0 +1,322 @@
+//! The one thread that starts helpers and listens to builders. It lives as long as the process, because the death
+//! signal of a builder follows the thread that started it, and it never waits for anything but events.
+
+use std::collections::{HashMap, VecDeque};
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+
+use crate::sys::{self, Errno, ExitStatus};
+
+/// What a builder does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Bytes that it wrote.
+    Output(Vec<u8>),
+    /// Nobody can write any more.
+    EndOfOutput,
+    /// It ended; the last event.
+    Exit(ExitStatus),
+}
+
+/// Who waits for the next event; `None` after the last one.
+pub type Waiter = Box<dyn FnOnce(Option<Event>) + Send>;
+
+/// Output that is held for a reader who does not come; beyond it the builder waits in its write.
+const BUFFER_LIMIT: usize = 256 * 1024;
+/// What may still lie in a terminal when its last writer has ended; a writer that got away writes for ever.
+const DRAIN_LIMIT: usize = 1024 * 1024;
+const WAKE: u64 = u64::MAX;
+
+/// Identity of a builder in the reactor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Id(u64);
+
+/// Descriptors of the helper that are handed over, with their numbers there.
+pub(crate) struct SpawnRequest {
+    pub(crate) descriptors: [(OwnedFd, i32); 5],
+}
+
+enum Command {
+    Spawn(SpawnRequest, mpsc::Sender<Result<i32, Errno>>),
+    Watch(Id, Watched),
+    Next(Id, Waiter),
+    Forget(Id),
+}
+
+/// A builder whose set-up is over.
+pub(crate) struct Watched {
+    pub(crate) terminal: OwnedFd,
+    pub(crate) process: Arc<OwnedFd>,
+}
+
+struct Queue {
+    commands: VecDeque<Command>,
+    next_id: u64,
+}
+
+/// The way to the thread.
+pub(crate) struct Reactor {
+    queue: Mutex<Queue>,
+    wake: OwnedFd,
+}
+
+/// The reactor of this process, started at the first use.
+pub(crate) fn reactor() -> Result<&'static Reactor, Errno> {
+    static REACTOR: OnceLock<Result<Reactor, Errno>> = OnceLock::new();
+    static THREAD: OnceLock<Result<(), Errno>> = OnceLock::new();
+    let make = || {
+        sys::stay_loaded();
+        Ok(Reactor { queue: Mutex::new(Queue { commands: VecDeque::new(), next_id: 0 }), wake: sys::new_event()? })
+    };
+    let reactor = REACTOR.get_or_init(make).as_ref().map_err(|errno| *errno)?;
+    let start = || {
+        let epoll = sys::new_epoll()?;
+        sys::watch(epoll.as_fd(), reactor.wake.as_fd(), WAKE)?;
+        let state = State { reactor, epoll, builders: HashMap::new() };
+        let thread = std::thread::Builder::new().name("drvkit-sandbox".into()).spawn(move || state.run());
+        thread.map(drop).map_err(|error| error.raw_os_error().unwrap_or(libc::EAGAIN))
+    };
+    (*THREAD.get_or_init(start)).map(|()| reactor)
+}
+
+impl Reactor {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // The queue is whole between any two statements.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, command: Command) {
+        self.lock().commands.push_back(command);
+        // The counter cannot overflow, and if it is full the thread is awake.
+        let _ = sys::write_all(self.wake.as_raw_fd(), &1_u64.to_ne_bytes());
+    }
+
+    /// Starts the helper on the thread that lives; its pid.
+    pub(crate) fn spawn(&self, request: SpawnRequest) -> Result<i32, Errno> {
+        let (sender, receiver) = mpsc::channel();
+        self.send(Command::Spawn(request, sender));
+        receiver.recv().unwrap_or(Err(libc::ECHILD))
+    }
+
+    /// Listens to a builder.
+    pub(crate) fn watch(&self, watched: Watched) -> Id {
+        let id = {
+            let mut queue = self.lock();
+            queue.next_id += 1;
+            Id(queue.next_id)
+        };
+        self.send(Command::Watch(id, watched));
+        id
+    }
+
+    /// Calls `waiter` with the next event.
+    pub(crate) fn next(&self, id: Id, waiter: Waiter) {
+        self.send(Command::Next(id, waiter));
+    }
+
+    /// Nobody asks any more: the builder is killed and its end awaited quietly.
+    pub(crate) fn forget(&self, id: Id) {
+        self.send(Command::Forget(id));
+    }
+}
+
+struct State {
+    reactor: &'static Reactor,
+    epoll: OwnedFd,
+    builders: HashMap<Id, Builder>,
+}
+
+struct Builder {
+    watched: Watched,
+    /// The terminal is in the epoll set.
+    listening: bool,
+    output: Vec<u8>,
+    end_of_output: Progress,
+    exit: Exit,
+    waiters: VecDeque<Waiter>,
+}
+
+/// Of the process.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Runs,
+    Ended(ExitStatus),
+    /// Told, or nobody is to be told.
+    Told,
+}
+
+/// Of the end of output, which is told once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Open,
+    Ended,
+    Told,
+}
+
+impl State {
+    fn run(mut self) {
+        loop {
+            for token in sys::wait_events(self.epoll.as_fd()) {
+                match token {
+                    WAKE => self.obey(),
+                    token => self.notice(Id(token >> 1), token & 1 == 1),
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self) {
+        let mut counter = [0; 8];
+        let _ = sys::read_some(self.reactor.wake.as_fd(), &mut counter);
+        let commands = mem::take(&mut self.reactor.lock().commands);
+        for command in commands {
+            match command {
+                Command::Spawn(request, reply) => {
+                    let _ = reply.send(spawn(&request));
+                }
+                Command::Watch(id, watched) => self.add(id, watched),
+                Command::Next(id, waiter) => match self.builders.get_mut(&id) {
+                    Some(builder) => {
+                        builder.waiters.push_back(waiter);
+                        self.serve(id);
+                    }
+                    None => waiter(None),
+                },
+                Command::Forget(id) => self.drop_interest(id),
+            }
+        }
+    }
+
+    fn add(&mut self, id: Id, watched: Watched) {
+        let watching = sys::watch(self.epoll.as_fd(), watched.process.as_fd(), id.0 << 1 | 1);
+        if watching.is_err() {
+            // Without memory for it the builder could not be followed: it ends, and so does the wait below.
+            sys::kill(watched.process.as_fd());
+        }
+        let mut builder = Builder {
+            watched,
+            listening: false,
+            output: Vec::new(),
+            end_of_output: Progress::Open,
+            exit: Exit::Runs,
+            waiters: VecDeque::new(),
+        };
+        if watching.is_err() {
+            builder.ended();
+        }
+        builder.listen(&self.epoll, id);
+        self.builders.insert(id, builder);
+    }
+
+    fn notice(&mut self, id: Id, process: bool) {
+        let Some(builder) = self.builders.get_mut(&id) else { return };
+        if process {
+            sys::unwatch(self.epoll.as_fd(), builder.watched.process.as_fd());
+            builder.mute(&self.epoll);
+            builder.ended();
+        } else {
+            builder.read(BUFFER_LIMIT);
+        }
+        self.serve(id);
+    }
+
+    /// Gives events to those who wait, and listens again if there is room.
+    fn serve(&mut self, id: Id) {
+        let Some(builder) = self.builders.get_mut(&id) else { return };
+        while let Some(waiter) = builder.waiters.pop_front() {
+            match builder.take() {
+                Some(event) => waiter(Some(event)),
+                None => {
+                    builder.waiters.push_front(waiter);
+                    break;
+                }
+            }
+        }
+        if builder.exit == Exit::Told {
+            let builder = self.builders.remove(&id);
+            builder.into_iter().flat_map(|builder| builder.waiters).for_each(|waiter| waiter(None));
+        } else if builder.output.len() >= BUFFER_LIMIT || builder.end_of_output != Progress::Open {
+            builder.mute(&self.epoll);
+        } else {
+            builder.listen(&self.epoll, id);
+        }
+    }
+
+    fn drop_interest(&mut self, id: Id) {
+        if let Some(builder) = self.builders.get_mut(&id) {
+            sys::kill(builder.watched.process.as_fd());
+            builder.mute(&self.epoll);
+            builder.output = Vec::new();
+            builder.end_of_output = Progress::Told;
+            // With a waiter of its own the end is reaped as any other, and then the builder is removed.
+            builder.waiters.push_back(Box::new(|_| ()));
+            self.serve(id);
+        }
+    }
+}
+
+impl Builder {
+    fn listen(&mut self, epoll: &OwnedFd, id: Id) {
+        if !self.listening && self.end_of_output == Progress::Open {
+            self.listening = sys::watch(epoll.as_fd(), self.watched.terminal.as_fd(), id.0 << 1).is_ok();
+        }
+    }
+
+    fn mute(&mut self, epoll: &OwnedFd) {
+        if mem::take(&mut self.listening) {
+            sys::unwatch(epoll.as_fd(), self.watched.terminal.as_fd());
+        }
+    }
+
+    /// Reads what is there, up to `limit` bytes held.
+    fn read(&mut self, limit: usize) {
+        let mut buffer = [0; 16 * 1024];
+        while self.output.len() < limit && self.end_of_output == Progress::Open {
+            match sys::read_some(self.watched.terminal.as_fd(), &mut buffer) {
+                Ok(count) if count > 0 => self.output.extend_from_slice(&buffer[..count]),
+                Err(libc::EINTR) => {}
+                Err(libc::EAGAIN) => return,
+                // EIO: the last writer is gone.
+                Ok(_) | Err(_) => self.end_of_output = Progress::Ended,
+            }
+        }
+    }
+
+    /// The builder is gone and with it its whole process namespace: what it wrote is in the terminal already, and who
+    /// still holds the other end does not belong to it.
+    fn ended(&mut self) {
+        self.exit = Exit::Ended(sys::wait(self.watched.process.as_fd()).unwrap_or(ExitStatus::Signalled(libc::SIGKILL)));
+        self.read(self.output.len() + DRAIN_LIMIT);
+        if self.end_of_output == Progress::Open {
+            self.end_of_output = Progress::Ended;
+        }
+    }
+
+    fn take(&mut self) -> Option<Event> {
+        if !self.output.is_empty() {
+            return Some(Event::Output(mem::take(&mut self.output)));
+        }
+        match (self.end_of_output, self.exit) {
+            (Progress::Ended, _) => {
+                self.end_of_output = Progress::Told;
+                Some(Event::EndOfOutput)
+            }
+            (Progress::Told, Exit::Ended(status)) => {
+                self.exit = Exit::Told;
+                Some(Event::Exit(status))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn spawn(request: &SpawnRequest) -> Result<i32, Errno> {
+    static EXECUTABLE: OnceLock<Result<OwnedFd, Errno>> = OnceLock::new();
+    let make = || sys::sealed_executable(crate::HELPER);
+    let executable = EXECUTABLE.get_or_init(make).as_ref().map_err(|errno| *errno)?;
+    let path = sys::c_string(format!("/proc/self/fd/{}", executable.as_raw_fd()).as_bytes())?;
+    let [a, b, c, d, e] = &request.descriptors;
+    let number = |(fd, number): &(OwnedFd, i32)| (fd.as_raw_fd(), *number);
+    sys::spawn(&sys::Handover { executable: &path, descriptors: [number(a), number(b), number(c), number(d), number(e)] })
+}

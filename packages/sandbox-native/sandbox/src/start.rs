@@ -1,0 +1,289 @@
+//! From a description to a running builder: the talk with the helper, with a deadline for all of it.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use drvkit_helper::{
+    ENGINE_FD, GO, GO_FD, Instruction, Op, PROGRAM_FD, REPORT_FD, REPORT_SIZE, Report, TERMINAL_FD, encode_program,
+};
+
+use crate::error::{Error, explain, explain_map};
+use crate::layer::{Layer, layers_in_force};
+use crate::machine::{Limits, Machine};
+use crate::plan::{Ending, INNER_GID, INNER_UID, plan};
+use crate::reactor::{Id, Reactor, SpawnRequest, Waiter, Watched, reactor};
+use crate::skeleton::{self, Owner};
+use crate::spec::Spec;
+use crate::sys::{self, ExitStatus};
+
+/// A set-up takes milliseconds; one that takes this long will never end.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A builder whose set-up has succeeded. Dropped, it is killed.
+pub struct Process {
+    pid: i32,
+    layers: Vec<Layer>,
+    id: Id,
+    process: Arc<OwnedFd>,
+    reactor: &'static Reactor,
+}
+
+impl Process {
+    /// Its pid on this machine.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Layers in force, in the order in which they were applied.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// Calls `waiter` with the next event, on the reactor's thread: it must not block.
+    pub fn next(&self, waiter: Waiter) {
+        self.reactor.next(self.id, waiter);
+    }
+
+    /// SIGKILL. The builder is the first process of its namespace, so its end is the end of all of them.
+    pub fn kill(&self) {
+        sys::kill(self.process.as_fd());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.reactor.forget(self.id);
+    }
+}
+
+/// What a set-up came to that was followed to its end.
+pub(crate) struct SetUp {
+    pid: i32,
+    process: OwnedFd,
+    terminal: OwnedFd,
+    skipped: Vec<u32>,
+}
+
+/// A set-up that failed: why, and at which instruction if it was one of them.
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    pub(crate) index: Option<u32>,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, index: None }
+    }
+}
+
+/// Starts the builder; waits until it runs.
+pub fn start(spec: &Spec) -> Result<Process, Error> {
+    let machine = Machine::read();
+    let owner = owner(spec, &machine);
+    skeleton::make(spec, owner)?;
+    let program = plan(spec, &machine, Ending::Build);
+    let reactor = reactor().map_err(|errno| Error::setup("reactor", None, errno))?;
+    let done = set_up(spec, owner, &program, reactor).map_err(|failed| failed.error)?;
+    let process = Arc::new(done.process);
+    let id = reactor.watch(Watched { terminal: done.terminal, process: Arc::clone(&process) });
+    let layers = layers_in_force(&program, &done.skipped, owner.is_some());
+    Ok(Process { pid: done.pid, layers, id, process, reactor })
+}
+
+/// Performs everything up to the builder; which instructions were skipped.
+pub(crate) fn try_out(spec: &Spec, machine: &Machine, program: &[Instruction]) -> Result<Vec<u32>, Failed> {
+    let owner = owner(spec, machine);
+    skeleton::make(spec, owner)?;
+    let reactor = reactor().map_err(|errno| Error::setup("reactor", None, errno))?;
+    let done = set_up(spec, owner, program, reactor)?;
+    let _ = sys::wait(done.process.as_fd());
+    Ok(done.skipped)
+}
+
+/// Only root can make files for somebody else, and only then is there somebody else.
+fn owner(spec: &Spec, machine: &Machine) -> Option<Owner> {
+    let (uid, gid) = (spec.parts.host_uid, spec.parts.host_gid);
+    (machine.uid == 0 && uid != 0).then_some(Owner { uid, gid })
+}
+
+/// A child that is killed and reaped unless it is released: whatever fails, nothing stays behind.
+struct Child {
+    descriptor: Option<OwnedFd>,
+}
+
+impl Child {
+    fn of(pid: i32) -> Result<Child, Error> {
+        match sys::pid_descriptor(pid) {
+            Ok(descriptor) => Ok(Child { descriptor: Some(descriptor) }),
+            Err(errno) => Err(Error::setup("follow-process", None, errno)),
+        }
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_ref().expect("bug: a released child is used").as_fd()
+    }
+
+    fn wait(mut self) -> Option<ExitStatus> {
+        self.descriptor.take().and_then(|descriptor| sys::wait(descriptor.as_fd()).ok())
+    }
+
+    fn release(mut self) -> OwnedFd {
+        self.descriptor.take().expect("bug: a child is released twice")
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if let Some(descriptor) = &self.descriptor {
+            sys::kill(descriptor.as_fd());
+            let _ = sys::wait(descriptor.as_fd());
+        }
+    }
+}
+
+fn set_up(spec: &Spec, owner: Option<Owner>, program: &[Instruction], reactor: &Reactor) -> Result<SetUp, Failed> {
+    let failed = |step: &'static str| move |errno| Error::setup(step, None, errno);
+    let deadline = Instant::now() + DEADLINE;
+    let terminal = sys::terminal().map_err(failed("open-terminal"))?;
+    if let Some(Owner { uid, .. }) = owner {
+        // The builder may open it again, as /dev/stderr.
+        sys::change_owner(terminal.slave.as_fd(), Some(uid), Some(0)).map_err(failed("open-terminal"))?;
+    }
+    sys::change_mode(terminal.slave.as_fd(), 0o600).map_err(failed("open-terminal"))?;
+    let pipe = || sys::pipe().map_err(failed("open-pipe"));
+    let (instructions, go, reports) = (pipe()?, pipe()?, pipe()?);
+    let engine = sys::own_pid_descriptor().map_err(failed("follow-process"))?;
+    let request = SpawnRequest {
+        descriptors: [
+            (instructions.read, PROGRAM_FD),
+            (go.read, GO_FD),
+            (reports.write, REPORT_FD),
+            (terminal.slave, TERMINAL_FD),
+            (engine, ENGINE_FD),
+        ],
+    };
+    let helper = Child::of(reactor.spawn(request).map_err(failed("spawn-helper"))?)?;
+    send_program(&instructions.write, program, deadline)?;
+    let mut talk = Talk { program, reports: reports.read, skipped: Vec::new(), deadline };
+    let pid = match talk.next(helper.as_fd())? {
+        Some(Report::Cloned { pid }) => pid,
+        _ => return Err(ended("clone", helper.wait()).into()),
+    };
+    let builder = Child::of(pid)?;
+    let _ = helper.wait();
+    map_ids(pid, spec)?;
+    sys::write_all(go.write.as_raw_fd(), &[GO]).map_err(failed("map-ids"))?;
+    match talk.next(builder.as_fd())? {
+        Some(Report::Ready) => {}
+        _ => return Err(ended("set-up", builder.wait()).into()),
+    }
+    Ok(SetUp { pid, process: builder.release(), terminal: terminal.master, skipped: talk.skipped })
+}
+
+fn ended(step: &str, status: Option<ExitStatus>) -> Error {
+    let how = match status {
+        Some(ExitStatus::Exited(code)) => format!("with exit code {code}"),
+        Some(ExitStatus::Signalled(signal)) => format!("by signal {signal}"),
+        None => "without a status".to_owned(),
+    };
+    Error::ended(step, format!("the sandbox ended {how} during its set-up"))
+}
+
+/// The length first. A helper that is gone shows at the next report.
+fn send_program(pipe: &OwnedFd, program: &[Instruction], deadline: Instant) -> Result<(), Error> {
+    let failed = |errno| Error::setup("send-program", None, errno);
+    let encoded = encode_program(program);
+    let length = u32::try_from(encoded.len()).map_err(|_| failed(libc::E2BIG))?;
+    let message = [length.to_ne_bytes().as_slice(), &encoded].concat();
+    sys::set_nonblocking(pipe).map_err(failed)?;
+    let mut rest = message.as_slice();
+    while !rest.is_empty() {
+        match sys::write_some(pipe.as_fd(), rest) {
+            Ok(count) => rest = &rest[count..],
+            Err(libc::EINTR) => {}
+            Err(libc::EAGAIN) => {
+                if sys::poll([(pipe.as_fd(), libc::POLLOUT)], deadline).map_err(failed)? == [false] {
+                    return Err(failed(libc::ETIMEDOUT));
+                }
+            }
+            Err(libc::EPIPE) => return Ok(()),
+            Err(errno) => return Err(failed(errno)),
+        }
+    }
+    Ok(())
+}
+
+/// The reports of one set-up.
+struct Talk<'a> {
+    program: &'a [Instruction],
+    reports: OwnedFd,
+    skipped: Vec<u32>,
+    deadline: Instant,
+}
+
+impl Talk<'_> {
+    /// The next report that is neither about a skipped instruction nor an error; `None` if the process has ended.
+    fn next(&mut self, process: BorrowedFd<'_>) -> Result<Option<Report>, Failed> {
+        loop {
+            match self.read(process)? {
+                Some(Report::Skipped { index, .. }) => self.skipped.push(index),
+                Some(Report::Failed { index, errno, subject }) => {
+                    let error = match self.program.get(index as usize) {
+                        Some(instruction) => explain(&instruction.op, subject, errno, &Limits::read()),
+                        None => Error::setup("unknown", None, errno),
+                    };
+                    return Err(Failed { error, index: Some(index) });
+                }
+                Some(Report::BadProgram) => {
+                    return Err(Error::ended("read-program", "bug: the helper cannot read its program".into()).into());
+                }
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// A report is smaller than what a pipe writes whole. What was reported counts before the end of the reporter.
+    fn read(&self, process: BorrowedFd<'_>) -> Result<Option<Report>, Error> {
+        let failed = |errno| Error::setup("read-report", None, errno);
+        let waited = [(self.reports.as_fd(), libc::POLLIN), (process, libc::POLLIN)];
+        match sys::poll(waited, self.deadline).map_err(failed)? {
+            [true, _] => {}
+            [false, true] => return Ok(None),
+            [false, false] => {
+                let seconds = DEADLINE.as_secs();
+                return Err(Error::ended("deadline", format!("the set-up of the sandbox took longer than {seconds} s")));
+            }
+        }
+        let mut bytes = [0; REPORT_SIZE];
+        match sys::read_some(self.reports.as_fd(), &mut bytes).map_err(failed)? {
+            REPORT_SIZE => Ok(Some(Report::decode(&bytes).ok_or_else(|| failed(libc::EBADMSG))?)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The builder cannot write these itself: `setgroups` is denied first, as the kernel demands of who is not root.
+fn map_ids(pid: i32, spec: &Spec) -> Result<(), Error> {
+    let (uid, gid) = (spec.parts.host_uid, spec.parts.host_gid);
+    for (file, content) in [
+        ("uid_map", format!("{INNER_UID} {uid} 1")),
+        ("setgroups", "deny".to_owned()),
+        ("gid_map", format!("{INNER_GID} {gid} 1")),
+    ] {
+        let path = format!("/proc/{pid}/{file}");
+        OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .and_then(|mut opened| opened.write_all(content.as_bytes()))
+            .map_err(|error| explain_map(&path, error.raw_os_error().unwrap_or(0)))?;
+    }
+    Ok(())
+}
+
+/// The instruction at a position, for who reads a failure.
+pub(crate) fn op_at(program: &[Instruction], index: Option<u32>) -> Option<&Op> {
+    index.and_then(|index| program.get(index as usize)).map(|instruction| &instruction.op)
+}

@@ -1,0 +1,164 @@
+//! JavaScript values of the sandbox ⇄ values of its crate.
+
+use drvkit_sandbox::{Bind, Error, Event, ExitStatus, File, Kind, Network, Probe, SpecParts};
+use napi::bindgen_prelude::Uint8Array;
+use napi_derive::napi;
+
+use crate::task::Failure;
+
+/// `SandboxBind` of `ts/types.ts`.
+#[napi(object)]
+pub struct JsBind {
+    /// Place on this machine.
+    pub source: String,
+    /// Place inside.
+    pub target: String,
+    /// Whether it can be written.
+    pub writable: bool,
+    /// Whether it may be absent.
+    pub optional: bool,
+}
+
+/// `SandboxFile` of `ts/types.ts`.
+#[napi(object)]
+pub struct JsFile {
+    /// One component.
+    pub name: String,
+    /// All of it.
+    pub content: Uint8Array,
+}
+
+/// `SandboxSpec` of `ts/types.ts`.
+#[napi(object)]
+pub struct JsSpec {
+    /// See `ts/types.ts`, as for all below.
+    pub builder: Uint8Array,
+    /// All of argv.
+    pub argv: Vec<Uint8Array>,
+    /// `NAME=value` each.
+    pub env: Vec<Uint8Array>,
+    /// Directory to make.
+    pub chroot_dir: String,
+    /// Path inside.
+    pub store_dir: String,
+    /// Directory to make.
+    pub temp_dir: String,
+    /// Path inside.
+    pub build_dir: String,
+    /// Files of the build directory.
+    pub files: Vec<JsFile>,
+    /// What is shown.
+    pub binds: Vec<JsBind>,
+    /// `private` or `host`.
+    pub network: String,
+    /// Owner on this machine.
+    pub host_uid: u32,
+    /// Group on this machine.
+    pub host_gid: u32,
+    /// 32-bit execution domain.
+    pub personality32: bool,
+    /// Size of /dev/shm.
+    pub dev_shm_size: String,
+    /// Whether to show /dev/kvm.
+    pub kvm: bool,
+}
+
+impl TryFrom<JsSpec> for SpecParts {
+    type Error = Failure;
+
+    fn try_from(spec: JsSpec) -> Result<Self, Failure> {
+        let network = match spec.network.as_str() {
+            "private" => Network::Private,
+            "host" => Network::Host,
+            other => {
+                let message = format!("\"{other}\" is neither \"private\" nor \"host\"");
+                return Err(Failure { code: "ERR_SANDBOX_SPEC", message, ..Failure::default() });
+            }
+        };
+        let all = |texts: Vec<Uint8Array>| texts.iter().map(|text| text.to_vec()).collect();
+        let bind = |bind: JsBind| Bind {
+            source: bind.source.into_bytes(),
+            target: bind.target.into_bytes(),
+            writable: bind.writable,
+            optional: bind.optional,
+        };
+        Ok(SpecParts {
+            builder: spec.builder.to_vec(),
+            argv: all(spec.argv),
+            env: all(spec.env),
+            chroot_dir: spec.chroot_dir.into_bytes(),
+            store_dir: spec.store_dir.into_bytes(),
+            temp_dir: spec.temp_dir.into_bytes(),
+            build_dir: spec.build_dir.into_bytes(),
+            files: spec
+                .files
+                .into_iter()
+                .map(|file| File { name: file.name.into_bytes(), content: file.content.to_vec() })
+                .collect(),
+            binds: spec.binds.into_iter().map(bind).collect(),
+            network,
+            host_uid: spec.host_uid,
+            host_gid: spec.host_gid,
+            personality32: spec.personality32,
+            dev_shm_size: spec.dev_shm_size.into_bytes(),
+            kvm: spec.kvm,
+        })
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = match error.kind {
+            Kind::Spec => "ERR_SANDBOX_SPEC",
+            Kind::Unavailable => "ERR_SANDBOX_UNAVAILABLE",
+            Kind::Setup => "ERR_SANDBOX_SETUP",
+        };
+        let Error { message, hint, step, path, errno, .. } = error;
+        Failure { code, message, hint, step, path, errno }
+    }
+}
+
+/// One event, flat: `ts/index.ts` makes the union of it.
+#[napi(object, object_from_js = false)]
+pub struct JsEvent {
+    /// `output`, `eof`, `exited` or `signalled`.
+    pub kind: &'static str,
+    /// Of `output`.
+    pub bytes: Option<Uint8Array>,
+    /// Exit code or signal.
+    pub number: Option<i32>,
+}
+
+impl From<Event> for JsEvent {
+    fn from(event: Event) -> Self {
+        let plain = |kind, number| JsEvent { kind, bytes: None, number };
+        match event {
+            Event::Output(bytes) => JsEvent { kind: "output", bytes: Some(bytes.into()), number: None },
+            Event::EndOfOutput => plain("eof", None),
+            Event::Exit(ExitStatus::Exited(code)) => plain("exited", Some(code)),
+            Event::Exit(ExitStatus::Signalled(signal)) => plain("signalled", Some(signal)),
+        }
+    }
+}
+
+/// `LayerProbe` of `ts/types.ts`.
+#[napi(object, object_from_js = false)]
+pub struct JsProbe {
+    /// Public name.
+    pub layer: &'static str,
+    /// It was applied.
+    pub works: bool,
+    /// No build starts without it.
+    pub required: bool,
+    /// What was seen.
+    pub detail: String,
+    /// What decides it.
+    pub hint: Option<String>,
+}
+
+impl From<Probe> for JsProbe {
+    fn from(probe: Probe) -> Self {
+        let Probe { layer, works, required, detail, hint } = probe;
+        JsProbe { layer, works, required, detail, hint }
+    }
+}
