@@ -17,14 +17,17 @@ export async function bench() {
   for await (const chunk of dumpTree(tree)) writeSync(file, chunk);
   closeSync(file);
 
-  const openssl = () => execFileSync("openssl", ["dgst", "-sha256", "-r", nar], { encoding: "utf8" }).slice(0, 64);
+  const openssl = () =>
+    execFileSync("openssl", ["dgst", "-sha256", "-r", nar], { encoding: "utf8" }).slice(0, 64);
   const ours = Buffer.from((await hashTree(tree)).digest).toString("hex");
   if (ours !== openssl()) throw new Error("hashTree and openssl disagree");
-  const hashParts = Array.from({ length: 100 }, (_, index) => nixAlphabet(createHash("sha256").update(String(index)).digest()));
+  const hashParts = Array.from({ length: 100 }, (_, index) =>
+    nixAlphabet(createHash("sha256").update(String(index)).digest()),
+  );
 
   const times = await interleave(
     {
-      "hashTree": () => hashTree(tree),
+      hashTree: () => hashTree(tree),
       "scanTree for 100 references": () => scanTree(tree, hashParts),
       "openssl sha256 of the same bytes": () => openssl(),
     },
@@ -41,11 +44,15 @@ function makeTree(tree) {
     const path = join(tree, `folder-${folder}`);
     mkdirSync(path, { recursive: true });
     for (let file = 0; file < 4; file += 1) writeFileSync(join(path, `large-${file}`), block);
-    for (let file = 0; file < 100; file += 1) writeFileSync(join(path, `small-${file}`), block.subarray(file, file + 10_000));
+    for (let file = 0; file < 100; file += 1)
+      writeFileSync(join(path, `small-${file}`), block.subarray(file, file + 10_000));
   }
 }
 
 function nixAlphabet(bytes) {
   const alphabet = "0123456789abcdfghijklmnpqrsvwxyz";
-  return [...bytes].map((byte) => alphabet[byte & 31]).join("").slice(0, 32);
+  return [...bytes]
+    .map((byte) => alphabet[byte & 31])
+    .join("")
+    .slice(0, 32);
 }

@@ -12,15 +12,24 @@ export async function bench() {
   if (!existsSync(archive)) return skip(title, "../shared/corpus is not here");
   const folder = mkdtempSync(join(tmpdir(), "drvkit-bench-"));
   execFileSync("sh", ["-c", 'zstd -dc "$0" | tar x -C "$1"', archive, folder]);
-  const drvs = filesBelow(folder).filter((file) => file.endsWith(".drv")).map((file) => ({ name: file.slice(file.lastIndexOf("/") + 34, -4), bytes: readFileSync(file) }));
+  const drvs = filesBelow(folder)
+    .filter((file) => file.endsWith(".drv"))
+    .map((file) => ({ name: file.slice(file.lastIndexOf("/") + 34, -4), bytes: readFileSync(file) }));
   rmSync(folder, { recursive: true });
   const megabytes = (drvs.reduce((sum, { bytes }) => sum + bytes.length, 0) / 1e6).toFixed(1);
 
   const times = await interleave(
     {
-      "parse": () => drvs.forEach(({ name, bytes }) => parseDerivation(bytes, { storeDir: defaultStoreDir, name })),
-      "parse and print": () => drvs.forEach(({ name, bytes }) => printDerivation(parseDerivation(bytes, { storeDir: defaultStoreDir, name }))),
-      "JSON.parse of the same text as JSON": ((texts) => () => texts.forEach((text) => JSON.parse(text)))(drvs.map(({ bytes }) => asJson(bytes))),
+      parse: () =>
+        drvs.forEach(({ name, bytes }) => parseDerivation(bytes, { storeDir: defaultStoreDir, name })),
+      "parse and print": () =>
+        drvs.forEach(({ name, bytes }) =>
+          printDerivation(parseDerivation(bytes, { storeDir: defaultStoreDir, name })),
+        ),
+      "JSON.parse of the same text as JSON": (
+        (texts) => () =>
+          texts.forEach((text) => JSON.parse(text))
+      )(drvs.map(({ bytes }) => asJson(bytes))),
     },
     15,
   );
@@ -35,7 +44,12 @@ function asJson(bytes) {
   for (let at = 0; at < text.length; at += 1) {
     const character = text[at];
     if (inString && character === "\\") {
-      json += JSON.stringify(text.slice(at + 1, at + 2)) === '"\\""' ? '\\"' : /[nrt\\]/.test(text[at + 1]) ? text.slice(at, at + 2) : text[at + 1];
+      json +=
+        JSON.stringify(text.slice(at + 1, at + 2)) === '"\\""'
+          ? '\\"'
+          : /[nrt\\]/.test(text[at + 1])
+            ? text.slice(at, at + 2)
+            : text[at + 1];
       at += 1;
     } else if (character === '"') {
       inString = !inString;

@@ -1,16 +1,26 @@
 import { execFile, execFileSync } from "node:child_process";
-import { mkdtempSync, realpathSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { baseNameOf, bytesOf, computeDerivationPath, computeOutputPaths, defaultStoreDir, Environment, makeOutputName, printDerivation } from "../packages/drv-parser/dist/index.js";
+import {
+  baseNameOf,
+  bytesOf,
+  computeDerivationPath,
+  computeOutputPaths,
+  defaultStoreDir,
+  Environment,
+  makeOutputName,
+  printDerivation,
+} from "../packages/drv-parser/dist/index.js";
 import { openEngine } from "../packages/engine/dist/index.js";
 import { removeTree } from "../packages/sandbox-native/dist/index.js";
 import { interleave, report, skip } from "./measure.mjs";
 
 const exec = promisify(execFile);
 const binds = ["/bin", "/usr", "/lib", "/lib64"];
-const title = "one trivial sandboxed build within one process, against bwrap --unshare-all with the same binds";
+const title =
+  "one trivial sandboxed build within one process, against bwrap --unshare-all with the same binds";
 
 export async function bench() {
   try {
@@ -23,13 +33,17 @@ export async function bench() {
   mkdirSync(drvs);
   let count = 0;
   const next = () => write(drvs, `trivial-${count++}`);
-  const open = (jobs) => openEngine({ store: join(folder, "store"), settings: { "sandbox-paths": binds.join(" "), "max-jobs": String(jobs) } });
+  const open = (jobs) =>
+    openEngine({
+      store: join(folder, "store"),
+      settings: { "sandbox-paths": binds.join(" "), "max-jobs": String(jobs) },
+    });
 
   const engine = await open(1);
   const one = await interleave(
     {
       "drvkit, .drv file to registered": () => mustBuild(engine, [next()]),
-      "bwrap": () => bwrap(folder),
+      bwrap: () => bwrap(folder),
     },
     30,
   );
@@ -40,9 +54,12 @@ export async function bench() {
   const hundred = await interleave(
     {
       "drvkit, --max-jobs 2": () => mustBuild(two, Array.from({ length: 100 }, next)),
-      "bwrap, two at a time": () => Promise.all([1, 2].map(async () => {
-        for (let done = 0; done < 50; done += 1) await bwrap(folder);
-      })),
+      "bwrap, two at a time": () =>
+        Promise.all(
+          [1, 2].map(async () => {
+            for (let done = 0; done < 50; done += 1) await bwrap(folder);
+          }),
+        ),
     },
     3,
   );
@@ -61,17 +78,54 @@ let bound = 0;
 async function bwrap(folder) {
   const out = join(folder, `bwrap-${bound++}`);
   mkdirSync(out);
-  const mounts = binds.flatMap((path) => (realpathSync(path) === path ? ["--ro-bind", path, path] : ["--symlink", realpathSync(path), path]));
-  await exec("bwrap", ["--unshare-all", "--die-with-parent", "--new-session", ...mounts, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--bind", out, "/out", "/bin/sh", "-c", "echo x > /out/x"]);
+  const mounts = binds.flatMap((path) =>
+    realpathSync(path) === path ? ["--ro-bind", path, path] : ["--symlink", realpathSync(path), path],
+  );
+  await exec("bwrap", [
+    "--unshare-all",
+    "--die-with-parent",
+    "--new-session",
+    ...mounts,
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+    "--tmpfs",
+    "/tmp",
+    "--bind",
+    out,
+    "/out",
+    "/bin/sh",
+    "-c",
+    "echo x > /out/x",
+  ]);
 }
 
 /** A derivation whose builder writes one line; its file. */
 function write(folder, name) {
   const out = makeOutputName("out");
-  const env = Environment.from([["name", name], ["out", ""]].map(([key, value]) => [bytesOf(key), bytesOf(value)]));
-  const drv = { name, outputs: new Map([[out, { kind: "deferred" }]]), inputDrvs: new Map(), inputSrcs: new Set(), platform: "x86_64-linux", builder: bytesOf("/bin/sh"), args: ["-c", "echo x > $out"].map(bytesOf), env };
+  const env = Environment.from(
+    [
+      ["name", name],
+      ["out", ""],
+    ].map(([key, value]) => [bytesOf(key), bytesOf(value)]),
+  );
+  const drv = {
+    name,
+    outputs: new Map([[out, { kind: "deferred" }]]),
+    inputDrvs: new Map(),
+    inputSrcs: new Set(),
+    platform: "x86_64-linux",
+    builder: bytesOf("/bin/sh"),
+    args: ["-c", "echo x > $out"].map(bytesOf),
+    env,
+  };
   const path = computeOutputPaths(drv, () => undefined).get(out);
-  const finished = { ...drv, outputs: new Map([[out, { kind: "inputAddressed", path }]]), env: env.with("out", bytesOf(path)) };
+  const finished = {
+    ...drv,
+    outputs: new Map([[out, { kind: "inputAddressed", path }]]),
+    env: env.with("out", bytesOf(path)),
+  };
   const file = join(folder, baseNameOf(computeDerivationPath(defaultStoreDir, finished)));
   writeFileSync(file, printDerivation(finished));
   return file;

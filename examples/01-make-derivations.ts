@@ -31,7 +31,9 @@ function write(name: string, script: string, inputs: Record<string, StorePath> =
     platform: "x86_64-linux",
     builder: bytesOf("/bin/sh"),
     args: [bytesOf("-euc"), bytesOf(script)],
-    env: Environment.from([...Object.entries(variables), ...paths].map(([key, value]) => [bytesOf(key), bytesOf(value)])),
+    env: Environment.from(
+      [...Object.entries(variables), ...paths].map(([key, value]) => [bytesOf(key), bytesOf(value)]),
+    ),
   };
   const read = (drv: StorePath) => written.get(drv) as Derivation;
   const path = computeOutputPaths(unfinished, read).get(out) as StorePath;
@@ -51,9 +53,13 @@ const outputOf = (drv: StorePath) => (written.get(drv)?.outputs.get(out) as { pa
 mkdirSync(folder, { recursive: true });
 const primes = `n=2; while [ $n -lt 400 ]; do d=2; while [ $((d * d)) -le $n ] && [ $((n % d)) -ne 0 ]; do d=$((d + 1)); done
   [ $((d * d)) -le $n ] || { echo $n >> $out; echo "found $n"; }; n=$((n + 1)); done`;
-const squares = "n=1; while [ $n -le 20 ]; do echo $((n * n)) >> $out; n=$((n + 1)); done; echo twenty squares";
-const sum = "s=0; while read n; do s=$((s + n)); done < $numbers; echo $s > $out; echo \"the sum is $s\"";
+const squares =
+  "n=1; while [ $n -le 20 ]; do echo $((n * n)) >> $out; n=$((n + 1)); done; echo twenty squares";
+const sum = 's=0; while read n; do s=$((s + n)); done < $numbers; echo $s > $out; echo "the sum is $s"';
 const numbers = [write("primes", primes), write("squares", squares)] as const;
-const sums = [write("sum-of-primes", sum, { numbers: numbers[0] }), write("sum-of-squares", sum, { numbers: numbers[1] })] as const;
+const sums = [
+  write("sum-of-primes", sum, { numbers: numbers[0] }),
+  write("sum-of-squares", sum, { numbers: numbers[1] }),
+] as const;
 const report = `read a < $primes; read b < $squares; echo "primes below 400 add up to $a, twenty squares to $b" > $out`;
 console.log(join(folder, baseNameOf(write("report", report, { primes: sums[0], squares: sums[1] }))));

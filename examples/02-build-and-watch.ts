@@ -14,7 +14,8 @@ try {
   for await (const event of build) {
     if (event.type === "build-started") console.log(`started  ${event.drvPath}`);
     if (event.type === "build-line") console.log(`         ${event.line}`);
-    if (event.type === "build-finished") console.log(`${event.status.padEnd(8)} ${event.drvPath} (${Math.round(event.durationMs)} ms)`);
+    if (event.type === "build-finished")
+      console.log(`${event.status.padEnd(8)} ${event.drvPath} (${Math.round(event.durationMs)} ms)`);
   }
 
   const { results, exitStatus } = await build.result;

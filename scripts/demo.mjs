@@ -17,8 +17,17 @@ try {
   const example = ["examples/01-make-derivations.ts", join(folder, "drvs")];
   const file = (await mustRun(join(root, "node_modules/.bin/jiti"), example)).trim();
 
-  await show("Five derivations, written by examples/01-make-derivations.ts, built in the sandbox:", ["build", file, "-L", "--no-link"], { max: 2 });
-  await show("The same again: everything is valid, nothing is built.", ["build", file, "--out-link", join(folder, "result")]);
+  await show(
+    "Five derivations, written by examples/01-make-derivations.ts, built in the sandbox:",
+    ["build", file, "-L", "--no-link"],
+    { max: 2 },
+  );
+  await show("The same again: everything is valid, nothing is built.", [
+    "build",
+    file,
+    "--out-link",
+    join(folder, "result"),
+  ]);
   console.log(`\n${bold("What came out:")}\n${readFileSync(join(folder, "result"), "utf8").trim()}`);
   await show("What the store knows of it:", ["path-info", join(folder, "result")]);
   console.log(`\nNext: ${bold("npx drv build --help")}, ${bold("npx drv doctor")}, README.md`);

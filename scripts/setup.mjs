@@ -1,6 +1,6 @@
 // Installs the dependencies, builds the addon and the packages. Does nothing that is done already.
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mustRun, root } from "./run.mjs";
 
@@ -22,7 +22,8 @@ export async function setup({ log = console.log } = {}) {
 
 function requireNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);
-  if (major < 20 || (major === 20 && minor < 19)) throw new Error(`drvkit needs Node 20.19 or later; this is ${process.version}`);
+  if (major < 20 || (major === 20 && minor < 19))
+    throw new Error(`drvkit needs Node 20.19 or later; this is ${process.version}`);
 }
 
 async function requireCargo() {
@@ -37,7 +38,8 @@ async function requireCargo() {
 async function install(log) {
   const stamp = join(root, "node_modules/.drvkit-installed");
   const digest = createHash("sha256");
-  for (const file of ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"]) digest.update(readFileSync(join(root, file)));
+  for (const file of ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"])
+    digest.update(readFileSync(join(root, file)));
   for (const name of readdirSync(join(root, "packages")).sort()) {
     const manifest = join(root, "packages", name, "package.json");
     if (existsSync(manifest)) digest.update(readFileSync(manifest));

@@ -42,18 +42,27 @@ async function check(name, command, args) {
 
 async function cargo() {
   const cwd = join(root, "packages/sandbox-native");
-  const available = await run("cargo", ["--version"], { quiet: true }).then(({ ok }) => ok, () => false);
+  const available = await run("cargo", ["--version"], { quiet: true }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
   if (!available) {
     console.log("\n── cargo: skipped, cargo is not on the path of this user");
     return add("cargo", { passed: 0, failed: 0, skipped: 2 });
   }
   console.log("\n── cargo clippy");
-  const lint = await run("cargo", ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"], { cwd });
+  const lint = await run(
+    "cargo",
+    ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"],
+    { cwd },
+  );
   add("cargo clippy", { passed: lint.ok ? 1 : 0, failed: lint.ok ? 0 : 1, skipped: 0 });
   console.log("\n── cargo test");
   const tests = await run("cargo", ["test", "--workspace", "--locked", "--quiet"], { cwd, capture: true });
   const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const [, passed, failed, ignored] of tests.output.matchAll(/test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/g)) {
+  for (const [, passed, failed, ignored] of tests.output.matchAll(
+    /test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/g,
+  )) {
     counts.passed += Number(passed);
     counts.failed += Number(failed);
     counts.skipped += Number(ignored);
@@ -68,7 +77,11 @@ async function vitest() {
   const report = join(folder, "report.json");
   const env = { ...process.env, DRVKIT_TEST_LONG: flags.has("--long") ? "1" : "" };
   const where = flags.has("--unit") ? ["packages"] : [];
-  const { ok } = await run(bin("vitest"), ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...where], { env });
+  const { ok } = await run(
+    bin("vitest"),
+    ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...where],
+    { env },
+  );
   const counts = { passed: 0, failed: 0, skipped: 0 };
   try {
     const result = JSON.parse(readFileSync(report, "utf8"));
@@ -85,7 +98,9 @@ async function vitest() {
 
 function finish() {
   const minutes = ((Date.now() - started) / 60_000).toFixed(1);
-  console.log(`\n${failures.length === 0 ? "everything passed" : `failed: ${failures.join(", ")}`} in ${minutes} minutes`);
+  console.log(
+    `\n${failures.length === 0 ? "everything passed" : `failed: ${failures.join(", ")}`} in ${minutes} minutes`,
+  );
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
   process.exit(total.failed === 0 ? 0 : 1);
 }

@@ -10,7 +10,8 @@ import { root } from "./workspace.js";
 let scratch: Scratch;
 let drvs: DerivationFolder;
 const flags = () => ["--store", scratch.store];
-const build = (...args: string[]) => drv(["build", "--no-link", ...args, ...flags()], { cwd: scratch.folder });
+const build = (...args: string[]) =>
+  drv(["build", "--no-link", ...args, ...flags()], { cwd: scratch.folder });
 
 beforeAll(() => {
   scratch = new Scratch();
@@ -35,7 +36,14 @@ canBuild(`drv build${why}`, () => {
     const again = await build(path, "--json");
     expect(again.stderr).not.toContain("building");
     expect(JSON.parse(again.stdout)).toEqual([
-      { drvPath: path, outputs: { out: drvs.outputOf(path) }, status: "alreadyValid", timesBuilt: 0, startTime: 0, stopTime: 0 },
+      {
+        drvPath: path,
+        outputs: { out: drvs.outputOf(path) },
+        status: "alreadyValid",
+        timesBuilt: 0,
+        startTime: 0,
+        stopTime: 0,
+      },
     ]);
   });
 
@@ -49,18 +57,27 @@ canBuild(`drv build${why}`, () => {
   test("does not replace a file that is no result", async () => {
     const path = drvs.write({ name: "precious", script: "echo x > $out" });
     writeFileSync(scratch.path("precious"), "mine");
-    const built = await drv(["build", drvs.fileOf(path), "--out-link", "precious", ...flags()], { cwd: scratch.folder });
+    const built = await drv(["build", drvs.fileOf(path), "--out-link", "precious", ...flags()], {
+      cwd: scratch.folder,
+    });
     expect(built.status).toBe(1);
     expect(built.stderr).toContain("already exists");
     expect(readFileSync(scratch.path("precious"), "utf8")).toBe("mine");
   });
 
   test("builds several outputs and selects with ^", async () => {
-    const path = drvs.write({ name: "two", outputs: ["out", "dev"], script: "echo $out > $dev; echo o > $out" });
+    const path = drvs.write({
+      name: "two",
+      outputs: ["out", "dev"],
+      script: "echo $out > $dev; echo o > $out",
+    });
     const built = await build(`${drvs.fileOf(path)}^dev`);
     expect(built).toMatchObject({ status: 0, stdout: `${drvs.outputOf(path, "dev")}\n` });
     const info = await drv(["path-info", "--json", drvs.outputOf(path, "dev"), ...flags()]);
-    expect(JSON.parse(info.stdout)[drvs.outputOf(path, "dev")]).toMatchObject({ references: [drvs.outputOf(path)], deriver: path });
+    expect(JSON.parse(info.stdout)[drvs.outputOf(path, "dev")]).toMatchObject({
+      references: [drvs.outputOf(path)],
+      deriver: path,
+    });
   });
 
   test("builds inputs first and shows the builder exactly their closure", async () => {
@@ -71,7 +88,8 @@ canBuild(`drv build${why}`, () => {
       name: "second",
       inputs: [first],
       env: { first: drvs.outputOf(first) },
-      script: "for each in /nix/store/*; do echo $each; done > /tmp/seen; while read l; do echo $l; done < /tmp/seen > $out; read w < $first; echo $w >> $out",
+      script:
+        "for each in /nix/store/*; do echo $each; done > /tmp/seen; while read l; do echo $l; done < /tmp/seen > $out; read w < $first; echo $w >> $out",
     });
     expect((await build(drvs.fileOf(second))).status).toBe(0);
     const real = join(scratch.store, drvs.outputOf(second));
@@ -103,7 +121,9 @@ canBuild(`drv build${why}`, () => {
     const path = drvs.write({ name: "fixed.txt", fixedContent: "right\n", script: "echo wrong > $out" });
     const built = await build(drvs.fileOf(path));
     expect(built.status).toBe(102);
-    expect(built.stderr).toMatch(/hash mismatch in fixed-output derivation '.*':\n\s+specified: sha256-\S+\n\s+got: {4}sha256-\S+/u);
+    expect(built.stderr).toMatch(
+      /hash mismatch in fixed-output derivation '.*':\n\s+specified: sha256-\S+\n\s+got: {4}sha256-\S+/u,
+    );
     const right = drvs.write({ name: "fixed.txt", fixedContent: "wrong\n", script: "exit 1" });
     expect(await build(drvs.fileOf(right))).toMatchObject({ status: 0, stdout: `${drvs.outputOf(right)}\n` });
   });
@@ -116,7 +136,10 @@ canBuild(`drv build${why}`, () => {
   });
 
   test("--check finds a difference and exits with 104", async () => {
-    const path = drvs.write({ name: "random", script: "read id < /proc/sys/kernel/random/uuid; echo $id > $out" });
+    const path = drvs.write({
+      name: "random",
+      script: "read id < /proc/sys/kernel/random/uuid; echo $id > $out",
+    });
     await build(drvs.fileOf(path));
     const checked = await build(path, "--check");
     expect(checked.status).toBe(104);
@@ -124,17 +147,31 @@ canBuild(`drv build${why}`, () => {
   });
 
   test("builds one derivation once when two processes ask for it", async () => {
-    const path = drvs.write({ name: "shared", script: "n=0; while [ $n -lt 300000 ]; do n=$((n + 1)); done; echo done > $out" });
-    const both = await Promise.all([1, 2].map(() => build(drvs.fileOf(path), "--build-poll-interval", "1", "--json")));
+    const path = drvs.write({
+      name: "shared",
+      script: "n=0; while [ $n -lt 300000 ]; do n=$((n + 1)); done; echo done > $out",
+    });
+    const both = await Promise.all(
+      [1, 2].map(() => build(drvs.fileOf(path), "--build-poll-interval", "1", "--json")),
+    );
     expect(both.map(({ status }) => status)).toEqual([0, 0]);
     const statuses = both.map(({ stdout }) => JSON.parse(stdout)[0].status).sort();
     expect(statuses).toEqual(["alreadyValid", "built"]);
-    expect(both.map(({ stderr }) => stderr).join("")).toContain(`waiting for lock on '${drvs.outputOf(path)}'`);
+    expect(both.map(({ stderr }) => stderr).join("")).toContain(
+      `waiting for lock on '${drvs.outputOf(path)}'`,
+    );
   });
 
   test("ends its builders on SIGINT and leaves nothing behind", async () => {
     const path = drvs.write({ name: "endless", script: "echo running; while :; do :; done" });
-    const child = spawn(process.execPath, [join(root, "packages/cli/bin/drv.js"), "build", "-L", "--no-link", drvs.fileOf(path), ...flags()]);
+    const child = spawn(process.execPath, [
+      join(root, "packages/cli/bin/drv.js"),
+      "build",
+      "-L",
+      "--no-link",
+      drvs.fileOf(path),
+      ...flags(),
+    ]);
     let seen = "";
     for await (const chunk of child.stderr) {
       seen += chunk;
@@ -144,19 +181,32 @@ canBuild(`drv build${why}`, () => {
     expect(status).toBe(1);
     expect(seen).toContain("interrupted by the user");
     expect(readdirSync(join(scratch.store, "nix/var/nix/builds"))).toEqual([]);
-    expect(readdirSync(join(scratch.store, "nix/store")).filter((name) => name.endsWith(".chroot"))).toEqual([]);
+    expect(readdirSync(join(scratch.store, "nix/store")).filter((name) => name.endsWith(".chroot"))).toEqual(
+      [],
+    );
   });
 
   test("stops with a hint when user namespaces are off", async () => {
     const path = drvs.write({ name: "no-namespaces", script: "echo > $out" });
-    const off = ["unshare", "--user", "--map-current-user", "sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "sh"];
-    const uid = process.geteuid?.() === 0 ? ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] : [];
+    const off = [
+      "unshare",
+      "--user",
+      "--map-current-user",
+      "sh",
+      "-c",
+      'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"',
+      "sh",
+    ];
+    const uid =
+      process.geteuid?.() === 0 ? ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] : [];
     const own = scratch.path("no-namespaces");
     mkdirSync(own, { mode: 0o777 });
     const { chmodSync } = await import("node:fs");
     chmodSync(scratch.folder, 0o755);
     chmodSync(own, 0o777);
-    const built = await drv(["build", "--no-link", drvs.fileOf(path), "--store", join(own, "store")], { before: [...uid, ...off] });
+    const built = await drv(["build", "--no-link", drvs.fileOf(path), "--store", join(own, "store")], {
+      before: [...uid, ...off],
+    });
     expect(built.status).toBe(1);
     expect(built.stderr).toContain("ERR_SANDBOX_UNAVAILABLE");
     expect(built.stderr).toContain("user.max_user_namespaces");
@@ -167,13 +217,33 @@ canBuild(`drv build${why}`, () => {
 describe("bad input", () => {
   test.each([
     { name: "a file that is no derivation", args: ["build", "README.md"], code: "ERR_TARGET" },
-    { name: "a file that is not there", args: ["build", "/nowhere/i9pmrzmpshapij2kin22pff6fc2adavx-x.drv"], code: "ERR_IMPORT_MISSING" },
-    { name: "a setting with a wrong value", args: ["build", "x.drv", "--max-jobs", "many"], code: "ERR_SETTING" },
-    { name: "a sandbox path that escapes", args: ["build", "DRV", "--sandbox-paths", "/../x"], code: "ERR_SANDBOX_PATH" },
+    {
+      name: "a file that is not there",
+      args: ["build", "/nowhere/i9pmrzmpshapij2kin22pff6fc2adavx-x.drv"],
+      code: "ERR_IMPORT_MISSING",
+    },
+    {
+      name: "a setting with a wrong value",
+      args: ["build", "x.drv", "--max-jobs", "many"],
+      code: "ERR_SETTING",
+    },
+    {
+      name: "a sandbox path that escapes",
+      args: ["build", "DRV", "--sandbox-paths", "/../x"],
+      code: "ERR_SANDBOX_PATH",
+    },
     { name: "the machine's own store", args: ["build", "DRV", "--store", "/"], code: "ERR_STORE_UNWRITABLE" },
     { name: "a path outside the store", args: ["path-info", "/etc/passwd"], code: "ERR_TARGET" },
-    { name: "a path that is not valid", args: ["path-info", "/nix/store/i9pmrzmpshapij2kin22pff6fc2adavx-hello.txt"], code: "ERR_STORE_NOT_VALID" },
-    { name: "a derivation that was never built", args: ["log", "/nix/store/i9pmrzmpshapij2kin22pff6fc2adavx-x.drv"], code: "ERR_LOG_MISSING" },
+    {
+      name: "a path that is not valid",
+      args: ["path-info", "/nix/store/i9pmrzmpshapij2kin22pff6fc2adavx-hello.txt"],
+      code: "ERR_STORE_NOT_VALID",
+    },
+    {
+      name: "a derivation that was never built",
+      args: ["log", "/nix/store/i9pmrzmpshapij2kin22pff6fc2adavx-x.drv"],
+      code: "ERR_LOG_MISSING",
+    },
   ])("$name gives one error with code and hint", async ({ args, code }) => {
     const path = drvs.write({ name: "input", script: "echo > $out" });
     const given = args.map((arg) => (arg === "DRV" ? drvs.fileOf(path) : arg));
@@ -202,14 +272,21 @@ describe("bad input", () => {
 
 describe("the other commands", () => {
   test("--version answers without loading anything", async () => {
-    expect(await drv(["--version"])).toMatchObject({ status: 0, stderr: "", stdout: expect.stringMatching(/^drv \d+\.\d+\.\d+\n$/u) });
+    expect(await drv(["--version"])).toMatchObject({
+      status: 0,
+      stderr: "",
+      stdout: expect.stringMatching(/^drv \d+\.\d+\.\d+\n$/u),
+    });
   });
 
-  test.each(["build", "show", "log", "add", "path-info", "closure", "doctor"])("%s --help has an example", async (name) => {
-    const help = await drv([name, "--help"]);
-    expect(help.status).toBe(0);
-    expect(help.stdout).toContain("Example:");
-  });
+  test.each(["build", "show", "log", "add", "path-info", "closure", "doctor"])(
+    "%s --help has an example",
+    async (name) => {
+      const help = await drv([name, "--help"]);
+      expect(help.status).toBe(0);
+      expect(help.stdout).toContain("Example:");
+    },
+  );
 
   test("add copies a folder with the path and hash that Nix gives it", async () => {
     const folder = scratch.path("folder");
@@ -220,7 +297,11 @@ describe("the other commands", () => {
     const added = await drv(["add", folder, "--name", "source", "--json", ...flags()]);
     // From `nix-store --add` of Nix 2.8.0 on the same tree.
     expect(JSON.parse(added.stdout)).toMatchObject({
-      "/nix/store/njxs2w64izc0wraxx50w0nm2n1h9ki9s-source": { narHash: "sha256-x8MC3Zk4vbX6otALIOShYwO2nvFtLDyEZNHAFkwH5w0=", references: [], deriver: null },
+      "/nix/store/njxs2w64izc0wraxx50w0nm2n1h9ki9s-source": {
+        narHash: "sha256-x8MC3Zk4vbX6otALIOShYwO2nvFtLDyEZNHAFkwH5w0=",
+        references: [],
+        deriver: null,
+      },
     });
   });
 

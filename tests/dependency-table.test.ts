@@ -15,7 +15,11 @@ const table: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Packages of others that only one of ours may use. */
-const reserved: Readonly<Record<string, string>> = { lmdb: "store-lmdb", commander: "cli", "@noble/hashes": "drv-parser" };
+const reserved: Readonly<Record<string, string>> = {
+  lmdb: "store-lmdb",
+  commander: "cli",
+  "@noble/hashes": "drv-parser",
+};
 
 describe.each(packages.map((each) => ({ name: each.folder, each })))("$name", ({ name, each }) => {
   const allowed = (table[name] ?? []).map((other) => `@drvkit/${other}`);
@@ -25,7 +29,9 @@ describe.each(packages.map((each) => ({ name: each.folder, each })))("$name", ({
   });
 
   test("declares no package of ours that the table does not allow", () => {
-    const declared = Object.keys(each.manifest.dependencies ?? {}).filter((other) => other.startsWith("@drvkit/"));
+    const declared = Object.keys(each.manifest.dependencies ?? {}).filter((other) =>
+      other.startsWith("@drvkit/"),
+    );
     expect(declared.filter((other) => !allowed.includes(other))).toEqual([]);
   });
 
@@ -40,7 +46,9 @@ describe.each(packages.map((each) => ({ name: each.folder, each })))("$name", ({
   });
 
   test("leaves to others what is theirs", () => {
-    const foreign = importsOf(each).filter(({ from }) => reserved[from] !== undefined && reserved[from] !== name);
+    const foreign = importsOf(each).filter(
+      ({ from }) => reserved[from] !== undefined && reserved[from] !== name,
+    );
     expect(foreign).toEqual([]);
   });
 
@@ -62,9 +70,15 @@ interface Import {
 }
 
 function specifiersOf(each: Package): readonly { file: string; specifier: string }[] {
-  const sources = ["src", "ts", "bin"].flatMap((folder) => filesBelow(join(each.path, folder), [".ts", ".js"]));
+  const sources = ["src", "ts", "bin"].flatMap((folder) =>
+    filesBelow(join(each.path, folder), [".ts", ".js"]),
+  );
   return sources.flatMap((file) =>
-    [...readFileSync(file, "utf8").matchAll(/^(?!\s*(?:\*|\/\/)).*?(?:from|import\(|^import)\s*"([^"]+)"/gmu)].map((match) => ({
+    [
+      ...readFileSync(file, "utf8").matchAll(
+        /^(?!\s*(?:\*|\/\/)).*?(?:from|import\(|^import)\s*"([^"]+)"/gmu,
+      ),
+    ].map((match) => ({
       file: file.slice(each.path.length + 1),
       specifier: match[1] ?? "",
     })),

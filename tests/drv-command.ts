@@ -31,9 +31,17 @@ export function drv(
   args: readonly string[],
   options: { cwd?: string; env?: NodeJS.ProcessEnv; before?: readonly string[]; input?: string } = {},
 ): Promise<Ended> {
-  const [program = "", ...rest] = [...(options.before ?? []), process.execPath, join(root, "packages/cli/bin/drv.js"), ...args];
+  const [program = "", ...rest] = [
+    ...(options.before ?? []),
+    process.execPath,
+    join(root, "packages/cli/bin/drv.js"),
+    ...args,
+  ];
   return new Promise((resolve, reject) => {
-    const child = spawn(program, rest, { cwd: options.cwd ?? root, env: { ...process.env, NO_COLOR: "1", ...options.env } });
+    const child = spawn(program, rest, {
+      cwd: options.cwd ?? root,
+      env: { ...process.env, NO_COLOR: "1", ...options.env },
+    });
     let [stdout, stderr] = ["", ""];
     child.stdout.on("data", (chunk: Buffer) => {
       stdout += chunk.toString();

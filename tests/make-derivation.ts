@@ -61,22 +61,35 @@ export class DerivationFolder {
     const unfinished: Derivation = {
       name: recipe.name,
       outputs: new Map(names.map((name) => [name, { kind: "deferred" }])),
-      inputDrvs: new Map((recipe.inputs ?? []).map((drv) => [drv, new Set([...(this.#written.get(drv)?.outputs.keys() ?? [])])])),
+      inputDrvs: new Map(
+        (recipe.inputs ?? []).map((drv) => [
+          drv,
+          new Set([...(this.#written.get(drv)?.outputs.keys() ?? [])]),
+        ]),
+      ),
       inputSrcs: new Set(recipe.sources ?? []),
       platform: env.system,
       builder: bytesOf(env.builder),
       args: [bytesOf("-euc"), bytesOf(recipe.script)],
       env: Environment.from(Object.entries(env).map(([name, value]) => [bytesOf(name), bytesOf(value)])),
     };
-    return this.#finish(unfinished, recipe.fixedContent === undefined ? this.#addressed(unfinished) : fixed(recipe));
+    return this.#finish(
+      unfinished,
+      recipe.fixedContent === undefined ? this.#addressed(unfinished) : fixed(recipe),
+    );
   }
 
   #addressed(drv: Derivation): ReadonlyMap<OutputName, DerivationOutput & { readonly path: StorePath }> {
     const paths = computeOutputPaths(drv, (path) => this.#written.get(path) as Derivation);
-    return new Map([...paths].map(([name, path]) => [name, { kind: "inputAddressed", path: path as StorePath }]));
+    return new Map(
+      [...paths].map(([name, path]) => [name, { kind: "inputAddressed", path: path as StorePath }]),
+    );
   }
 
-  #finish(drv: Derivation, outputs: ReadonlyMap<OutputName, DerivationOutput & { readonly path: StorePath }>): StorePath {
+  #finish(
+    drv: Derivation,
+    outputs: ReadonlyMap<OutputName, DerivationOutput & { readonly path: StorePath }>,
+  ): StorePath {
     let { env } = drv;
     for (const [name, { path }] of outputs) env = env.with(name, bytesOf(path));
     const finished: Derivation = { ...drv, outputs, env };

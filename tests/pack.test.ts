@@ -8,8 +8,8 @@ import { type Package, packages, readPackage } from "./workspace.js";
 
 const exec = promisify(execFile);
 const here = `linux-${process.arch}-gnu`;
-const platformPackages = ["linux-x64-gnu", "linux-arm64-gnu", "linux-x64-musl", "linux-arm64-musl"].map((name) =>
-  readPackage(join("sandbox-native", "npm", name)),
+const platformPackages = ["linux-x64-gnu", "linux-arm64-gnu", "linux-x64-musl", "linux-arm64-musl"].map(
+  (name) => readPackage(join("sandbox-native", "npm", name)),
 );
 const binaryOf = ({ path, folder }: Package) => join(path, `sandbox-native.${folder.split("/").at(-1)}.node`);
 
@@ -33,16 +33,30 @@ describe("packed and installed alone", () => {
       mkdirSync(folder);
       const needed = withDependencies(each).filter((name) => tarballs.has(name));
       const dependencies = Object.fromEntries(needed.map((name) => [name, `file:${tarballs.get(name)}`]));
-      writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module", dependencies }));
-      await exec("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"], { cwd: folder });
+      writeFileSync(
+        join(folder, "package.json"),
+        JSON.stringify({ private: true, type: "module", dependencies }),
+      );
+      await exec("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"], {
+        cwd: folder,
+      });
 
       const { command, source } = readmeExample(each);
       const file = join(folder, "example.mjs");
       if (source !== undefined) writeFileSync(file, source);
-      const { stdout } = await exec(command === undefined ? process.execPath : "sh", command === undefined ? [file] : ["-c", command], {
-        cwd: folder,
-        env: { ...process.env, HOME: folder, XDG_DATA_HOME: join(folder, "data"), DRVKIT_HOME: join(folder, "home") },
-      });
+      const { stdout } = await exec(
+        command === undefined ? process.execPath : "sh",
+        command === undefined ? [file] : ["-c", command],
+        {
+          cwd: folder,
+          env: {
+            ...process.env,
+            HOME: folder,
+            XDG_DATA_HOME: join(folder, "data"),
+            DRVKIT_HOME: join(folder, "home"),
+          },
+        },
+      );
       expect(stdout.trim()).not.toBe("");
     },
     240_000,
@@ -62,14 +76,22 @@ test("a platform package without its binary is not packed", async () => {
   rmSync(folder, { recursive: true });
 });
 
-test.skipIf(process.platform !== "linux" || !["x64", "arm64"].includes(process.arch))("the binary of this platform is there", () => {
-  expect(platformPackages.filter((each) => each.folder.endsWith(here)).map((each) => existsSync(binaryOf(each)))).toEqual([true]);
-});
+test.skipIf(process.platform !== "linux" || !["x64", "arm64"].includes(process.arch))(
+  "the binary of this platform is there",
+  () => {
+    expect(
+      platformPackages.filter((each) => each.folder.endsWith(here)).map((each) => existsSync(binaryOf(each))),
+    ).toEqual([true]);
+  },
+);
 
 /** `npm pack` of what `pnpm pack` would publish: workspace versions are written out. */
 async function pack(each: Package, to: string): Promise<string> {
-  const pnpm = JSON.parse(readFileSync(join(each.path.split("/packages/")[0] ?? "", "package.json"), "utf8")).packageManager as string;
-  const { stdout } = await exec("npx", ["--yes", pnpm, "pack", "--pack-destination", to, "--json"], { cwd: each.path });
+  const pnpm = JSON.parse(readFileSync(join(each.path.split("/packages/")[0] ?? "", "package.json"), "utf8"))
+    .packageManager as string;
+  const { stdout } = await exec("npx", ["--yes", pnpm, "pack", "--pack-destination", to, "--json"], {
+    cwd: each.path,
+  });
   const start = stdout.indexOf("{");
   return (JSON.parse(stdout.slice(start)) as { readonly filename: string }).filename;
 }
@@ -91,7 +113,8 @@ function withDependencies(each: Package): readonly string[] {
 /** The first `ts` block of the README is a program; the command's README has an `sh` block instead. */
 function readmeExample(each: Package): { readonly source?: string; readonly command?: string } {
   const text = readFileSync(join(each.path, "README.md"), "utf8");
-  const block = (language: string) => new RegExp(`^\`\`\`${language} example\\n(.*?)^\`\`\`$`, "msu").exec(text)?.[1];
+  const block = (language: string) =>
+    new RegExp(`^\`\`\`${language} example\\n(.*?)^\`\`\`$`, "msu").exec(text)?.[1];
   const [source, command] = [block("ts"), block("sh")];
   if (source !== undefined) return { source };
   if (command !== undefined) return { command };

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 /** The repository's folder. */
 export const root = fileURLToPath(new URL("..", import.meta.url));
@@ -41,7 +41,8 @@ export function filesBelow(folder: string, endings: readonly string[]): readonly
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) return ["node_modules", "dist", "target"].includes(entry.name) ? [] : filesBelow(path, endings);
+    if (entry.isDirectory())
+      return ["node_modules", "dist", "target"].includes(entry.name) ? [] : filesBelow(path, endings);
     return endings.some((ending) => entry.name.endsWith(ending)) ? [path] : [];
   });
 }

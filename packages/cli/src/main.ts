@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
+import { exitStatus } from "./exit-status.js";
 import { makeProgram } from "./program.js";
 import { renderError } from "./render/error.js";
-import { exitStatus } from "./exit-status.js";
 
 /** Runs one command line (without the program's name) and gives the exit status. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -13,7 +13,8 @@ export async function main(args: readonly string[]): Promise<number> {
     }).parseAsync([...args], { from: "user" });
     return status;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.success : exitStatus.failure;
+    if (error instanceof CommanderError)
+      return error.exitCode === 0 ? exitStatus.success : exitStatus.failure;
     process.stderr.write(renderError(error, process.env));
     return exitStatus.failure;
   }

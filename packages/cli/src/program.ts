@@ -127,8 +127,10 @@ function makeCommand(spec: CommandSpec, ended: (status: number) => void): Comman
   addSettingOptions(command, overrides);
   return command.action(async () => {
     const options: CommandOptions = command.opts();
-    const args = options["stdin"] === true ? [...command.args, ...linesOf(readFileSync(0, "utf8"))] : command.args;
-    if (args.length === 0 && spec.args !== "") command.error(`error: missing argument: ${spec.args.replace(/[[\]<>.]/gu, "")}`);
+    const args =
+      options["stdin"] === true ? [...command.args, ...linesOf(readFileSync(0, "utf8"))] : command.args;
+    if (args.length === 0 && spec.args !== "")
+      command.error(`error: missing argument: ${spec.args.replace(/[[\]<>.]/gu, "")}`);
     const { run } = await spec.load();
     ended(await run(args, options, makeContext(options, overrides)));
   });

@@ -4,7 +4,11 @@ import { type Command, Option } from "commander";
 /** Settings given on the command line, in their order: a later one wins. */
 export type SettingOverrides = [name: string, value: string][];
 
-const shortFlags: Readonly<Record<string, string>> = { "max-jobs": "-j", "keep-going": "-k", "keep-failed": "-K" };
+const shortFlags: Readonly<Record<string, string>> = {
+  "max-jobs": "-j",
+  "keep-going": "-k",
+  "keep-failed": "-K",
+};
 
 /** Adds `--NAME VALUE`, `--[no-]BOOL`, `--extra-LIST VALUE` and `--option NAME VALUE` for every setting. */
 export function addSettingOptions(command: Command, overrides: SettingOverrides): void {
@@ -22,11 +26,16 @@ export function addSettingOptions(command: Command, overrides: SettingOverrides)
     } else {
       add(`${short}--${name} <value>`, setting.about, name, (text) => [name, text]);
       if (setting.kind === "list")
-        add(`--extra-${name} <value>`, `added to ${name}`, `extra-${name}`, (text) => [`extra-${name}`, text]);
+        add(`--extra-${name} <value>`, `added to ${name}`, `extra-${name}`, (text) => [
+          `extra-${name}`,
+          text,
+        ]);
     }
   }
   command.addOption(
-    new Option("--option <name...>", "any setting: --option NAME VALUE").helpGroup("Settings:").argParser(pairs(overrides)),
+    new Option("--option <name...>", "any setting: --option NAME VALUE")
+      .helpGroup("Settings:")
+      .argParser(pairs(overrides)),
   );
 }
 

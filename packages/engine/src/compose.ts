@@ -37,7 +37,10 @@ export function composePorts(store: LmdbStore, settings: Settings, env: NodeJS.P
     trees: nativeTrees,
     sandbox: new LocalSandbox(store, settings),
     log: settings["keep-build-log"]
-      ? makeFileLog({ logDir: store.logDir, ...(settings["compress-build-log"] ? { compress: compressBzip2 } : {}) })
+      ? makeFileLog({
+          logDir: store.logDir,
+          ...(settings["compress-build-log"] ? { compress: compressBzip2 } : {}),
+        })
       : noLog,
     clock: systemClock,
     impureEnv: (name: string) => env[name],

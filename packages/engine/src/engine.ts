@@ -96,13 +96,19 @@ class OpenEngine implements Engine {
     return { result, [Symbol.asyncIterator]: () => queue[Symbol.asyncIterator]() };
   }
 
-  async #run(targets: readonly BuildTarget[], options: BuildOptions, queue: EventQueue): Promise<BuildOutcome> {
+  async #run(
+    targets: readonly BuildTarget[],
+    options: BuildOptions,
+    queue: EventQueue,
+  ): Promise<BuildOutcome> {
     const signals = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])];
     const requests = [];
     for (const target of targets) requests.push(await this.resolve(target));
     const outcome = await runGoals(
       requests.map((derived) =>
-        derived.type === "opaque" ? { path: derived.path } : { drvPath: derived.drvPath, outputs: derived.outputs },
+        derived.type === "opaque"
+          ? { path: derived.path }
+          : { drvPath: derived.drvPath, outputs: derived.outputs },
       ),
       {
         ports: this.#ports,

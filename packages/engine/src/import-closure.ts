@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import {
-  type Derivation,
   baseNameOf,
   computeDerivationPath,
+  type Derivation,
   derivationNameOf,
   isDerivationPath,
   makeStorePath,
@@ -48,7 +48,8 @@ export async function importClosure(store: LmdbStore, file: string): Promise<Sto
     try {
       await store.importObject({ path, sourcePath: join(folder, baseNameOf(path)), references });
     } catch (error) {
-      if (hasCode(error, "ERR_STORE_PATH_MISMATCH")) throw mismatch(join(folder, baseNameOf(path)), undefined, error);
+      if (hasCode(error, "ERR_STORE_PATH_MISMATCH"))
+        throw mismatch(join(folder, baseNameOf(path)), undefined, error);
       throw error;
     }
   }
@@ -61,7 +62,11 @@ interface Member {
 }
 
 /** What is to be imported, references first. Depth-first with a stack of its own: closures are deep. */
-async function closureOrder(store: LmdbStore, folder: string, top: DerivationFile): Promise<readonly Member[]> {
+async function closureOrder(
+  store: LmdbStore,
+  folder: string,
+  top: DerivationFile,
+): Promise<readonly Member[]> {
   const order: Member[] = [];
   const seen = new Set<StorePath>();
   const stack: (Member & { next: number })[] = [];
@@ -72,7 +77,8 @@ async function closureOrder(store: LmdbStore, folder: string, top: DerivationFil
     if ((await store.queryValidPaths([path])).has(path)) return;
     if (!isDerivationPath(path)) order.push({ path, references: [] });
     else {
-      const drv = derivation ?? (await readDerivationFile(store.storeDir, join(folder, baseNameOf(path)))).derivation;
+      const drv =
+        derivation ?? (await readDerivationFile(store.storeDir, join(folder, baseNameOf(path)))).derivation;
       stack.push({ path, references: [...drv.inputDrvs.keys(), ...drv.inputSrcs], next: 0 });
     }
   };

@@ -1,6 +1,12 @@
 import { access, readlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { type DerivedPath, isDerivationPath, parseDerivedPath, splitStorePath, type StorePath } from "@drvkit/drv-parser";
+import {
+  type DerivedPath,
+  isDerivationPath,
+  parseDerivedPath,
+  type StorePath,
+  splitStorePath,
+} from "@drvkit/drv-parser";
 import type { LmdbStore } from "@drvkit/store-lmdb";
 import { EngineSetupError, hasCode } from "./error.js";
 import { importClosure, readDerivationFile } from "./import-closure.js";
@@ -22,7 +28,9 @@ export async function resolveTarget(store: LmdbStore, target: BuildTarget): Prom
     throw new EngineSetupError("ERR_TARGET", `'${target}' is neither in the store nor a '.drv' file`, {
       hint: `give a path below '${store.storeDir}' or the path of a derivation file`,
     });
-  return allOutputs(parseDerivedPath(store.storeDir, `${await importClosure(store, resolve(file))}${outputs}`));
+  return allOutputs(
+    parseDerivedPath(store.storeDir, `${await importClosure(store, resolve(file))}${outputs}`),
+  );
 }
 
 /** A store path as text; a `.drv` that this store lacks is brought in when the machine has it at that place. */
@@ -72,7 +80,8 @@ export async function resolveStorePath(store: LmdbStore, text: string): Promise<
 /** A path below the real store directory is known by its logical name. */
 function logicalPath(store: LmdbStore, path: string): string | undefined {
   if (path.startsWith(`${store.storeDir}/`)) return path;
-  if (path.startsWith(`${store.realStoreDir}/`)) return store.storeDir + path.slice(store.realStoreDir.length);
+  if (path.startsWith(`${store.realStoreDir}/`))
+    return store.storeDir + path.slice(store.realStoreDir.length);
   return undefined;
 }
 

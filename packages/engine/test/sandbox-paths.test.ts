@@ -16,11 +16,15 @@ describe("parseSandboxPaths", () => {
   });
 
   test.each(["usr", "/", "/a/..", "/../x", "/a=b"])("refuses '%s'", (word) => {
-    expect(() => parseSandboxPaths([word], [])).toThrow(expect.objectContaining({ code: "ERR_SANDBOX_PATH" }));
+    expect(() => parseSandboxPaths([word], [])).toThrow(
+      expect.objectContaining({ code: "ERR_SANDBOX_PATH" }),
+    );
   });
 
   test("refuses a writable path that is no sandbox path", () => {
-    expect(() => parseSandboxPaths(["/a"], ["/b"])).toThrow(expect.objectContaining({ code: "ERR_SANDBOX_PATH" }));
+    expect(() => parseSandboxPaths(["/a"], ["/b"])).toThrow(
+      expect.objectContaining({ code: "ERR_SANDBOX_PATH" }),
+    );
   });
 });
 

@@ -18,7 +18,9 @@ describe("parseConf", () => {
   });
 
   test.each(["a=b", "a", "a b = c", "include"])("refuses the line '%s'", (line) => {
-    expect(() => parseConf(line, "file")).toThrow(expect.objectContaining({ code: "ERR_CONFIG_SYNTAX", message: expect.stringContaining("'file'") }));
+    expect(() => parseConf(line, "file")).toThrow(
+      expect.objectContaining({ code: "ERR_CONFIG_SYNTAX", message: expect.stringContaining("'file'") }),
+    );
   });
 });
 
@@ -41,14 +43,21 @@ describe("parseSetting", () => {
     { name: "max-jobs", text: "" },
   ] as const)("refuses '$text' for $name", ({ name, text }) => {
     expect(() => parseSetting(name, text)).toThrow(
-      expect.objectContaining({ code: "ERR_SETTING", message: `setting '${name}' has invalid value '${text}'` }),
+      expect.objectContaining({
+        code: "ERR_SETTING",
+        message: `setting '${name}' has invalid value '${text}'`,
+      }),
     );
   });
 });
 
 describe("assignSetting", () => {
   test("extra- appends to a list", () => {
-    const settings = assignSetting({ ...defaultSettings(), "sandbox-paths": ["/a"] }, "extra-sandbox-paths", "/b /c");
+    const settings = assignSetting(
+      { ...defaultSettings(), "sandbox-paths": ["/a"] },
+      "extra-sandbox-paths",
+      "/b /c",
+    );
     expect(settings?.["sandbox-paths"]).toEqual(["/a", "/b", "/c"]);
   });
 
@@ -70,7 +79,9 @@ describe("loadSettings", () => {
     const { mkdirSync } = await import("node:fs");
     mkdirSync(join(folder, "drvkit"));
     writeFileSync(file, "cores = 1\ntimeout = 1\nmax-silent-time = 1\n!include absent.conf\nnonsense = 1\n");
-    const loaded = await loadSettings({ ...env(), DRVKIT_CONFIG: "timeout = 2\nmax-silent-time = 2" }, [["max-silent-time", "3"]]);
+    const loaded = await loadSettings({ ...env(), DRVKIT_CONFIG: "timeout = 2\nmax-silent-time = 2" }, [
+      ["max-silent-time", "3"],
+    ]);
     expect(loaded.settings).toMatchObject({ cores: 1, timeout: 2, "max-silent-time": 3 });
     expect(loaded.warnings).toEqual(["unknown setting 'nonsense'"]);
   });

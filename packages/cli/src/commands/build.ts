@@ -6,7 +6,11 @@ import { renderFailure } from "../render/error.js";
 import { makeRenderer } from "../render/renderer.js";
 
 /** `drv build TARGET…`: output paths on standard output, everything else on standard error. */
-export async function run(args: readonly string[], options: CommandOptions, context: CommandContext): Promise<number> {
+export async function run(
+  args: readonly string[],
+  options: CommandOptions,
+  context: CommandContext,
+): Promise<number> {
   await using engine = await context.openEngine();
   const interrupt = onInterrupt();
   const renderer = makeRenderer(process.stderr, context.env, {
@@ -26,7 +30,9 @@ export async function run(args: readonly string[], options: CommandOptions, cont
       context.err(renderFailure({ message: "interrupted by the user" }, context.env));
       return exitStatus.failure;
     }
-    context.out(options["json"] === true ? printJson(outcome.results.map(resultToJson)) : printOutputs(outcome.results));
+    context.out(
+      options["json"] === true ? printJson(outcome.results.map(resultToJson)) : printOutputs(outcome.results),
+    );
     return outcome.exitStatus;
   } finally {
     renderer.end();

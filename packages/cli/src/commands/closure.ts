@@ -1,10 +1,14 @@
-import { type StorePath } from "@drvkit/drv-parser";
+import type { StorePath } from "@drvkit/drv-parser";
 import { resolveStorePath } from "@drvkit/engine";
 import { type CommandContext, printJson } from "../context.js";
 import type { CommandOptions } from "../program.js";
 
 /** `drv closure PATH…`: one path per line in byte order, with `--json` an array. */
-export async function run(args: readonly string[], options: CommandOptions, context: CommandContext): Promise<number> {
+export async function run(
+  args: readonly string[],
+  options: CommandOptions,
+  context: CommandContext,
+): Promise<number> {
   await using engine = await context.openEngine();
   const starts: StorePath[] = [];
   for (const arg of args) starts.push(await resolveStorePath(engine.store, arg));

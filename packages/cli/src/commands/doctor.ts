@@ -4,7 +4,11 @@ import type { CommandOptions } from "../program.js";
 import { styleFor } from "../render/style.js";
 
 /** `drv doctor`: status 1 when a layer that builds need cannot be had. */
-export async function run(_args: readonly string[], options: CommandOptions, context: CommandContext): Promise<number> {
+export async function run(
+  _args: readonly string[],
+  options: CommandOptions,
+  context: CommandContext,
+): Promise<number> {
   const support = platformSupport();
   const layers = support.supported ? await probeSandbox() : [];
   const ready = support.supported && layers.every((probe) => probe.works || !probe.required);

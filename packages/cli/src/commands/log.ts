@@ -6,7 +6,11 @@ import type { CommandContext } from "../context.js";
 import type { CommandOptions } from "../program.js";
 
 /** `drv log PATH`: the log of a derivation; of an output, that of its deriver. */
-export async function run(args: readonly string[], _options: CommandOptions, context: CommandContext): Promise<number> {
+export async function run(
+  args: readonly string[],
+  _options: CommandOptions,
+  context: CommandContext,
+): Promise<number> {
   await using engine = await context.openEngine();
   const drvPath = await derivationOf(engine, args[0] ?? "");
   const log = await openLog(engine.store.logDir, drvPath, { decompress: decompressBzip2 });

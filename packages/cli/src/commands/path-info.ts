@@ -7,7 +7,11 @@ import { printBytes } from "../render/units.js";
 import { notValid } from "./not-valid.js";
 
 /** `drv path-info PATH…`: with `--json` an object keyed by store path. */
-export async function run(args: readonly string[], options: CommandOptions, context: CommandContext): Promise<number> {
+export async function run(
+  args: readonly string[],
+  options: CommandOptions,
+  context: CommandContext,
+): Promise<number> {
   await using engine = await context.openEngine();
   const infos: PathInfo[] = [];
   for (const arg of args) {
@@ -28,7 +32,9 @@ function printInfo(info: PathInfo): string {
     `  deriver     ${info.deriver === undefined ? "unknown" : baseNameOf(info.deriver)}`,
     `  registered  ${new Date(info.registrationTimeSeconds * 1000).toISOString()}`,
     ...(info.ca === undefined ? [] : [`  content     ${printContentAddress(info.ca)}`]),
-    ...[...info.references].map((path, index) => `  ${index === 0 ? "references" : "          "}  ${baseNameOf(path)}`),
+    ...[...info.references].map(
+      (path, index) => `  ${index === 0 ? "references" : "          "}  ${baseNameOf(path)}`,
+    ),
   ];
   return `${lines.join("\n")}\n`;
 }

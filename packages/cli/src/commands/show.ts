@@ -4,7 +4,11 @@ import { type CommandContext, printJson } from "../context.js";
 import type { CommandOptions } from "../program.js";
 
 /** `drv show DRV…`: an object keyed by derivation path. A file is read where it lies; nothing is imported. */
-export async function run(args: readonly string[], _options: CommandOptions, context: CommandContext): Promise<number> {
+export async function run(
+  args: readonly string[],
+  _options: CommandOptions,
+  context: CommandContext,
+): Promise<number> {
   await using engine = await context.openEngine();
   const shown: Record<string, unknown> = {};
   for (const arg of args) {

@@ -23,7 +23,10 @@ export function makeRenderer(
   how: { readonly logLines: boolean; readonly quiet: boolean },
 ): Renderer {
   const style = styleFor(stream, env);
-  const block = stream.isTTY === true && !how.quiet && env["TERM"] !== "dumb" ? new StatusBlock(stream, style) : undefined;
+  const block =
+    stream.isTTY === true && !how.quiet && env["TERM"] !== "dumb"
+      ? new StatusBlock(stream, style)
+      : undefined;
   const failures: Failed[] = [];
   const names = new Map<string, string>();
   const print = (text: string) => (block === undefined ? void stream.write(text) : block.print(text));
@@ -35,13 +38,17 @@ export function makeRenderer(
     switch (event.type) {
       case "build-started":
         names.set(event.goal, shortName(event.drvPath));
-        return say(`${verbs[event.mode]} '${event.drvPath}'${event.hostTools ? style.dim(" (host tools visible)") : ""}`);
+        return say(
+          `${verbs[event.mode]} '${event.drvPath}'${event.hostTools ? style.dim(" (host tools visible)") : ""}`,
+        );
       case "build-line":
         if (how.logLines) say(`${style.dim(`${names.get(event.goal) ?? ""}>`)} ${stripControls(event.line)}`);
         return;
       case "build-finished": {
         const mark = event.status === "built" ? style.green("✓") : style.red("✗");
-        return say(`${mark} ${shortName(event.drvPath)} ${style.dim(`${event.status} in ${printDuration(event.durationMs)}`)}`);
+        return say(
+          `${mark} ${shortName(event.drvPath)} ${style.dim(`${event.status} in ${printDuration(event.durationMs)}`)}`,
+        );
       }
       case "waiting-for-lock":
         return say(`waiting for lock on ${event.outputs.map((path) => `'${path}'`).join(", ")}`);
@@ -65,7 +72,9 @@ export function makeRenderer(
     block?.end();
     const derived = failures.filter((failure) => failure.status === "dependencyFailed");
     for (const failure of [...failures.filter((each) => !derived.includes(each)), ...derived])
-      print(renderFailure({ message: failure.errorMessage, code: failure.errorCode, hint: failure.hint }, env));
+      print(
+        renderFailure({ message: failure.errorMessage, code: failure.errorCode, hint: failure.hint }, env),
+      );
     failures.length = 0;
   };
 

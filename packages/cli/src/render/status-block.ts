@@ -41,7 +41,11 @@ export class StatusBlock {
   event(event: Event): void {
     switch (event.type) {
       case "build-started":
-        this.#running.set(event.goal, { name: shortName(event.drvPath), startedMs: performance.now(), line: "" });
+        this.#running.set(event.goal, {
+          name: shortName(event.drvPath),
+          startedMs: performance.now(),
+          line: "",
+        });
         return;
       case "build-line": {
         const running = this.#running.get(event.goal);

@@ -35,9 +35,13 @@ export async function allocateBuildIds(
   for (let slot = 0; slot < Math.floor(range.idCount / idsPerSlot); slot += 1) {
     const id = range.startId + slot * idsPerSlot;
     if (accounts.has(id))
-      throw new EngineSetupError("ERR_NO_BUILD_UID", `auto-allocated UID ${id} clashes with existing user account`, {
-        hint: "set 'start-id' to a range that no account uses",
-      });
+      throw new EngineSetupError(
+        "ERR_NO_BUILD_UID",
+        `auto-allocated UID ${id} clashes with existing user account`,
+        {
+          hint: "set 'start-id' to a range that no account uses",
+        },
+      );
     const lock: FileLock | undefined = await lockFile(join(pool, `slot-${slot}`), { wait: false });
     if (lock !== undefined) return { uid: id, gid: id, allocated: true, release: () => lock.release() };
   }

@@ -2,7 +2,13 @@ import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { StoreDir, StorePath } from "@drvkit/drv-parser";
 import type { BuildSpec, RunningBuild, SandboxEvent, SandboxPort } from "@drvkit/goal";
-import { removeTree, type SandboxBind, type SandboxProcess, type SandboxSpec, startSandbox } from "@drvkit/sandbox-native";
+import {
+  removeTree,
+  type SandboxBind,
+  type SandboxProcess,
+  type SandboxSpec,
+  startSandbox,
+} from "@drvkit/sandbox-native";
 import type { Settings } from "../settings/table.js";
 import { allocateBuildIds, type BuildIds } from "./build-ids.js";
 import { parseSandboxPaths } from "./sandbox-paths.js";

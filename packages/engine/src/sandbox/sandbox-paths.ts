@@ -9,7 +9,10 @@ import { EngineSetupError } from "../error.js";
  * @throws {@link EngineSetupError} `ERR_SANDBOX_PATH` for a relative path, one that escapes, or the root itself.
  * @see Nix: src/libstore/build/local-derivation-goal.cc, `startBuilder`
  */
-export function parseSandboxPaths(words: readonly string[], writable: readonly string[]): readonly SandboxBind[] {
+export function parseSandboxPaths(
+  words: readonly string[],
+  writable: readonly string[],
+): readonly SandboxBind[] {
   const writableTargets = new Set(writable.map((path) => checkedTarget(path)));
   const byTarget = new Map<string, SandboxBind>();
   for (const word of words) {

@@ -58,7 +58,11 @@ async function readProgram(place: string): Promise<Program | undefined> {
   await file.read(header, 0, header.length, 0);
   const elf64LittleEndian = header.subarray(0, 6).equals(Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1]));
   if (!elf64LittleEndian) return undefined;
-  const [tableOffset, entrySize, count] = [header.readBigUInt64LE(32), header.readUInt16LE(54), header.readUInt16LE(56)];
+  const [tableOffset, entrySize, count] = [
+    header.readBigUInt64LE(32),
+    header.readUInt16LE(54),
+    header.readUInt16LE(56),
+  ];
   const table = Buffer.alloc(entrySize * count);
   await file.read(table, 0, table.length, Number(tableOffset));
   for (let at = 0; at < table.length; at += entrySize) {

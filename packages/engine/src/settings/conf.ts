@@ -19,8 +19,12 @@ export function parseConf(text: string, origin: string): readonly ConfLine[] {
     if ((first === "include" || first === "!include") && words.length === 2)
       return [{ type: "include", path: second, optional: first === "!include" }];
     if (second === "=") return [{ type: "assign", name: first, value: words.slice(2).join(" ") }];
-    throw new EngineSetupError("ERR_CONFIG_SYNTAX", `illegal configuration line '${line.trim()}' in '${origin}'`, {
-      hint: "write `NAME = VALUE` with blanks around the equals sign",
-    });
+    throw new EngineSetupError(
+      "ERR_CONFIG_SYNTAX",
+      `illegal configuration line '${line.trim()}' in '${origin}'`,
+      {
+        hint: "write `NAME = VALUE` with blanks around the equals sign",
+      },
+    );
   });
 }

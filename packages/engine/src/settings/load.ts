@@ -41,20 +41,28 @@ class Loading {
   readonly warnings: string[] = [];
   readonly #open = new Set<string>();
 
-  async file(path: string, how: { readonly optional: boolean; readonly from: string | undefined }): Promise<void> {
+  async file(
+    path: string,
+    how: { readonly optional: boolean; readonly from: string | undefined },
+  ): Promise<void> {
     let text: string;
     try {
       text = await readFile(path, "utf8");
     } catch (error) {
       if (how.optional && (hasCode(error, "ENOENT") || hasCode(error, "ENOTDIR"))) return;
-      const message = how.from === undefined ? `cannot read '${path}'` : `file '${path}' included from '${how.from}' not found`;
+      const message =
+        how.from === undefined
+          ? `cannot read '${path}'`
+          : `file '${path}' included from '${how.from}' not found`;
       throw new EngineSetupError("ERR_CONFIG_SYNTAX", message, {
         hint: "write `!include` for a file that may be absent",
         cause: error,
       });
     }
     if (this.#open.has(path))
-      throw new EngineSetupError("ERR_CONFIG_SYNTAX", `file '${path}' includes itself`, { hint: "remove one `include` of the circle" });
+      throw new EngineSetupError("ERR_CONFIG_SYNTAX", `file '${path}' includes itself`, {
+        hint: "remove one `include` of the circle",
+      });
     this.#open.add(path);
     await this.text(text, path, dirname(path));
     this.#open.delete(path);

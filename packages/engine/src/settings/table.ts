@@ -39,7 +39,12 @@ const cores = (about: string): SettingOf<"integer", number> => ({
 
 /** Nix's name of this machine's architecture, for example `x86_64-linux`. */
 export function machineSystem(arch: string = process.arch, platform: string = process.platform): string {
-  const names: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64", ia32: "i686", arm: "armv7l" };
+  const names: Readonly<Record<string, string>> = {
+    x64: "x86_64",
+    arm64: "aarch64",
+    ia32: "i686",
+    arm: "armv7l",
+  };
   return `${names[arch] ?? arch}-${platform}`;
 }
 
@@ -58,7 +63,10 @@ export const settingTable = {
   "build-poll-interval": integer(5, "seconds between two tries for a lock"),
   system: string(machineSystem(), "system this machine builds for"),
   "extra-platforms": list(process.arch === "x64" ? ["i686-linux"] : [], "further systems this machine runs"),
-  "system-features": list(["nixos-test", "benchmark", "big-parallel"], "features that derivations may require"),
+  "system-features": list(
+    ["nixos-test", "benchmark", "big-parallel"],
+    "features that derivations may require",
+  ),
   "experimental-features": list([], "experimental Nix features that are on"),
   "sandbox-paths": list([], "paths visible inside, `target`, `target=source`, with `?` optional"),
   "sandbox-writable-paths": list([], "those sandbox paths that builders may write to"),
@@ -82,5 +90,7 @@ export function isSettingName(name: string): name is SettingName {
 
 /** The compiled-in defaults. */
 export function defaultSettings(): Settings {
-  return Object.fromEntries(Object.entries(settingTable).map(([name, setting]) => [name, setting.initial()])) as Settings;
+  return Object.fromEntries(
+    Object.entries(settingTable).map(([name, setting]) => [name, setting.initial()]),
+  ) as Settings;
 }

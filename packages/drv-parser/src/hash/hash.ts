@@ -1,0 +1,51 @@
+import { md5, sha1 } from "@noble/hashes/legacy.js";
+import { sha256, sha512 } from "@noble/hashes/sha2.js";
+import { DrvError } from "../error.js";
+
+/** Algorithms of hashes in derivations. */
+export type HashAlgorithm = "md5" | "sha1" | "sha256" | "sha512";
+
+/** A digest and what made it. */
+export interface Hash {
+  readonly algorithm: HashAlgorithm;
+  readonly digest: Uint8Array;
+}
+
+const functions = { md5, sha1, sha256, sha512 } as const;
+
+/** Digest sizes in bytes. */
+export const hashSizes: Readonly<Record<HashAlgorithm, number>> = {
+  md5: 16,
+  sha1: 20,
+  sha256: 32,
+  sha512: 64,
+};
+
+/** @throws {@link DrvError} `ERR_HASH` for a name that is none. */
+export function parseHashAlgorithm(text: string): HashAlgorithm {
+  if (Object.hasOwn(functions, text)) return text as HashAlgorithm;
+  throw new DrvError("ERR_HASH", `unknown hash algorithm '${text}'`, {
+    hint: "md5, sha1, sha256 and sha512 are known",
+  });
+}
+
+export function hashBytes(algorithm: HashAlgorithm, bytes: Uint8Array): Hash {
+  return { algorithm, digest: functions[algorithm](bytes) };
+}
+
+/** Folds a digest to `size` bytes by exclusive or. @see Nix: src/libutil/hash.cc, `compressHash` */
+export function compressHash(digest: Uint8Array, size: number): Uint8Array {
+  const folded = new Uint8Array(size);
+  digest.forEach((byte, index) => {
+    folded[index % size] = (folded[index % size] as number) ^ byte;
+  });
+  return folded;
+}
+
+export function hashesEqual(a: Hash, b: Hash): boolean {
+  return (
+    a.algorithm === b.algorithm &&
+    a.digest.length === b.digest.length &&
+    a.digest.every((byte, index) => byte === b.digest[index])
+  );
+}

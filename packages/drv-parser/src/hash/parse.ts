@@ -1,0 +1,78 @@
+import { decodeNixBase32 } from "../bytes/nix-base32.js";
+import { DrvError } from "../error.js";
+import { type Hash, type HashAlgorithm, hashSizes, parseHashAlgorithm } from "./hash.js";
+
+/**
+ * A hash from any textual form: `ALGO:REST`, SRI, or a bare text when `algorithm` is known. The encoding of a text
+ * that is not SRI follows from its length alone.
+ *
+ * @throws {@link DrvError} `ERR_HASH`.
+ * @see Nix: src/libutil/hash.cc, `Hash::parseAny`
+ */
+export function parseHash(text: string, algorithm?: HashAlgorithm): Hash {
+  const { prefix, rest, isSri } = splitPrefix(text);
+  const stated = prefix === undefined ? undefined : parseHashAlgorithm(prefix);
+  if (stated !== undefined && algorithm !== undefined && stated !== algorithm)
+    throw new DrvError("ERR_HASH", `hash '${text}' should have type '${algorithm}'`);
+  const known = stated ?? algorithm;
+  if (known === undefined)
+    throw new DrvError("ERR_HASH", `hash '${text}' does not include a type`, {
+      hint: "write it as ALGORITHM:HASH or ALGORITHM-BASE64",
+    });
+  const digest = isSri ? decodeBase64(rest, text) : decodeByLength(rest, known, text);
+  if (digest.length !== hashSizes[known]) throw wrongLength(text, known);
+  return { algorithm: known, digest };
+}
+
+function splitPrefix(text: string): {
+  readonly prefix?: string;
+  readonly rest: string;
+  readonly isSri: boolean;
+} {
+  const colon = text.indexOf(":");
+  if (colon >= 0) return { prefix: text.slice(0, colon), rest: text.slice(colon + 1), isSri: false };
+  const dash = text.indexOf("-");
+  if (dash >= 0) return { prefix: text.slice(0, dash), rest: text.slice(dash + 1), isSri: true };
+  return { rest: text, isSri: false };
+}
+
+function decodeByLength(rest: string, algorithm: HashAlgorithm, text: string): Uint8Array {
+  const size = hashSizes[algorithm];
+  if (rest.length === size * 2) return decodeBase16(rest, text);
+  if (rest.length === Math.floor((size * 8 - 1) / 5) + 1) return decodeNixBase32(rest);
+  if (rest.length === Math.ceil(size / 3) * 4) return decodeBase64(rest, text);
+  throw wrongLength(text, algorithm);
+}
+
+function wrongLength(text: string, algorithm: HashAlgorithm): DrvError {
+  return new DrvError("ERR_HASH", `hash '${text}' has wrong length for hash type '${algorithm}'`);
+}
+
+function decodeBase16(rest: string, text: string): Uint8Array {
+  if (!/^[0-9a-fA-F]*$/u.test(rest)) throw new DrvError("ERR_HASH", `hash '${text}' is not valid base-16`);
+  return Uint8Array.from({ length: rest.length / 2 }, (_, index) =>
+    Number.parseInt(rest.slice(index * 2, index * 2 + 2), 16),
+  );
+}
+
+const base64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const base64Values = new Map([...base64Alphabet].map((character, index) => [character, index]));
+
+/** Stops at the first `=`, skips line ends, takes no other foreign character. */
+function decodeBase64(rest: string, text: string): Uint8Array {
+  const bytes: number[] = [];
+  let [bits, count] = [0, 0];
+  for (const character of rest) {
+    if (character === "=") break;
+    if (character === "\n") continue;
+    const value = base64Values.get(character);
+    if (value === undefined) throw new DrvError("ERR_HASH", `hash '${text}' is not valid base-64`);
+    bits = ((bits << 6) | value) & 0xffff;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes.push((bits >> count) & 0xff);
+    }
+  }
+  return Uint8Array.from(bytes);
+}

@@ -1,0 +1,64 @@
+export { isCanonicalDerivation, type ParseOptions, parseDerivation } from "./aterm/parse.js";
+export { printDerivation } from "./aterm/print.js";
+export { decodeNixBase32, encodeNixBase32 } from "./bytes/nix-base32.js";
+export { bytesOf, compareBytes, compareText, textOf } from "./bytes/text.js";
+export { type Derivation, type DerivationOutput, outputPathsOf } from "./derivation/derivation.js";
+export { Environment } from "./derivation/environment.js";
+export {
+  type DerivationOptions,
+  derivationOptions,
+  type ExportedGraph,
+  type OutputChecks,
+} from "./derivation/options.js";
+export {
+  type DerivationType,
+  derivationType,
+  hasKnownOutputPaths,
+  isFixed,
+  isPure,
+  isSandboxed,
+} from "./derivation/type.js";
+export { type DerivedPath, parseDerivedPath, printDerivedPath } from "./derived-path.js";
+export { DrvError, type DrvErrorCode, EngineError, SyntaxErrorAt } from "./error.js";
+export {
+  compressHash,
+  type Hash,
+  type HashAlgorithm,
+  hashBytes,
+  hashesEqual,
+  parseHashAlgorithm,
+} from "./hash/hash.js";
+export { parseHash } from "./hash/parse.js";
+export { type HashForm, printHash } from "./hash/print.js";
+export { derivationToJson } from "./json.js";
+export { type JsonObject, type JsonValue, parseJson, printJson } from "./json-value.js";
+export { computeHashModulo, type HashModulo, HashModuloCache, type ReadDerivation } from "./modulo.js";
+export { computeDerivationPath, computeOutputPaths, type OutputPathOptions } from "./output-paths.js";
+export { outputPlaceholder, upstreamPlaceholder } from "./placeholder.js";
+export {
+  type ContentAddress,
+  type ContentAddressMethod,
+  parseContentAddress,
+  printContentAddress,
+} from "./store-path/content-address.js";
+export {
+  type ContentReferences,
+  computeContentAddressedPath,
+  computeOutputPath,
+  computeTextPath,
+} from "./store-path/fingerprint.js";
+export { makeOutputName, type OutputName, outputPathName, type StorePathName } from "./store-path/name.js";
+export { defaultStoreDir, makeStoreDir, type StoreDir } from "./store-path/store-dir.js";
+export {
+  baseNameOf,
+  derivationNameOf,
+  hashPartOf,
+  isDerivationPath,
+  makeStorePath,
+  namePartOf,
+  parseStorePath,
+  type StorePath,
+  splitStorePath,
+  storeDirOf,
+} from "./store-path/store-path.js";
+export { validateDerivation } from "./validate.js";

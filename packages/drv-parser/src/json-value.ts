@@ -1,0 +1,199 @@
+import { bytesOf, compareText, textOf } from "./bytes/text.js";
+import { DrvError, SyntaxErrorAt } from "./error.js";
+
+/** JSON without loss: numbers keep their text, members may be called anything. */
+export type JsonValue =
+  | { readonly type: "null" }
+  | { readonly type: "boolean"; readonly value: boolean }
+  | { readonly type: "number"; readonly text: string }
+  | { readonly type: "string"; readonly value: string }
+  | { readonly type: "array"; readonly items: readonly JsonValue[] }
+  | { readonly type: "object"; readonly members: ReadonlyMap<string, JsonValue> };
+
+export type JsonObject = Extract<JsonValue, { type: "object" }>;
+
+const deepest = 512;
+
+/**
+ * Reads JSON. A repeated member keeps its last value.
+ *
+ * @throws {@link SyntaxErrorAt} `ERR_JSON_SYNTAX`; offsets count code units. `ERR_NOT_UTF8` for other bytes.
+ */
+export function parseJson(source: Uint8Array | string): JsonValue {
+  const reader = new JsonReader(typeof source === "string" ? source : textOf(source));
+  const value = reader.value(0);
+  reader.end();
+  return value;
+}
+
+class JsonReader {
+  #at = 0;
+
+  constructor(private readonly text: string) {}
+
+  end(): void {
+    this.#blank();
+    if (this.#at < this.text.length) this.#fail("the end");
+  }
+
+  value(depth: number): JsonValue {
+    if (depth > deepest) this.#fail(`at most ${deepest} levels`);
+    this.#blank();
+    switch (this.text[this.#at]) {
+      case "{":
+        return this.#object(depth);
+      case "[":
+        return this.#array(depth);
+      case '"':
+        return { type: "string", value: this.#string() };
+      case "t":
+        return this.#word("true", { type: "boolean", value: true });
+      case "f":
+        return this.#word("false", { type: "boolean", value: false });
+      case "n":
+        return this.#word("null", { type: "null" });
+      default:
+        return this.#number();
+    }
+  }
+
+  #object(depth: number): JsonValue {
+    const members = new Map<string, JsonValue>();
+    this.#items("}", () => {
+      this.#blank();
+      if (this.text[this.#at] !== '"') this.#fail("a member name");
+      const name = this.#string();
+      this.#blank();
+      if (this.text[this.#at] !== ":") this.#fail("':'");
+      this.#at += 1;
+      members.set(name, this.value(depth + 1));
+    });
+    return { type: "object", members };
+  }
+
+  #array(depth: number): JsonValue {
+    const items: JsonValue[] = [];
+    this.#items("]", () => items.push(this.value(depth + 1)));
+    return { type: "array", items };
+  }
+
+  #items(close: string, item: () => void): void {
+    this.#at += 1;
+    this.#blank();
+    if (this.text[this.#at] === close) {
+      this.#at += 1;
+      return;
+    }
+    for (;;) {
+      item();
+      this.#blank();
+      const next = this.text[this.#at];
+      if (next !== "," && next !== close) this.#fail(`',' or '${close}'`);
+      this.#at += 1;
+      if (next === close) return;
+    }
+  }
+
+  #string(): string {
+    const pattern = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/uy;
+    pattern.lastIndex = this.#at;
+    const match = pattern.exec(this.text)?.[0];
+    if (match === undefined) return this.#fail("a string");
+    this.#at += match.length;
+    const value: unknown = JSON.parse(match);
+    return value as string;
+  }
+
+  #number(): JsonValue {
+    const pattern = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/uy;
+    pattern.lastIndex = this.#at;
+    const text = pattern.exec(this.text)?.[0];
+    if (text === undefined) return this.#fail("a value");
+    this.#at += text.length;
+    return { type: "number", text };
+  }
+
+  #word(word: string, value: JsonValue): JsonValue {
+    if (!this.text.startsWith(word, this.#at)) this.#fail("a value");
+    this.#at += word.length;
+    return value;
+  }
+
+  #blank(): void {
+    while (" \t\n\r".includes(this.text[this.#at] ?? "x")) this.#at += 1;
+  }
+
+  #fail(expected: string): never {
+    const found = this.text[this.#at];
+    throw new SyntaxErrorAt(
+      "ERR_JSON_SYNTAX",
+      this.#at,
+      expected,
+      found === undefined ? "the end" : `'${found}'`,
+    );
+  }
+}
+
+/**
+ * Compact JSON as Nix writes it: members in byte order at every level, numbers as Nix's library prints them.
+ *
+ * @throws {@link DrvError} `ERR_JSON_SYNTAX` for a number that overflows.
+ */
+export function printJson(value: JsonValue): string {
+  switch (value.type) {
+    case "null":
+      return "null";
+    case "boolean":
+      return String(value.value);
+    case "number":
+      return printNumber(value.text);
+    case "string":
+      return printString(value.value);
+    case "array":
+      return `[${value.items.map(printJson).join(",")}]`;
+    case "object": {
+      const members = [...value.members].sort(([a], [b]) => compareText(a, b));
+      return `{${members.map(([name, member]) => `${printString(name)}:${printJson(member)}`).join(",")}}`;
+    }
+  }
+}
+
+function printString(text: string): string {
+  bytesOf(text);
+  return `"${text.replace(/["\\\u0000-\u001f]/gu, (character) => JSON.stringify(character).slice(1, -1))}"`;
+}
+
+const [leastInteger, greatestInteger] = [-(2n ** 63n), 2n ** 64n - 1n];
+
+/** Integers as written while they fit 64 bits; everything else as a double. */
+function printNumber(text: string): string {
+  if (/^-?\d+$/u.test(text)) {
+    const integer = BigInt(text);
+    if (integer >= leastInteger && integer <= greatestInteger) return integer.toString();
+  }
+  return printDouble(Number(text), text);
+}
+
+/**
+ * Shortest digits; plain decimal from 0.0001 up to 10^15, else an exponent with sign and two digits at least.
+ *
+ * @see nlohmann/json: include/nlohmann/detail/conversions/to_chars.hpp, `format_buffer`
+ */
+function printDouble(value: number, text: string): string {
+  if (!Number.isFinite(value)) throw new DrvError("ERR_JSON_SYNTAX", `number '${text}' is out of range`);
+  if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
+  const [mantissa = "", exponentText = "0"] = Math.abs(value).toExponential().split("e");
+  const digits = mantissa.replace(".", "");
+  const exponent = Number(exponentText);
+  const sign = value < 0 ? "-" : "";
+  if (exponent >= -4 && exponent < 15) return sign + plainDecimal(digits, exponent);
+  const power = String(Math.abs(exponent)).padStart(2, "0");
+  const fraction = digits.length > 1 ? `.${digits.slice(1)}` : "";
+  return `${sign}${digits[0]}${fraction}e${exponent < 0 ? "-" : "+"}${power}`;
+}
+
+function plainDecimal(digits: string, exponent: number): string {
+  if (exponent < 0) return `0.${"0".repeat(-exponent - 1)}${digits}`;
+  const whole = digits.slice(0, exponent + 1).padEnd(exponent + 1, "0");
+  return `${whole}.${digits.slice(exponent + 1) || "0"}`;
+}

@@ -1,0 +1,112 @@
+import { algorithmField, printWithInputs } from "./aterm/print.js";
+import { bytesOf } from "./bytes/text.js";
+import type { Derivation } from "./derivation/derivation.js";
+import { derivationType } from "./derivation/type.js";
+import { DrvError } from "./error.js";
+import { type Hash, hashBytes } from "./hash/hash.js";
+import { encodeBase16 } from "./hash/print.js";
+import type { OutputName } from "./store-path/name.js";
+import type { StorePath } from "./store-path/store-path.js";
+
+/** Hash modulo of every output; `deferred` when an input's output path is not known before its build. */
+export interface HashModulo {
+  readonly hashes: ReadonlyMap<OutputName, Hash>;
+  readonly deferred: boolean;
+}
+
+/** Gives the derivation at a path. Called once per path and cache. */
+export type ReadDerivation = (drvPath: StorePath) => Derivation;
+
+/** Unmasked hashes by derivation path, for as many computations as share inputs. */
+export class HashModuloCache {
+  readonly #known = new Map<StorePath, HashModulo>();
+
+  get(drvPath: StorePath): HashModulo | undefined {
+    return this.#known.get(drvPath);
+  }
+
+  set(drvPath: StorePath, modulo: HashModulo): void {
+    this.#known.set(drvPath, modulo);
+  }
+}
+
+/**
+ * Hash of a derivation modulo how its fixed outputs are obtained. With `mask` its own output paths are left out:
+ * that is what output paths are made of. Inputs always count unmasked.
+ *
+ * Works through the inputs with a stack of its own: graphs are deep.
+ *
+ * @throws {@link DrvError} `ERR_DRV_INPUT` when an input lacks an output; `ERR_DRV_TYPE`.
+ * @see Nix: src/libstore/derivations.cc, `hashDerivationModulo`
+ */
+export function computeHashModulo(
+  drv: Derivation,
+  mask: boolean,
+  read: ReadDerivation,
+  cache = new HashModuloCache(),
+): HashModulo {
+  const stack: { readonly path: StorePath; readonly drv: Derivation }[] = [];
+  const pushMissing = (of: Derivation) => {
+    if (of.outputs.size > 0 && ["fixed", "impure"].includes(derivationType(of).kind)) return;
+    for (const path of of.inputDrvs.keys())
+      if (cache.get(path) === undefined) stack.push({ path, drv: read(path) });
+  };
+  pushMissing(drv);
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    const before = stack.length;
+    if (cache.get(top.path) === undefined) pushMissing(top.drv);
+    if (stack.length > before) continue;
+    stack.pop();
+    if (cache.get(top.path) === undefined) cache.set(top.path, moduloOf(top.drv, false, cache));
+  }
+  return moduloOf(drv, mask, cache);
+}
+
+/** All inputs are in the cache. */
+function moduloOf(drv: Derivation, mask: boolean, cache: HashModuloCache): HashModulo {
+  const type = derivationType(drv);
+  const each = (hash: Hash) => new Map([...drv.outputs.keys()].map((name) => [name, hash]));
+  if (type.kind === "impure") return { hashes: each(hashBytes("sha256", bytesOf("impure"))), deferred: true };
+  if (type.kind === "fixed") return { hashes: each(fixedHash(drv)), deferred: false };
+
+  let deferred = type.kind === "floating";
+  const inputs = new Map<string, Set<string>>();
+  for (const [path, names] of drv.inputDrvs) {
+    const input = cache.get(path) as HashModulo;
+    deferred ||= input.deferred;
+    for (const name of names) {
+      const hash = input.hashes.get(name);
+      if (hash === undefined)
+        throw new DrvError("ERR_DRV_INPUT", `no hash for output '${name}' of derivation '${path}'`);
+      const key = encodeBase16(hash.digest);
+      const united = inputs.get(key) ?? new Set();
+      inputs.set(key, united.add(name));
+    }
+  }
+  return { hashes: each(hashBytes("sha256", printWithInputs(mask ? masked(drv) : drv, inputs))), deferred };
+}
+
+function fixedHash(drv: Derivation): Hash {
+  const [output] = drv.outputs.values();
+  if (output?.kind !== "fixed") throw new DrvError("ERR_DRV_TYPE", "a fixed derivation has a fixed output");
+  const { method, hash } = output.ca;
+  return hashBytes(
+    "sha256",
+    bytesOf(
+      `fixed:out:${algorithmField(method, hash.algorithm)}:${encodeBase16(hash.digest)}:${output.path}`,
+    ),
+  );
+}
+
+/** Own output paths left out, in the outputs and in the variables named like them. */
+function masked(drv: Derivation): Derivation {
+  const outputs = new Map(
+    [...drv.outputs].map(([name, output]) => [
+      name,
+      output.kind === "inputAddressed" ? ({ kind: "deferred" } as const) : output,
+    ]),
+  );
+  let { env } = drv;
+  for (const name of drv.outputs.keys()) if (env.has(name)) env = env.with(name, new Uint8Array());
+  return { ...drv, outputs, env };
+}

@@ -1,0 +1,75 @@
+import { encodeNixBase32 } from "../bytes/nix-base32.js";
+import { bytesOf, compareText } from "../bytes/text.js";
+import { DrvError } from "../error.js";
+import { compressHash, type Hash, hashBytes } from "../hash/hash.js";
+import { encodeBase16, printHash } from "../hash/print.js";
+import type { ContentAddress } from "./content-address.js";
+import { makeName, type OutputName, outputPathName, type StorePathName } from "./name.js";
+import type { StoreDir } from "./store-dir.js";
+import type { StorePath } from "./store-path.js";
+
+/** What an object of content refers to: other paths, and whether itself. */
+export interface ContentReferences {
+  readonly references?: Iterable<StorePath>;
+  readonly self?: boolean;
+}
+
+/** @see Nix: src/libstore/store-api.cc, `makeStorePath` */
+function computePath(storeDir: StoreDir, type: string, inner: Hash, name: StorePathName): StorePath {
+  const fingerprint = `${type}:${printHash(inner, "prefixedBase16")}:${storeDir}:${name}`;
+  const digest = compressHash(hashBytes("sha256", bytesOf(fingerprint)).digest, 20);
+  return `${storeDir}/${encodeNixBase32(digest)}-${name}` as StorePath;
+}
+
+/** Path of an input-addressed output, from the masked hash modulo of its derivation. */
+export function computeOutputPath(
+  storeDir: StoreDir,
+  hashModulo: Hash,
+  drvName: string,
+  output: OutputName,
+): StorePath {
+  return computePath(storeDir, `output:${output}`, hashModulo, outputPathName(drvName, output));
+}
+
+/** Path of a text object, `.drv` files among them. */
+export function computeTextPath(
+  storeDir: StoreDir,
+  name: string,
+  bytes: Uint8Array,
+  references: Iterable<StorePath>,
+): StorePath {
+  const ca = { method: "text", hash: hashBytes("sha256", bytes) } as const;
+  return computeContentAddressedPath(storeDir, name, ca, { references });
+}
+
+/**
+ * Path of an object whose content is known.
+ *
+ * @throws {@link DrvError} `ERR_STORE_PATH` for references where the method allows none.
+ * @see Nix: src/libstore/store-api.cc, `makeFixedOutputPath` and `makeTextPath`
+ */
+export function computeContentAddressedPath(
+  storeDir: StoreDir,
+  name: string,
+  { method, hash }: ContentAddress,
+  { references = [], self = false }: ContentReferences = {},
+): StorePath {
+  const checked = makeName(name);
+  const sorted = [...references]
+    .sort(compareText)
+    .map((path) => `:${path}`)
+    .join("");
+  if (method === "text") {
+    if (self) throw new DrvError("ERR_STORE_PATH", `text object '${name}' cannot refer to itself`);
+    return computePath(storeDir, `text${sorted}`, hash, checked);
+  }
+  if (method === "nar" && hash.algorithm === "sha256")
+    return computePath(storeDir, `source${sorted}${self ? ":self" : ""}`, hash, checked);
+  if (sorted !== "" || self)
+    throw new DrvError(
+      "ERR_STORE_PATH",
+      `fixed output derivation '${name}' is not allowed to refer to other store paths`,
+    );
+  const inner = `fixed:out:${method === "nar" ? "r:" : ""}${hash.algorithm}:${encodeBase16(hash.digest)}:`;
+  return computePath(storeDir, "output:out", hashBytes("sha256", bytesOf(inner)), checked);
+}
