@@ -1,0 +1,215 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type ContentAddress,
+  computeContentAddressedPath,
+  computeTextPath,
+  type HashAlgorithm,
+  hashBytes,
+  isDerivationPath,
+  namePartOf,
+  type StoreDir,
+  type StorePath,
+} from "@drvkit/drv-parser";
+import type { PathInfo } from "@drvkit/narinfo";
+import { fileError, StoreError } from "./error.js";
+import { canonicaliseTree, copyTree, hashFile, hashTree, moveTree, removeTree, statTree } from "./files.js";
+import type { OutputLocks } from "./locks.js";
+
+/** What adding needs of an open store. */
+export interface AddContext {
+  readonly storeDir: StoreDir;
+  readonly realStoreDir: string;
+  realPathOf(path: StorePath): string;
+  queryPathInfo(path: StorePath): Promise<PathInfo | undefined>;
+  addTempRoot(path: StorePath): Promise<void>;
+  makeTempDir(): Promise<TempDir>;
+  lockOutputs(targets: readonly StorePath[]): Promise<OutputLocks>;
+  registerValidPaths(infos: readonly PathInfo[]): Promise<void>;
+}
+
+/** A private directory that goes when it is disposed of. */
+export type TempDir = { readonly path: string } & AsyncDisposable;
+
+/** How a source becomes a content address. */
+export interface AddOptions {
+  /** `nar`: the tree as it is. `flat`: the bytes of a regular file. */
+  readonly method?: "nar" | "flat";
+  /** `sha256` unless given. */
+  readonly algorithm?: HashAlgorithm;
+}
+
+/** One member of a closure that is brought in from files. */
+export interface ImportedObject {
+  /** The path that it must turn out to have. */
+  readonly path: StorePath;
+  /** Where its tree lies now. */
+  readonly sourcePath: string;
+  readonly references: Iterable<StorePath>;
+  readonly deriver?: StorePath;
+}
+
+/** A fresh directory `tmp-<pid>-<random>` in the store, for nobody else. */
+export async function makeTempDir(realStoreDir: string): Promise<TempDir> {
+  const path = join(realStoreDir, `tmp-${process.pid}-${randomBytes(8).toString("hex")}`);
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  return { path, [Symbol.asyncDispose]: () => removeTree(path) };
+}
+
+/** Adds a text object; `references` are what its path is computed with. */
+export async function addText(
+  cx: AddContext,
+  name: string,
+  content: { readonly bytes: Uint8Array; readonly references: Iterable<StorePath> },
+): Promise<PathInfo> {
+  const references = new Set(content.references);
+  const path = computeTextPath(cx.storeDir, name, content.bytes, references);
+  await cx.addTempRoot(path);
+  const known = await cx.queryPathInfo(path);
+  if (known !== undefined) return known;
+  await using temp = await cx.makeTempDir();
+  const tree = join(temp.path, "x");
+  await writeNew(tree, content.bytes);
+  const ca: ContentAddress = { method: "text", hash: hashBytes("sha256", content.bytes) };
+  return await install(cx, new Content(tree), { path, references, ca });
+}
+
+/** Adds a copy of the tree at `sourcePath`; what is hashed is the copy, whatever happens to the source meanwhile. */
+export async function addTree(
+  cx: AddContext,
+  name: string,
+  source: { readonly path: string; readonly method: "nar" | "flat"; readonly algorithm: HashAlgorithm },
+): Promise<PathInfo> {
+  await using temp = await cx.makeTempDir();
+  const tree = await copyInto(temp, source.path);
+  const content = new Content(tree);
+  const ca = await content.address(source.method, source.algorithm);
+  const path = computeContentAddressedPath(cx.storeDir, name, ca);
+  return await install(cx, content, { path, references: new Set(), ca });
+}
+
+/**
+ * Adds one object whose path is known, after its content has led to that path: as a text, a flat file or an archive.
+ *
+ * @throws `ERR_STORE_PATH_MISMATCH` when none of these does.
+ */
+export async function importObject(cx: AddContext, object: ImportedObject): Promise<PathInfo> {
+  const { path, deriver } = object;
+  await cx.addTempRoot(path);
+  const known = await cx.queryPathInfo(path);
+  if (known !== undefined) return known;
+  await using temp = await cx.makeTempDir();
+  const content = new Content(await copyInto(temp, object.sourcePath));
+  const references = new Set(object.references);
+  const ca = await contentAddressFor(cx.storeDir, path, { content, references });
+  return await install(cx, content, { path, references, ca, ...(deriver !== undefined && { deriver }) });
+}
+
+async function contentAddressFor(
+  storeDir: StoreDir,
+  path: StorePath,
+  given: { readonly content: Content; readonly references: ReadonlySet<StorePath> },
+): Promise<ContentAddress> {
+  const { content, references } = given;
+  for (const method of await methodsFor(path, content.tree)) {
+    // Neither way may an object refer to itself: its hash would have to leave its own name out.
+    if (references.has(path) || (method === "flat" && references.size > 0)) continue;
+    const ca = await content.address(method, "sha256");
+    if (computeContentAddressedPath(storeDir, namePartOf(path), ca, { references }) === path) return ca;
+  }
+  throw new StoreError(
+    "ERR_STORE_PATH_MISMATCH",
+    `path '${path}' does not follow from the content given for it`,
+    {
+      hint: "the file was changed, its references are other ones, or it is the output of a build and can only be built",
+      path,
+    },
+  );
+}
+
+/** A finished tree in a private directory, hashed at most once in each way. */
+class Content {
+  readonly tree: string;
+  #nar: Promise<{ readonly digest: Uint8Array; readonly sizeBytes: number }> | undefined;
+
+  constructor(tree: string) {
+    this.tree = tree;
+  }
+
+  /** sha256 of the archive. */
+  nar(): Promise<{ readonly digest: Uint8Array; readonly sizeBytes: number }> {
+    this.#nar ??= hashTree(this.tree);
+    return this.#nar;
+  }
+
+  async address(method: ContentAddress["method"], algorithm: HashAlgorithm): Promise<ContentAddress> {
+    const { digest } = await (method !== "nar"
+      ? hashFile(this.tree, algorithm)
+      : algorithm === "sha256"
+        ? this.nar()
+        : hashTree(this.tree, algorithm));
+    return { method, hash: { algorithm, digest } };
+  }
+}
+
+async function methodsFor(path: StorePath, tree: string): Promise<readonly ContentAddress["method"][]> {
+  const stat = await statTree(tree);
+  const plainFile = stat?.type === "regular" && (stat.mode & 0o100) === 0;
+  if (isDerivationPath(path)) return plainFile ? ["text"] : [];
+  return plainFile ? ["nar", "text", "flat"] : ["nar"];
+}
+
+async function copyInto(temp: TempDir, source: string): Promise<string> {
+  const tree = join(temp.path, "x");
+  await copyTree(source, tree);
+  await canonicaliseTree(tree, {});
+  return tree;
+}
+
+async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+  await writeFile(path, bytes, { flag: "wx", mode: 0o444 });
+  await canonicaliseTree(path, {});
+}
+
+/** Moves a finished tree to its place by one rename and registers it; done at once if another process was first. */
+async function install(
+  cx: AddContext,
+  content: Content,
+  object: Pick<PathInfo, "path" | "references" | "ca" | "deriver">,
+): Promise<PathInfo> {
+  const { path } = object;
+  await cx.addTempRoot(path);
+  await using locks = await cx.lockOutputs([path]);
+  const known = await cx.queryPathInfo(path);
+  if (known !== undefined) {
+    locks.deleteOnRelease();
+    return known;
+  }
+  const { digest, sizeBytes } = await content.nar();
+  const info: PathInfo = {
+    ...object,
+    narHash: { algorithm: "sha256", digest },
+    narSizeBytes: sizeBytes,
+    registrationTimeSeconds: Math.floor(Date.now() / 1000),
+    ultimate: false,
+    signatures: [],
+  };
+  const place = cx.realPathOf(path);
+  // What lies there without being valid is what an interrupted process left.
+  await removeTree(place);
+  await moveTree(content.tree, place);
+  try {
+    await cx.registerValidPaths([info]);
+  } catch (error) {
+    await removeTree(place);
+    throw error;
+  } finally {
+    locks.deleteOnRelease();
+  }
+  return info;
+}

@@ -1,0 +1,60 @@
+import { readFileSync } from "node:fs";
+import {
+  type Derivation,
+  derivationNameOf,
+  HashModuloCache,
+  parseDerivation,
+  type StoreDir,
+  type StorePath,
+  validateDerivation,
+} from "@drvkit/drv-parser";
+
+/** A parsed derivation is about 11 kB. */
+const cachedDerivations = 512;
+
+/**
+ * Derivations read from their files, the most recently used ones kept. A `.drv` path follows from its content, so what
+ * is kept is never out of date; whether the path is valid is asked elsewhere, each time.
+ */
+export class DerivationReader {
+  readonly #storeDir: StoreDir;
+  readonly #realPathOf: (path: StorePath) => string;
+  readonly #kept = new Map<StorePath, Derivation>();
+  readonly #hashes = new HashModuloCache();
+
+  constructor(storeDir: StoreDir, realPathOf: (path: StorePath) => string) {
+    this.#storeDir = storeDir;
+    this.#realPathOf = realPathOf;
+  }
+
+  /** @throws `ERR_DRV_SYNTAX`, or the error of the file system. */
+  read(drvPath: StorePath): Derivation {
+    const kept = this.#kept.get(drvPath);
+    this.#kept.delete(drvPath);
+    const drv = kept ?? this.#parse(drvPath);
+    this.#kept.set(drvPath, drv);
+    if (this.#kept.size > cachedDerivations) {
+      for (const oldest of this.#kept.keys()) {
+        this.#kept.delete(oldest);
+        break;
+      }
+    }
+    return drv;
+  }
+
+  /**
+   * The derivation in the file of `drvPath`, read anew, once everything that is demanded of it when it becomes valid holds.
+   *
+   * @throws `ERR_DRV_…` of `@drvkit/drv-parser`.
+   */
+  readValidated(drvPath: StorePath): Derivation {
+    const drv = this.#parse(drvPath);
+    validateDerivation(drvPath, drv, (input) => this.read(input), this.#hashes);
+    return drv;
+  }
+
+  #parse(drvPath: StorePath): Derivation {
+    const bytes = readFileSync(this.#realPathOf(drvPath));
+    return parseDerivation(bytes, { storeDir: this.#storeDir, name: derivationNameOf(drvPath) });
+  }
+}

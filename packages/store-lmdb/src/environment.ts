@@ -1,0 +1,278 @@
+import { existsSync, mkdirSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+import type { Database as LmdbDatabase, RootDatabase } from "lmdb";
+import { fileError, noSpace, readOnly, StoreError } from "./error.js";
+import { allocateFile, lockFile } from "./files.js";
+import {
+  type Database,
+  emptyTables,
+  formatVersion,
+  metaKey,
+  type ReadTables,
+  type TableName,
+  tableOptions,
+  type WriteTable,
+  type WriteTables,
+} from "./schema.js";
+
+type Lmdb = typeof import("lmdb");
+type Table = LmdbDatabase<Buffer, Buffer>;
+
+/** Address space, not disk; LMDB grows it by itself, also when another process has grown the file. */
+const mapBytes = 2 ** 30;
+/** Reader table of `lock.mdb`: 64 bytes for each of 1084 readers after a head of 272. */
+const lockFileBytes = 17 * 4096;
+
+interface Handles {
+  readonly root: RootDatabase<Buffer, Buffer>;
+  readonly tables: WriteTables;
+}
+
+type Mode = "read" | "write";
+
+/**
+ * The LMDB environment in one directory, one for the whole process however many stores are opened on it.
+ *
+ * Commits are synchronous: LMDB's asynchronous ones end the process when the disk is full, even when they are awaited.
+ * So that a commit never waits on the event loop for the writer of another process, every writer first takes the lock
+ * `write.lock`, and waits for that one asynchronously.
+ */
+export class Environment implements Database {
+  readonly #lmdb: Lmdb;
+  readonly #dir: string;
+  #handles: Handles | undefined;
+  #mode: Mode = "read";
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(lmdb: Lmdb, dir: string) {
+    this.#lmdb = lmdb;
+    this.#dir = dir;
+  }
+
+  /** The module of LMDB is loaded here, so that this package can be imported where LMDB has no binary. */
+  static async make(dir: string): Promise<Environment> {
+    return new Environment(await import("lmdb"), dir);
+  }
+
+  /**
+   * Makes the database if there is none, and writable if it is not.
+   *
+   * @throws `ERR_STORE_DIR_MISMATCH`, `ERR_STORE_FORMAT` when it was made by or for something else.
+   */
+  async openForWriting(storeDir: string): Promise<void> {
+    try {
+      mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw fileError(error, this.#dir);
+    }
+    await this.#exclusively(() => {
+      const { data, lock } = this.#files();
+      // A sparse lock.mdb gives SIGBUS to every reader once the disk is full. While LMDB has it open nobody in this process may
+      // open and close it: that would drop the process's own record locks.
+      if (!existsSync(data) || !existsSync(lock)) allocateFile(lock, lockFileBytes);
+      if (this.#mode === "read") this.#drop();
+      this.#mode = "write";
+      if (this.read((tables) => tables.meta.get(metaKey("format"))) === undefined) {
+        this.#commit((tables) => {
+          tables.meta.put(metaKey("format"), Buffer.from(formatVersion));
+          tables.meta.put(metaKey("storeDir"), Buffer.from(storeDir));
+        });
+      }
+    });
+    this.checkStoreDir(storeDir);
+  }
+
+  /** @throws `ERR_STORE_DIR_MISMATCH` when the store was made for another store directory. */
+  checkStoreDir(storeDir: string): void {
+    const stored = this.read((tables) => tables.meta.get(metaKey("storeDir")));
+    if (stored === undefined || Buffer.from(stored).toString() === storeDir) return;
+    throw new StoreError(
+      "ERR_STORE_DIR_MISMATCH",
+      `store in '${this.#dir}' has the store directory '${Buffer.from(stored).toString()}', not '${storeDir}'`,
+      { hint: "open it with its own store directory, or use another store", path: this.#dir },
+    );
+  }
+
+  read<T>(query: (tables: ReadTables) => T): T {
+    const handles = this.#open();
+    if (handles === undefined) return query(emptyTables);
+    try {
+      return query(handles.tables);
+    } finally {
+      // LMDB's module keeps its snapshot until a timer fires: without this a query in the meantime would not see what another
+      // process committed before it released the lock we were waiting for.
+      handles.root.resetReadTxn();
+    }
+  }
+
+  async write<T>(transact: (tables: WriteTables) => T): Promise<T> {
+    if (this.#mode !== "write") throw readOnly(`store in '${this.#dir}' is open for reading only`, this.#dir);
+    return this.#exclusively(() => this.#commit(transact));
+  }
+
+  /** Waits for its own writers. A later use opens it again. */
+  async close(): Promise<void> {
+    await this.#turn;
+    this.#drop();
+  }
+
+  /** Runs `action` when neither this process nor another one writes. */
+  #exclusively<T>(action: () => T): Promise<T> {
+    const path = join(this.#dir, "write.lock");
+    const turn = this.#turn.then(async () => {
+      try {
+        const lock = await lockFile(path, { wait: true });
+        try {
+          return action();
+        } finally {
+          lock?.release();
+        }
+      } catch (error) {
+        throw fileError(error, this.#dir);
+      }
+    });
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #commit<T>(transact: (tables: WriteTables) => T): T {
+    try {
+      const handles = this.#open();
+      if (handles === undefined) throw new Error(`bug: no database in '${this.#dir}'`);
+      return handles.root.transactionSync(() => transact(handles.tables));
+    } catch (error) {
+      if (!isLmdbError(error)) throw error;
+      // After some failures LMDB refuses every later transaction of the environment; a new one starts from the last commit.
+      this.#drop();
+      const failure = databaseError(error, this.#dir);
+      // While the lock is held: opening tables for writing takes a write transaction.
+      this.#open();
+      throw failure;
+    }
+  }
+
+  /** The handles, opened if need be; nothing while there is no database to read. */
+  #open(): Handles | undefined {
+    if (this.#handles === undefined && (this.#mode === "write" || existsSync(this.#files().data))) {
+      try {
+        this.#handles = openHandles(this.#lmdb, this.#dir, this.#mode);
+      } catch (error) {
+        throw isLmdbError(error) ? databaseError(error, this.#dir) : error;
+      }
+    }
+    return this.#handles;
+  }
+
+  /** Without pending asynchronous writes, and there are none, LMDB's module closes before it returns. */
+  #drop(): void {
+    void this.#handles?.root.close();
+    this.#handles = undefined;
+  }
+
+  #files(): { data: string; lock: string } {
+    return { data: join(this.#dir, "data.mdb"), lock: join(this.#dir, "lock.mdb") };
+  }
+}
+
+function openHandles(lmdb: Lmdb, dir: string, mode: Mode): Handles | undefined {
+  const encoding = { encoding: "binary", keyEncoding: "binary", cache: false } as const;
+  const root = lmdb.open<Buffer, Buffer>({
+    ...encoding,
+    path: dir,
+    noSubdir: false,
+    readOnly: mode === "read",
+    mapSize: mapBytes,
+    maxReaders: 1024,
+    maxDbs: 16,
+    // Pages first, then the meta page: the order that survives a power failure. Overlapping them may roll back commits.
+    overlappingSync: false,
+  });
+  try {
+    const openTable = (name: TableName): WriteTable | undefined => {
+      const table: Table | undefined = root.openDB<Buffer, Buffer>({
+        ...encoding,
+        ...tableOptions[name],
+        name,
+      });
+      return table && lmdbTable(table);
+    };
+    // The format first: tables of a newer one are not to be touched. It is written last, when all tables exist.
+    const meta = openTable("meta");
+    const format = meta?.get(metaKey("format"));
+    if (format !== undefined) checkFormat(Buffer.from(format).toString(), dir);
+    else if (mode === "read") {
+      void root.close();
+      return undefined;
+    }
+    return { root, tables: allTables(openTable, dir) };
+  } catch (error) {
+    void root.close();
+    throw error;
+  }
+}
+
+function allTables(openTable: (name: TableName) => WriteTable | undefined, dir: string): WriteTables {
+  const names = Object.keys(tableOptions) as TableName[];
+  const entries = names.map((name) => {
+    const table = openTable(name);
+    if (table === undefined) throw new Error(`bug: no table '${name}' in '${dir}'`);
+    return [name, table] as const;
+  });
+  return Object.fromEntries(entries) as WriteTables;
+}
+
+function checkFormat(format: string, dir: string): void {
+  if (format === formatVersion) return;
+  throw new StoreError(
+    "ERR_STORE_FORMAT",
+    `store in '${dir}' has format '${format}', and only '${formatVersion}' is known`,
+    { hint: "use the version of drvkit that made it, or another store", path: dir },
+  );
+}
+
+function lmdbTable(table: Table): WriteTable {
+  return {
+    get: (key) => table.get(asBuffer(key)),
+    from: (start) => table.getRange({ start: asBuffer(start) }),
+    values: (key) => table.getValues(asBuffer(key)),
+    // Inside a transaction both are done when they return and throw when they fail.
+    put: (key, value) => void table.put(asBuffer(key), asBuffer(value)),
+    remove: (key, value) =>
+      void (value === undefined ? table.remove(asBuffer(key)) : table.remove(asBuffer(key), asBuffer(value))),
+  };
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** LMDB's module puts the number of the error into `code`. */
+function isLmdbError(error: unknown): error is Error & { code: number } {
+  return error instanceof Error && typeof (error as { code?: unknown }).code === "number";
+}
+
+const errno = { EIO: 5, EACCES: 13, ENOSPC: 28, EROFS: 30, EDQUOT: 122 } as const;
+
+function databaseError(error: Error & { code: number }, dir: string): StoreError {
+  switch (error.code) {
+    case errno.ENOSPC:
+    case errno.EDQUOT:
+      return noSpace(dir, error);
+    case errno.EACCES:
+    case errno.EROFS:
+      return readOnly(`'${dir}' cannot be written`, dir, error);
+    case errno.EIO:
+      // LMDB reports a write that was cut short as EIO; on a full disk that is what happens first.
+      if (isFull(dir)) return noSpace(dir, error);
+  }
+  return new StoreError("ERR_STORE_DATABASE", `database in '${dir}' failed: ${error.message}`, {
+    hint: "nothing was changed; see the cause",
+    path: dir,
+    cause: error,
+  });
+}
+
+function isFull(dir: string): boolean {
+  const { bavail, bsize } = statfsSync(dir);
+  return bavail * bsize < 2 ** 20;
+}

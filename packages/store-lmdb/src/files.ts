@@ -1,0 +1,17 @@
+/**
+ * Everything the store asks of the native addon: file trees that somebody else wrote, locks between processes, and facts
+ * about file systems.
+ */
+export {
+  allocateFile,
+  canonicaliseTree,
+  copyTree,
+  type FileLock,
+  fileSystemType,
+  hashFile,
+  hashTree,
+  lockFile,
+  moveTree,
+  removeTree,
+  statTree,
+} from "@drvkit/sandbox-native";

@@ -1,0 +1,6 @@
+export type { AddOptions, ImportedObject, TempDir } from "./add.js";
+export type { ClosureOptions } from "./closure.js";
+export { StoreError, type StoreErrorCode } from "./error.js";
+export type { LmdbStore } from "./lmdb-store.js";
+export type { LockOptions, OutputLocks } from "./locks.js";
+export { type OpenOptions, openStore } from "./open.js";

@@ -1,0 +1,262 @@
+import { mkdir } from "node:fs/promises";
+import {
+  baseNameOf,
+  type Derivation,
+  type HashAlgorithm,
+  type OutputName,
+  type StoreDir,
+  type StorePath,
+} from "@drvkit/drv-parser";
+import type { PathInfo } from "@drvkit/narinfo";
+import {
+  type AddOptions,
+  addText,
+  addTree,
+  type ImportedObject,
+  importObject,
+  makeTempDir,
+  type TempDir,
+} from "./add.js";
+import { type ClosureOptions, computeClosure, sortTopologically } from "./closure.js";
+import { DerivationReader } from "./derivations.js";
+import type { Environment } from "./environment.js";
+import { fileError, notValid, readOnly, StoreError, spaceError } from "./error.js";
+import type { Layout } from "./layout.js";
+import { type LockOptions, lockOutputs, type OutputLocks, tryLockOutputs } from "./locks.js";
+import { Snapshot } from "./query.js";
+import { registerValidPaths } from "./register.js";
+import type { TempRoots } from "./roots.js";
+
+/** What one opening holds: shared with the other stores of this process on the same root. */
+export interface StoreParts {
+  readonly storeDir: StoreDir;
+  readonly layout: Layout;
+  readonly readOnly: boolean;
+  readonly environment: Environment;
+  readonly tempRoots: TempRoots;
+  /** Gives the shared parts back. */
+  release(): Promise<void>;
+}
+
+/**
+ * An open store. Every answer is of the moment: ask again after an `await`.
+ *
+ * Made by `openStore`; disposing closes it.
+ */
+export class LmdbStore implements AsyncDisposable {
+  /** The directory that paths are computed with, wherever the files are. */
+  readonly storeDir: StoreDir;
+  /** Where the files are. */
+  readonly realStoreDir: string;
+  /** Database, temp roots, GC roots. */
+  readonly stateDir: string;
+  /** Build logs. */
+  readonly logDir: string;
+  readonly readOnly: boolean;
+  readonly #parts: StoreParts;
+  readonly #derivations: DerivationReader;
+  #closed = false;
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+    this.storeDir = parts.storeDir;
+    this.realStoreDir = parts.layout.realStoreDir;
+    this.stateDir = parts.layout.stateDir;
+    this.logDir = parts.layout.logDir;
+    this.readOnly = parts.readOnly;
+    this.#derivations = new DerivationReader(this.storeDir, (path) => this.realPathOf(path));
+  }
+
+  /** What is known about `path`, if it is valid. */
+  async queryPathInfo(path: StorePath): Promise<PathInfo | undefined> {
+    return this.#read((snapshot) => snapshot.queryPathInfo(path));
+  }
+
+  /** @throws `ERR_STORE_NOT_VALID` */
+  async requirePathInfo(path: StorePath): Promise<PathInfo> {
+    const info = await this.queryPathInfo(path);
+    if (info === undefined) throw notValid(path);
+    return info;
+  }
+
+  /** The subset of `paths` that is valid. */
+  async queryValidPaths(paths: Iterable<StorePath>): Promise<ReadonlySet<StorePath>> {
+    return this.#read((snapshot) => new Set([...paths].filter((path) => snapshot.isValid(path))));
+  }
+
+  /** Every valid path, in byte order. */
+  async queryAllValidPaths(): Promise<ReadonlySet<StorePath>> {
+    return this.#read((snapshot) => snapshot.queryAllValidPaths());
+  }
+
+  /** Valid paths that refer to `path`, itself included if it does, in byte order. */
+  async queryReferrers(path: StorePath): Promise<readonly StorePath[]> {
+    return this.#read((snapshot) => snapshot.queryReferrers(path));
+  }
+
+  /** Valid derivations that have `path` as an output whose path they state, in byte order. */
+  async queryDerivers(path: StorePath): Promise<readonly StorePath[]> {
+    return this.#read((snapshot) => snapshot.queryDerivers(path));
+  }
+
+  /**
+   * The outputs whose paths a valid derivation states, valid or not; floating, deferred and impure ones are not among them.
+   *
+   * @throws `ERR_STORE_NOT_VALID`
+   */
+  async queryDerivationOutputs(drvPath: StorePath): Promise<ReadonlyMap<OutputName, StorePath>> {
+    return this.#read((snapshot) => snapshot.requireDerivationOutputs(drvPath));
+  }
+
+  /**
+   * The valid path that begins with these 32 characters.
+   *
+   * @throws `ERR_STORE_HASH_PART`
+   */
+  async queryPathFromHashPart(hashPart: string): Promise<StorePath | undefined> {
+    return this.#read((snapshot) => snapshot.queryPathFromHashPart(hashPart));
+  }
+
+  /**
+   * All that is reachable from `starts`, on one snapshot, in byte order.
+   *
+   * @throws `ERR_STORE_NOT_VALID` for the first path that is not valid, except towards referrers.
+   */
+  async queryClosure(starts: Iterable<StorePath>, options?: ClosureOptions): Promise<readonly StorePath[]> {
+    return this.#read((snapshot) => computeClosure(snapshot, starts, options));
+  }
+
+  /** `paths` with every path before what it refers to; paths that are not valid refer to nothing. */
+  async sortTopologically(paths: Iterable<StorePath>): Promise<readonly StorePath[]> {
+    return this.#read((snapshot) => sortTopologically(paths, (path) => snapshot.queryReferences(path) ?? []));
+  }
+
+  /**
+   * The derivation at a valid `.drv` path.
+   *
+   * @throws `ERR_STORE_NOT_VALID`, `ERR_DRV_SYNTAX`
+   */
+  async readDerivation(drvPath: StorePath): Promise<Derivation> {
+    if (!this.#read((snapshot) => snapshot.isValid(drvPath))) throw notValid(drvPath);
+    return this.#derivations.read(drvPath);
+  }
+
+  /** Where the tree of `path` lies on this machine, valid or not. */
+  realPathOf(path: StorePath): string {
+    return `${this.realStoreDir}/${baseNameOf(path)}`;
+  }
+
+  /** Protects `path` from garbage collection as long as this process uses the store. A store for reading ignores it. */
+  async addTempRoot(path: StorePath): Promise<void> {
+    this.#requireOpen();
+    if (!this.readOnly) await this.#parts.tempRoots.add(path);
+  }
+
+  /** All locks or none, never waiting: `undefined` when somebody else, in this process or another, holds one. */
+  async tryLockOutputs(targets: readonly StorePath[]): Promise<OutputLocks | undefined> {
+    this.#requireWritable();
+    return tryLockOutputs(targets, (path) => this.realPathOf(path));
+  }
+
+  /** All locks, in ascending order, waiting as long as it takes or until the signal. */
+  async lockOutputs(targets: readonly StorePath[], options?: LockOptions): Promise<OutputLocks> {
+    this.#requireWritable();
+    return lockOutputs(targets, (path) => this.realPathOf(path), options);
+  }
+
+  /** A fresh private directory (0700) on the store's file system, removed on disposal. */
+  async makeTempDir(): Promise<TempDir> {
+    this.#requireWritable();
+    await this.#parts.tempRoots.ensure();
+    return makeTempDir(this.realStoreDir);
+  }
+
+  /**
+   * Makes all of `infos` valid in one transaction, or none.
+   *
+   * @throws `ERR_STORE_NOT_VALID`, `ERR_STORE_CYCLE`, `ERR_STORE_PATH_MISMATCH`, `ERR_STORE_DIR_MISMATCH`, `ERR_STORE_NO_SPACE`,
+   * and `ERR_DRV_…` for a derivation that is not what it claims.
+   */
+  async registerValidPaths(infos: readonly PathInfo[]): Promise<void> {
+    this.#requireWritable();
+    const { storeDir, environment: database } = this.#parts;
+    await registerValidPaths({ storeDir, database, derivations: this.#derivations }, infos);
+  }
+
+  /** Adds a text object, a `.drv` among them. */
+  async addText(name: string, bytes: Uint8Array, references: Iterable<StorePath> = []): Promise<PathInfo> {
+    this.#requireWritable();
+    return this.#adding(addText(this, name, { bytes, references }));
+  }
+
+  /** Adds a copy of a tree, hashed as an archive unless `options` say otherwise. */
+  async addTree(name: string, sourcePath: string, options: AddOptions = {}): Promise<PathInfo> {
+    this.#requireWritable();
+    const { method = "nar", algorithm = "sha256" as HashAlgorithm } = options;
+    return this.#adding(addTree(this, name, { path: sourcePath, method, algorithm }));
+  }
+
+  /** Adds a copy of a regular file, hashed by its bytes unless `options` say otherwise. */
+  async addFile(name: string, sourcePath: string, options: AddOptions = {}): Promise<PathInfo> {
+    return this.addTree(name, sourcePath, { method: "flat", ...options });
+  }
+
+  /**
+   * Adds one object of a closure whose path is known; its references must be valid.
+   *
+   * @throws `ERR_STORE_PATH_MISMATCH` when the path does not follow from content and references.
+   */
+  async importObject(object: ImportedObject): Promise<PathInfo> {
+    this.#requireWritable();
+    return this.#adding(importObject(this, object));
+  }
+
+  /** Waits for its writes and gives the database and the temp roots back. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#parts.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #adding<T>(added: Promise<T>): Promise<T> {
+    try {
+      return await added;
+    } catch (error) {
+      throw spaceError(error, this.realStoreDir);
+    }
+  }
+
+  #read<T>(query: (snapshot: Snapshot) => T): T {
+    this.#requireOpen();
+    return this.#parts.environment.read((tables) => query(new Snapshot(tables, this.storeDir)));
+  }
+
+  #requireOpen(): void {
+    if (!this.#closed) return;
+    throw new StoreError("ERR_STORE_CLOSED", `store in '${this.#parts.layout.root}' is closed`, {
+      hint: "open it again, or close it later",
+      path: this.#parts.layout.root,
+    });
+  }
+
+  #requireWritable(): void {
+    this.#requireOpen();
+    const { root } = this.#parts.layout;
+    if (this.readOnly) throw readOnly(`store in '${root}' is open for reading only`, root);
+  }
+}
+
+/** The directories that a store that is written to has from the start; the others come with what they hold. */
+export async function makeDirectories(layout: Layout): Promise<void> {
+  for (const dir of [layout.realStoreDir, layout.stateDir]) {
+    try {
+      await mkdir(dir, { recursive: true, mode: 0o755 });
+    } catch (error) {
+      throw fileError(error, dir);
+    }
+  }
+}

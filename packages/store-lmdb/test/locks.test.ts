@@ -1,0 +1,126 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { openStore } from "../src/index.js";
+import { pathOf } from "./support/objects.js";
+import { child, tempRoot } from "./support/process.js";
+
+const [a, b, c] = [pathOf("a"), pathOf("b"), pathOf("c")];
+
+describe("output locks", () => {
+  test("are all or none, within one process too", async () => {
+    await using store = await openStore({ root: tempRoot() });
+    await using held = await store.tryLockOutputs([b]);
+    expect(held).toBeDefined();
+    expect(await store.tryLockOutputs([a, b, c])).toBeUndefined();
+    // What it had taken before it met the other one is free again.
+    await using rest = await store.tryLockOutputs([c, a, c]);
+    expect(rest).toBeDefined();
+  });
+
+  test("are free again after disposal, and the files go only when that is asked for", async () => {
+    await using store = await openStore({ root: tempRoot() });
+    const file = `${store.realPathOf(a)}.lock`;
+    {
+      await using _held = await store.tryLockOutputs([a]);
+      expect(existsSync(file)).toBe(true);
+    }
+    expect(existsSync(file)).toBe(true);
+    {
+      await using held = await store.tryLockOutputs([a]);
+      held?.deleteOnRelease();
+    }
+    expect(existsSync(file)).toBe(false);
+  });
+
+  test("no targets, no wait", async () => {
+    await using store = await openStore({ root: tempRoot() });
+    await using held = await store.tryLockOutputs([]);
+    expect(held).toBeDefined();
+  });
+
+  test("waiting says for whom, once, and ends when the other process lets go", async () => {
+    const root = tempRoot();
+    await using store = await openStore({ root });
+    const other = child(root, "hold-lock", "b");
+    expect(await other.line()).toBe("locked");
+    expect(await store.tryLockOutputs([a, b])).toBeUndefined();
+    const waited: string[] = [];
+    const locking = store.lockOutputs([b, a], {
+      onWait: (path) => {
+        waited.push(path);
+        void other.finish();
+      },
+    });
+    await using _locks = await locking;
+    expect(waited).toEqual([b]);
+    expect(await store.tryLockOutputs([a])).toBeUndefined();
+  });
+
+  test("waiting ends with the signal, and gives back what it had", async () => {
+    await using store = await openStore({ root: tempRoot() });
+    await using _held = await store.tryLockOutputs([b]);
+    const abort = new AbortController();
+    const locking = store.lockOutputs([a, b].sort(), { signal: abort.signal, onWait: () => abort.abort() });
+    await expect(locking).rejects.toThrow();
+    await using again = await store.tryLockOutputs([a]);
+    expect(again).toBeDefined();
+  });
+
+  test("a killed process holds nothing", async () => {
+    const root = tempRoot();
+    await using store = await openStore({ root });
+    const other = child(root, "hold-lock", "a");
+    await other.line();
+    expect(await store.tryLockOutputs([a])).toBeUndefined();
+    other.process.kill("SIGKILL");
+    await other.ended;
+    await using locks = await store.tryLockOutputs([a]);
+    expect(locks).toBeDefined();
+  });
+});
+
+describe("temp roots", () => {
+  test("stand in the file of the process, each once, and go with the last store", async () => {
+    const root = tempRoot();
+    const store = await openStore({ root });
+    const second = await openStore({ root });
+    const file = join(store.stateDir, "temproots", `${process.pid}`);
+    expect(existsSync(file)).toBe(false);
+    await Promise.all([store.addTempRoot(a), second.addTempRoot(b)]);
+    await second.addTempRoot(a);
+    expect(readFileSync(file, "utf8").split("\0").sort()).toEqual(["", a, b].sort());
+    await store.close();
+    expect(existsSync(file)).toBe(true);
+    await second.close();
+    expect(existsSync(file)).toBe(false);
+  });
+
+  test("the file is locked as long as its process lives", async () => {
+    const root = tempRoot();
+    const { lockFile } = await import("../src/files.js");
+    const other = child(root, "hold-root", "a");
+    const pid = await other.line();
+    const file = join(root, "nix/var/nix/temproots", pid);
+    expect(readFileSync(file, "utf8")).toBe(`${a}\0`);
+    expect(await lockFile(file, { wait: false })).toBeUndefined();
+    other.process.kill("SIGKILL");
+    await other.ended;
+    expect(existsSync(file)).toBe(true);
+  });
+
+  test("wait while a collector decides", async () => {
+    const root = tempRoot();
+    await using store = await openStore({ root });
+    const { lockFile } = await import("../src/files.js");
+    const gc = await lockFile(join(store.stateDir, "gc.lock"), { wait: true });
+    const file = join(store.stateDir, "temproots", `${process.pid}`);
+    const adding = store.addTempRoot(a);
+    await using temp = await store.makeTempDir(); // the file itself needs no collector
+    expect(temp.path).toContain("tmp-");
+    expect(readFileSync(file, "utf8")).toBe("");
+    gc?.release();
+    await adding;
+    expect(readFileSync(file, "utf8")).toBe(`${a}\0`);
+  });
+});
