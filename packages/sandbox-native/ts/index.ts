@@ -1,0 +1,18 @@
+export { SandboxError, type SandboxErrorCode } from "./error.js";
+export * from "./os.js";
+export { type PlatformSupport, platformSupport } from "./platform.js";
+export { probeSandbox, startSandbox } from "./sandbox.js";
+export * from "./trees.js";
+export type {
+  ExitStatus,
+  FileLock,
+  LayerProbe,
+  SandboxBind,
+  SandboxEvent,
+  SandboxFile,
+  SandboxLayer,
+  SandboxProcess,
+  SandboxSpec,
+  ScanResult,
+  TreeStat,
+} from "./types.js";

@@ -1,0 +1,109 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Outcome, unwrap } from "./error.js";
+import { loadAddon } from "./platform.js";
+import { removeTree } from "./trees.js";
+import type { LayerProbe, SandboxEvent, SandboxLayer, SandboxProcess, SandboxSpec } from "./types.js";
+
+interface NativeEvent {
+  readonly kind: "output" | "eof" | "exited" | "signalled";
+  readonly bytes?: Uint8Array;
+  readonly number?: number;
+}
+
+interface NativeProcess {
+  readonly pid: number;
+  readonly layers: readonly SandboxLayer[];
+  next(): Promise<Outcome<NativeEvent | null>>;
+  kill(): void;
+}
+
+interface SandboxAddon {
+  startSandbox(spec: SandboxSpec): Promise<Outcome<NativeProcess>>;
+  probeSandbox(directory: string, uid: number, gid: number): Promise<Outcome<LayerProbe[]>>;
+}
+
+const addon = () => loadAddon() as SandboxAddon;
+
+/** The first id of automatic allocation. Nix: setting `start-id`. */
+const firstAllocatedId = 872_415_232;
+
+/**
+ * Starts one builder in a sandbox of its own; resolves once the builder is about to run. What is left of an earlier
+ * run in `chrootDir` and `tempDir` is removed first; afterwards both stay, and removing them is the caller's.
+ *
+ * A builder that cannot be executed is a build that failed: `executing '{builder}': {error}` is its output and 1 its
+ * exit code.
+ *
+ * @throws SandboxError `ERR_SANDBOX_SPEC` for a description that contradicts itself; `ERR_SANDBOX_UNAVAILABLE` for a
+ * layer this machine does not give; `ERR_SANDBOX_SETUP` with `step`, `path` and `errno` for a step that failed;
+ * `ERR_PLATFORM` where there is no sandbox.
+ * @see Nix: src/libstore/linux/build/chroot-linux-derivation-builder.cc, `startChild`
+ */
+export async function startSandbox(spec: SandboxSpec): Promise<SandboxProcess> {
+  const native = addon();
+  await removeTree(spec.chrootDir);
+  await removeTree(spec.tempDir);
+  return new RunningBuilder(unwrap(await native.startSandbox(spec)));
+}
+
+class RunningBuilder implements SandboxProcess {
+  readonly pid: number;
+  readonly layers: readonly SandboxLayer[];
+  readonly #native: NativeProcess;
+
+  constructor(native: NativeProcess) {
+    this.#native = native;
+    this.pid = native.pid;
+    this.layers = native.layers;
+  }
+
+  kill(): void {
+    this.#native.kill();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<SandboxEvent> {
+    for (;;) {
+      const event = unwrap(await this.#native.next());
+      if (event === null) return;
+      yield fromNative(event);
+    }
+  }
+}
+
+function fromNative({ kind, bytes, number }: NativeEvent): SandboxEvent {
+  switch (kind) {
+    case "output":
+      return { type: "output", bytes: bytes ?? new Uint8Array() };
+    case "eof":
+      return { type: "eof" };
+    case "exited":
+      return { type: "exit", status: { kind: "exited", code: number ?? 0 } };
+    case "signalled":
+      return { type: "exit", status: { kind: "signalled", signal: number ?? 0 } };
+  }
+}
+
+/**
+ * Makes a sandbox, ends it before a builder would run, and says of each layer whether it was applied. A layer that does
+ * not work is an answer here, not an error.
+ *
+ * @throws SandboxError `ERR_PLATFORM` where there is no sandbox.
+ * @example
+ * const refused = (await probeSandbox()).filter((probe) => probe.required && !probe.works);
+ */
+export async function probeSandbox(): Promise<readonly LayerProbe[]> {
+  const native = addon();
+  const directory = await mkdtemp(join(tmpdir(), "drvkit-probe-"));
+  try {
+    const [uid, gid] = process.geteuid?.() === 0 ? [firstAllocatedId, firstAllocatedId] : ownIds();
+    return unwrap(await native.probeSandbox(directory, uid, gid));
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function ownIds(): readonly [uid: number, gid: number] {
+  return [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+}
