@@ -54,7 +54,10 @@ export class DerivationReader {
   }
 
   #parse(drvPath: StorePath): Derivation {
-    const bytes = readFileSync(this.#realPathOf(drvPath));
-    return parseDerivation(bytes, { storeDir: this.#storeDir, name: derivationNameOf(drvPath) });
+    const { buffer, byteOffset, byteLength } = readFileSync(this.#realPathOf(drvPath));
+    return parseDerivation(new Uint8Array(buffer, byteOffset, byteLength), {
+      storeDir: this.#storeDir,
+      name: derivationNameOf(drvPath),
+    });
   }
 }

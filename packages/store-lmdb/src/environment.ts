@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statfsSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import type { Database as LmdbDatabase, RootDatabase } from "lmdb";
 import { fileError, noSpace, readOnly, StoreError } from "./error.js";
@@ -19,7 +19,7 @@ type Lmdb = typeof import("lmdb");
 type Table = LmdbDatabase<Buffer, Buffer>;
 
 /** Address space, not disk; LMDB grows it by itself, also when another process has grown the file. */
-const mapBytes = 2 ** 30;
+const defaultMapBytes = 2 ** 30;
 /** Reader table of `lock.mdb`: 64 bytes for each of 1084 readers after a head of 272. */
 const lockFileBytes = 17 * 4096;
 
@@ -40,18 +40,20 @@ type Mode = "read" | "write";
 export class Environment implements Database {
   readonly #lmdb: Lmdb;
   readonly #dir: string;
+  readonly #mapBytes: number;
   #handles: Handles | undefined;
   #mode: Mode = "read";
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(lmdb: Lmdb, dir: string) {
+  private constructor(lmdb: Lmdb, dir: string, mapBytes: number) {
     this.#lmdb = lmdb;
     this.#dir = dir;
+    this.#mapBytes = mapBytes;
   }
 
   /** The module of LMDB is loaded here, so that this package can be imported where LMDB has no binary. */
-  static async make(dir: string): Promise<Environment> {
-    return new Environment(await import("lmdb"), dir);
+  static async make(dir: string, mapBytes = defaultMapBytes): Promise<Environment> {
+    return new Environment(await import("lmdb"), dir, mapBytes);
   }
 
   /**
@@ -153,9 +155,13 @@ export class Environment implements Database {
 
   /** The handles, opened if need be; nothing while there is no database to read. */
   #open(): Handles | undefined {
-    if (this.#handles === undefined && (this.#mode === "write" || existsSync(this.#files().data))) {
+    if (this.#handles === undefined && (this.#mode === "write" || mayRead(this.#files().data))) {
       try {
-        this.#handles = openHandles(this.#lmdb, this.#dir, this.#mode);
+        this.#handles = openHandles(this.#lmdb, {
+          dir: this.#dir,
+          mode: this.#mode,
+          mapBytes: this.#mapBytes,
+        });
       } catch (error) {
         throw isLmdbError(error) ? databaseError(error, this.#dir) : error;
       }
@@ -174,7 +180,11 @@ export class Environment implements Database {
   }
 }
 
-function openHandles(lmdb: Lmdb, dir: string, mode: Mode): Handles | undefined {
+function openHandles(
+  lmdb: Lmdb,
+  options: { readonly dir: string; readonly mode: Mode; readonly mapBytes: number },
+): Handles | undefined {
+  const { dir, mode, mapBytes } = options;
   const encoding = { encoding: "binary", keyEncoding: "binary", cache: false } as const;
   const root = lmdb.open<Buffer, Buffer>({
     ...encoding,
@@ -244,6 +254,26 @@ function lmdbTable(table: Table): WriteTable {
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/**
+ * Whether there is a file to read. That there is one but not for us is no empty store.
+ *
+ * @throws `ERR_STORE_UNREADABLE`
+ */
+function mayRead(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return false;
+    throw new StoreError("ERR_STORE_UNREADABLE", `'${file}' cannot be read`, {
+      hint: "ask as the owner of the store, or choose another with --store",
+      path: file,
+      cause: error,
+    });
+  }
 }
 
 /** LMDB's module puts the number of the error into `code`. */

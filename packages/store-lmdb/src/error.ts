@@ -12,6 +12,7 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_STORE_FOREIGN`: the place belongs to the machine or to an installed Nix.
  * - `ERR_STORE_NETWORK_FS`: the place is on a network file system.
  * - `ERR_STORE_READ_ONLY`: writing to a store that was opened for reading, or without permission.
+ * - `ERR_STORE_UNREADABLE`: the files of the store may not be read.
  * - `ERR_STORE_NO_SPACE`: the file system is full; nothing was changed.
  * - `ERR_STORE_DATABASE`: LMDB refused for another reason, which is the `cause`.
  * - `ERR_STORE_CLOSED`: the store was closed before.
@@ -26,6 +27,7 @@ export type StoreErrorCode =
   | "ERR_STORE_FOREIGN"
   | "ERR_STORE_NETWORK_FS"
   | "ERR_STORE_READ_ONLY"
+  | "ERR_STORE_UNREADABLE"
   | "ERR_STORE_NO_SPACE"
   | "ERR_STORE_DATABASE"
   | "ERR_STORE_CLOSED";

@@ -20,6 +20,7 @@ export interface OpenOptions {
  * have it open.
  *
  * @throws `ERR_STORE_FOREIGN`, `ERR_STORE_NETWORK_FS`, `ERR_STORE_DIR_MISMATCH`, `ERR_STORE_FORMAT`, `ERR_STORE_READ_ONLY`,
+ * `ERR_STORE_UNREADABLE`,
  * `ERR_STORE_NO_SPACE`; `ERR_PLATFORM` where `@drvkit/sandbox-native` has no binary.
  */
 export async function openStore(options: OpenOptions): Promise<LmdbStore> {

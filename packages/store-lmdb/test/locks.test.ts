@@ -1,9 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { openStore } from "../src/index.js";
 import { pathOf } from "./support/objects.js";
-import { child, tempRoot } from "./support/process.js";
+import { child, childArgs, tempRoot } from "./support/process.js";
 
 const [a, b, c] = [pathOf("a"), pathOf("b"), pathOf("c")];
 
@@ -46,14 +48,16 @@ describe("output locks", () => {
     expect(await other.line()).toBe("locked");
     expect(await store.tryLockOutputs([a, b])).toBeUndefined();
     const waited: string[] = [];
+    let finished: Promise<void> | undefined;
     const locking = store.lockOutputs([b, a], {
       onWait: (path) => {
         waited.push(path);
-        void other.finish();
+        finished = other.finish();
       },
     });
     await using _locks = await locking;
     expect(waited).toEqual([b]);
+    await finished;
     expect(await store.tryLockOutputs([a])).toBeUndefined();
   });
 
@@ -107,6 +111,28 @@ describe("temp roots", () => {
     other.process.kill("SIGKILL");
     await other.ended;
     expect(existsSync(file)).toBe(true);
+  });
+
+  test("a worker thread has a file of its own", async () => {
+    const root = tempRoot();
+    await using store = await openStore({ root });
+    await store.addTempRoot(b);
+    const worker = new Worker(new URL("./support/child.ts", import.meta.url), {
+      argv: [root, "hold-root", "a"],
+      execArgv: [...childArgs.slice(0, 2)],
+      stdin: true,
+      stdout: true,
+    });
+    await once(worker.stdout, "data");
+    const dir = join(store.stateDir, "temproots");
+    const own = `${process.pid}`;
+    const { threadId } = worker;
+    expect(readdirSync(dir).sort()).toEqual([own, `${own}.${threadId}`]);
+    expect(readFileSync(join(dir, `${own}.${threadId}`), "utf8")).toBe(`${a}\0`);
+    worker.stdin?.end();
+    await once(worker, "exit");
+    expect(readdirSync(dir)).toEqual([own]);
+    expect(readFileSync(join(dir, own), "utf8")).toBe(`${b}\0`);
   });
 
   test("wait while a collector decides", async () => {

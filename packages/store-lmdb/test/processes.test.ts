@@ -2,8 +2,12 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmdirSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { defaultStoreDir } from "@drvkit/drv-parser";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { Environment } from "../src/environment.js";
 import { openStore } from "../src/index.js";
+import { Snapshot } from "../src/query.js";
+import { pathKey } from "../src/schema.js";
 import { inputOf, pathOf } from "./support/objects.js";
 import { child, reader, tempRoot } from "./support/process.js";
 
@@ -18,6 +22,14 @@ describe("several processes", () => {
     const valid = await store.queryAllValidPaths();
     expect(valid.size).toBe(15 + names.length * 15 * 2);
     expect(await store.queryClosure(valid)).toHaveLength(valid.size);
+    for (const path of valid) {
+      for (const reference of (await store.requirePathInfo(path)).references) {
+        expect(await store.queryReferrers(reference)).toContain(path);
+      }
+      for (const referrer of await store.queryReferrers(path)) {
+        expect((await store.requirePathInfo(referrer)).references).toContain(path);
+      }
+    }
     // No lock, temporary directory or half-written object is left.
     expect(readdirSync(store.realStoreDir).sort()).toEqual(
       [...valid].map((path) => path.slice("/nix/store/".length)),
@@ -69,6 +81,29 @@ describe("several processes", () => {
     await counting.finish();
     holding.process.stdin?.end();
     expect(await holding.line()).toBe("1 1");
+  });
+
+  test("the map grows, with one's own writing and with another process's", async () => {
+    const root = tempRoot();
+    await (await openStore({ root })).close();
+    const dir = join(root, "nix/var/nix/drvkit/db");
+    const small = await Environment.make(dir, 256 * 1024);
+    await small.openForWriting("/nix/store");
+    onTestFinished(() => small.close());
+    const count = () =>
+      small.read((tables) => new Snapshot(tables, defaultStoreDir).queryAllValidPaths().size);
+    expect(count()).toBe(0);
+    const other = child(root, "register-many", "p", "2000");
+    expect(await other.line()).toBe("done");
+    await other.finish();
+    const between = statSync(join(dir, "data.mdb")).size;
+    expect(between).toBeGreaterThan(512 * 1024);
+    expect(count()).toBe(2000);
+    await small.write((tables) => {
+      for (let i = 0; i < 4000; i++) tables.paths.put(pathKey(pathOf(`q-${i}`)), Buffer.alloc(400, i));
+    });
+    expect(statSync(join(dir, "data.mdb")).size).toBeGreaterThan(2 * between);
+    expect(count()).toBe(6000);
   });
 
   test("eighty readers have a place in lock.mdb, which is allocated from the start", async () => {

@@ -9,7 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   defaultStoreDir,
   hashBytes,
@@ -18,10 +18,10 @@ import {
   printContentAddress,
 } from "@drvkit/drv-parser";
 import type { PathInfo } from "@drvkit/narinfo";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { openStore } from "../src/index.js";
 import { inputOf, pathOf } from "./support/objects.js";
-import { tempRoot } from "./support/process.js";
+import { Child, childArgs, tempRoot } from "./support/process.js";
 
 function refusal(code: string, fields: Record<string, unknown> = {}) {
   return expect.objectContaining({ code, hint: expect.any(String), ...fields });
@@ -155,22 +155,31 @@ describe("a store opened for reading", () => {
     expect(existsSync(join(writing.stateDir, "temproots"))).toBe(false);
   });
 
-  test.skipIf(process.getuid?.() === 0)(
-    "needs no permission to write [not as root, who has it anyway]",
-    async () => {
-      const root = tempRoot();
-      await using writing = await openStore({ root });
-      await writing.registerValidPaths([inputOf("a")]);
-      await writing.close();
-      const db = join(root, "nix/var/nix/drvkit/db");
-      for (const file of ["data.mdb", "lock.mdb"]) chmodSync(join(db, file), 0o400);
-      chmodSync(db, 0o500);
-      await using store = await openStore({ root, readOnly: true });
-      expect(await store.queryPathInfo(pathOf("a"))).toEqual(inputOf("a"));
-      await expect(openStore({ root })).rejects.toEqual(refusal("ERR_STORE_READ_ONLY"));
-      chmodSync(db, 0o700);
-    },
-  );
+  test("needs no permission to write", async () => {
+    const root = tempRoot();
+    await using writing = await openStore({ root });
+    await writing.registerValidPaths([inputOf("a")]);
+    await writing.close();
+    const db = join(root, "nix/var/nix/drvkit/db");
+    for (const file of ["data.mdb", "lock.mdb", "write.lock"]) chmodSync(join(db, file), 0o444);
+    const dirs = [root, dirname(db), db];
+    for (const dir of dirs) chmodSync(dir, 0o555);
+    onTestFinished(() => {
+      for (const dir of dirs) chmodSync(dir, 0o700);
+    });
+    // Root would have the permission anyway: then somebody else asks.
+    const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+    const counting = new Child([...childArgs, root, "count"], nobody);
+    expect(await counting.line()).toBe("1");
+    await counting.finish();
+    const adding = new Child([...childArgs, root, "add-many", "p", "1"], nobody);
+    const { code, errors } = await adding.ended;
+    expect(code).not.toBe(0);
+    expect(errors).toContain("ERR_STORE_READ_ONLY");
+    chmodSync(db, 0o000);
+    const denied = await new Child([...childArgs, root, "count"], nobody).ended;
+    expect(denied.errors).toContain("ERR_STORE_UNREADABLE");
+  });
 });
 
 describe("registerValidPaths", () => {

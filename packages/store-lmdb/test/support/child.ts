@@ -24,6 +24,14 @@ async function addMany(own: string, count: number): Promise<void> {
   console.log("done");
 }
 
+/** Registers `count` objects of about 300 bytes of record in one transaction. */
+async function registerMany(own: string, count: number): Promise<void> {
+  await using store = await openStore({ root });
+  const names = Array.from({ length: count }, (_, i) => `${own}-${i}-${"x".repeat(180)}`);
+  await store.registerValidPaths(names.map((name) => ({ ...inputOf(name), signatures: [name] })));
+  console.log("done");
+}
+
 /** Dies in the middle of a write transaction, holding LMDB's writer mutex and `write.lock`. */
 async function dieWriting(): Promise<void> {
   await using store = await openStore({ root });
@@ -83,6 +91,9 @@ async function count(): Promise<void> {
 switch (command) {
   case "add-many":
     await addMany(args[0] ?? "", Number(args[1]));
+    break;
+  case "register-many":
+    await registerMany(args[0] ?? "", Number(args[1]));
     break;
   case "die-writing":
     await dieWriting();

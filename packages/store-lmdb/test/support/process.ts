@@ -23,8 +23,8 @@ export class Child {
   }>;
   readonly #lines: AsyncIterator<string>;
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
-    this.process = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "pipe"], env });
+  constructor(args: readonly string[], user: { readonly uid?: number; readonly gid?: number } = {}) {
+    this.process = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "pipe"], ...user });
     const { stdout, stderr } = this.process;
     if (stdout === null || stderr === null) throw new Error("no pipes");
     this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
@@ -53,11 +53,16 @@ export class Child {
   }
 }
 
+/** Arguments of Node that run `child.ts`. */
+export const childArgs: readonly string[] = [
+  "--import",
+  new URL("./ts-loader.mjs", import.meta.url).href,
+  fileURLToPath(new URL("./child.ts", import.meta.url)),
+];
+
 /** A command of `child.ts` in a process of its own. */
 export function child(root: string, ...command: readonly string[]): Child {
-  const loader = new URL("./ts-loader.mjs", import.meta.url).href;
-  const script = fileURLToPath(new URL("./child.ts", import.meta.url));
-  return new Child(["--import", loader, script, root, ...command]);
+  return new Child([...childArgs, root, ...command]);
 }
 
 /** A bare reader of the database in `dir`. */
