@@ -119,3 +119,6 @@ fn error(step: &'static str, path: &[u8], errno: Errno) -> OsError {
 fn c_path(path: &[u8]) -> Result<CString> {
     CString::new(path).map_err(|_| error("open", path, Errno(libc::EINVAL)))
 }
+
+#[cfg(test)]
+mod tests;

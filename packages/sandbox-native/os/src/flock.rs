@@ -101,3 +101,6 @@ pub fn try_lock(path: &[u8], mode: LockMode) -> Result<Option<FileLock>> {
 fn lock_path(path: &[u8]) -> Result<CString> {
     CString::new(path).map_err(|_| OsError::new(Kind::Lock, "open", path, Errno(libc::EINVAL)))
 }
+
+#[cfg(test)]
+mod tests;

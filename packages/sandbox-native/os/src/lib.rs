@@ -7,6 +7,8 @@ mod filesystem;
 mod flock;
 #[allow(unsafe_code)]
 mod sys;
+#[cfg(test)]
+mod testing;
 mod waiting;
 
 pub use error::{Errno, Kind, OsError, Result};

@@ -165,5 +165,5 @@ pub fn available_bytes(path: &CStr) -> Result<u64> {
     check(unsafe { libc::statvfs(path.as_ptr(), raw.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so the kernel filled it.
     let raw = unsafe { raw.assume_init() };
-    Ok((raw.f_bavail as u64).saturating_mul(raw.f_frsize as u64))
+    Ok(raw.f_bavail.saturating_mul(raw.f_frsize))
 }

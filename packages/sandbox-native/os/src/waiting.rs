@@ -4,6 +4,7 @@
 //! intervals, for every lock that is waited for; a lock that this process releases is asked for at once.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -163,7 +164,8 @@ fn ask_again(mut entry: Entry, now: Instant, all_at_once: bool) -> Option<Entry>
         Some(result) => {
             // Abandoned in this very moment: then dropping the lock releases it.
             if let Some(done) = take(&entry.answer) {
-                done(result.map(Some));
+                // A panic in it must not end the waiting of all others.
+                let _ = catch_unwind(AssertUnwindSafe(|| done(result.map(Some))));
             }
             None
         }
@@ -180,3 +182,6 @@ fn is_answered(answer: &Answer) -> bool {
 fn take(answer: &Answer) -> Option<Done> {
     answer.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
+
+#[cfg(test)]
+mod tests;

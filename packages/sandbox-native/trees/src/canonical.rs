@@ -170,3 +170,6 @@ fn remove_attributes(handle: BorrowedFd<'_>, stat: &Stat) -> std::result::Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,3 +119,6 @@ impl io::Write for Descriptor {
 fn errno_of(error: &io::Error) -> Errno {
     Errno(error.raw_os_error().unwrap_or(libc::EIO))
 }
+
+#[cfg(test)]
+mod tests;

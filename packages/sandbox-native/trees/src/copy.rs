@@ -285,3 +285,6 @@ pub(crate) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> std::result::Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,3 +239,6 @@ fn push_strings(framing: &mut Vec<u8>, strings: &[&[u8]]) {
         push_string(framing, bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,3 +188,6 @@ impl Hasher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,8 @@ mod source;
 mod stat;
 #[allow(unsafe_code)]
 mod sys;
+#[cfg(test)]
+mod testing;
 
 pub use canonical::{SeenInodes, canonicalise_tree};
 pub use codec::{Bzip2Source, compress_bzip2};

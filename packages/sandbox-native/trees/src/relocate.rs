@@ -62,3 +62,6 @@ fn rename_error(source: &Root, target: &Root, errno: Errno) -> TreeError {
         errno,
     )
 }
+
+#[cfg(test)]
+mod tests;

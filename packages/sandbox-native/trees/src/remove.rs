@@ -106,3 +106,6 @@ impl Removal {
         Ok(())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

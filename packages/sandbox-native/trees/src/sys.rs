@@ -411,6 +411,22 @@ pub fn remove_attribute(handle: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     check(unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) })
 }
 
+/// Gives the file behind a handle an extended attribute.
+#[cfg(test)]
+pub fn set_attribute(handle: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result<()> {
+    let path = path_of_handle(handle);
+    // SAFETY: path and name are NUL-terminated and the kernel reads `value.len()` bytes of `value`.
+    check(unsafe {
+        libc::setxattr(
+            path.as_ptr(),
+            name.as_ptr(),
+            value.as_ptr().cast(),
+            value.len(),
+            0,
+        )
+    })
+}
+
 /// A new directory.
 pub fn make_directory(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<()> {
     // SAFETY: `name` is NUL-terminated.
