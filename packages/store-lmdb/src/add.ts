@@ -148,12 +148,16 @@ class Content {
   }
 
   async address(method: ContentAddress["method"], algorithm: HashAlgorithm): Promise<ContentAddress> {
-    const { digest } = await (method !== "nar"
-      ? hashFile(this.tree, algorithm)
-      : algorithm === "sha256"
-        ? this.nar()
-        : hashTree(this.tree, algorithm));
+    const { digest } = await this.#hash(method, algorithm);
     return { method, hash: { algorithm, digest } };
+  }
+
+  #hash(
+    method: ContentAddress["method"],
+    algorithm: HashAlgorithm,
+  ): Promise<{ readonly digest: Uint8Array }> {
+    if (method !== "nar") return hashFile(this.tree, algorithm);
+    return algorithm === "sha256" ? this.nar() : hashTree(this.tree, algorithm);
   }
 }
 

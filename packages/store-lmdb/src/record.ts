@@ -140,6 +140,7 @@ class Writer {
   }
 
   number(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`bug: '${value}' is no size and no time`);
     const bytes: number[] = [];
     let rest = value;
     while (rest >= 0x80) {

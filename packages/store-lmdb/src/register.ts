@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import {
   isDerivationPath,
   type OutputName,
@@ -36,7 +37,7 @@ export async function registerValidPaths(cx: RegisterContext, infos: readonly Pa
   for (const info of infos) requireOwn(cx.storeDir, info);
   sortTopologically(unionPaths(infos), referencesIn(infos));
   cx.database.read((tables) => requireReferences(tables, cx.storeDir, infos));
-  const outputs = staticOutputs(cx.derivations, infos);
+  const outputs = await staticOutputs(cx.derivations, infos);
   const now = Math.floor(Date.now() / 1000);
   await cx.database.write((tables) => {
     requireReferences(tables, cx.storeDir, infos);
@@ -79,7 +80,10 @@ function requireReferences(tables: ReadTables, storeDir: StoreDir, infos: readon
 }
 
 /** Every derivation of the set is checked, whether it is valid already or not. */
-function staticOutputs(derivations: DerivationReader, infos: readonly PathInfo[]): StaticOutputs {
+async function staticOutputs(
+  derivations: DerivationReader,
+  infos: readonly PathInfo[],
+): Promise<StaticOutputs> {
   const result = new Map<StorePath, ReadonlyMap<OutputName, StorePath>>();
   for (const { path } of infos) {
     if (!isDerivationPath(path)) continue;
@@ -88,6 +92,8 @@ function staticOutputs(derivations: DerivationReader, infos: readonly PathInfo[]
       if (output !== undefined) outputs.set(name, output);
     }
     result.set(path, outputs);
+    // A file is read and hashed in about a millisecond; many of them must not hold the event loop.
+    await setImmediate();
   }
   return result;
 }

@@ -52,6 +52,7 @@ export class TempRoots {
     this.#added.clear();
     await file?.handle.close();
     file?.lock.releaseAndDelete();
+    if (file !== undefined) inUse.delete(file.path);
   }
 
   #ensured(): Promise<TempRootsFile> {
@@ -64,22 +65,35 @@ export class TempRoots {
 }
 
 interface TempRootsFile {
+  readonly path: string;
   readonly lock: FileLock;
   readonly handle: FileHandle;
 }
 
 async function openFile(dir: string): Promise<TempRootsFile> {
-  await mkdir(dir, { recursive: true, mode: 0o755 });
-  // A flock belongs to the thread's own open file, so a worker thread has a file of its own.
-  const file = join(dir, isMainThread ? `${process.pid}` : `${process.pid}.${threadId}`);
-  // A file of our pid is of a process that is gone. Not to be locked first: content marks a lock file as stale.
-  await rm(file, { force: true });
-  const lock = await lockFile(file, { wait: true });
-  if (lock === undefined) throw new Error("bug: a lock that is waited for was not obtained");
+  const path = join(dir, freeName(dir));
+  inUse.add(path);
   try {
-    return { lock, handle: await open(file, "a") };
+    await mkdir(dir, { recursive: true, mode: 0o755 });
+    // A file of our pid is of a process that is gone. Not to be locked first: content marks a lock file as stale.
+    await rm(path, { force: true });
+    const lock = await lockFile(path, { wait: true });
+    if (lock === undefined) throw new Error("bug: a lock that is waited for was not obtained");
+    return { path, lock, handle: await open(path, "a") };
   } catch (error) {
-    lock.releaseAndDelete();
+    inUse.delete(path);
     throw error;
   }
+}
+
+/** Files that this thread holds, through whatever installed copy of this package. */
+const inUse = ((globalThis as Record<symbol, unknown>)[Symbol.for("@drvkit/store-lmdb/temproots")] ??=
+  new Set()) as Set<string>;
+
+/** The process id; with a suffix in a worker thread, and where another copy of this package has the name already. */
+function freeName(dir: string): string {
+  const own = isMainThread ? `${process.pid}` : `${process.pid}.${threadId}`;
+  let name = own;
+  for (let n = 2; inUse.has(join(dir, name)); n++) name = `${own}-${n}`;
+  return name;
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { openStore } from "../src/index.js";
+import { TempRoots } from "../src/roots.js";
 import { pathOf } from "./support/objects.js";
 import { child, childArgs, tempRoot } from "./support/process.js";
 
@@ -133,6 +134,21 @@ describe("temp roots", () => {
     await once(worker, "exit");
     expect(readdirSync(dir)).toEqual([own]);
     expect(readFileSync(join(dir, own), "utf8")).toBe(`${b}\0`);
+  });
+
+  test("a second copy of the package in one process leaves the file of the first alone", async () => {
+    const root = tempRoot();
+    const dir = join(root, "temproots");
+    const first = new TempRoots(root);
+    const second = new TempRoots(root);
+    await Promise.all([first.add(a), second.add(b)]);
+    expect(readdirSync(dir).sort()).toEqual([`${process.pid}`, `${process.pid}-2`]);
+    await first.close();
+    expect(readdirSync(dir)).toEqual([`${process.pid}-2`]);
+    await first.add(a);
+    expect(readdirSync(dir).sort()).toEqual([`${process.pid}`, `${process.pid}-2`]);
+    await Promise.all([first.close(), second.close()]);
+    expect(readdirSync(dir)).toEqual([]);
   });
 
   test("wait while a collector decides", async () => {
