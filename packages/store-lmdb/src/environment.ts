@@ -1,34 +1,21 @@
-import { accessSync, constants, existsSync, mkdirSync, statfsSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Database as LmdbDatabase, RootDatabase } from "lmdb";
-import { fileError, noSpace, readOnly, StoreError } from "./error.js";
+import { fileError, readOnly, StoreError } from "./error.js";
 import { allocateFile, lockFile } from "./files.js";
+import { databaseError, type Handles, isLmdbError, type Lmdb, type Mode, openHandles } from "./lmdb.js";
 import {
   type Database,
   emptyTables,
   formatVersion,
   metaKey,
   type ReadTables,
-  type TableName,
-  tableOptions,
-  type WriteTable,
   type WriteTables,
 } from "./schema.js";
-
-type Lmdb = typeof import("lmdb");
-type Table = LmdbDatabase<Buffer, Buffer>;
 
 /** Address space, not disk; LMDB grows it by itself, also when another process has grown the file. */
 const defaultMapBytes = 2 ** 30;
 /** Reader table of `lock.mdb`: 64 bytes for each of 1084 readers after a head of 272. */
 const lockFileBytes = 17 * 4096;
-
-interface Handles {
-  readonly root: RootDatabase<Buffer, Buffer>;
-  readonly tables: WriteTables;
-}
-
-type Mode = "read" | "write";
 
 /**
  * The LMDB environment in one directory, one for the whole process however many stores are opened on it.
@@ -180,82 +167,6 @@ export class Environment implements Database {
   }
 }
 
-function openHandles(
-  lmdb: Lmdb,
-  options: { readonly dir: string; readonly mode: Mode; readonly mapBytes: number },
-): Handles | undefined {
-  const { dir, mode, mapBytes } = options;
-  const encoding = { encoding: "binary", keyEncoding: "binary", cache: false } as const;
-  const root = lmdb.open<Buffer, Buffer>({
-    ...encoding,
-    path: dir,
-    noSubdir: false,
-    readOnly: mode === "read",
-    mapSize: mapBytes,
-    maxReaders: 1024,
-    maxDbs: 16,
-    // Pages first, then the meta page: the order that survives a power failure. Overlapping them may roll back commits.
-    overlappingSync: false,
-  });
-  try {
-    const openTable = (name: TableName): WriteTable | undefined => {
-      const table: Table | undefined = root.openDB<Buffer, Buffer>({
-        ...encoding,
-        ...tableOptions[name],
-        name,
-      });
-      return table && lmdbTable(table);
-    };
-    // The format first: tables of a newer one are not to be touched. It is written last, when all tables exist.
-    const meta = openTable("meta");
-    const format = meta?.get(metaKey("format"));
-    if (format !== undefined) checkFormat(Buffer.from(format).toString(), dir);
-    else if (mode === "read") {
-      void root.close();
-      return undefined;
-    }
-    return { root, tables: allTables(openTable, dir) };
-  } catch (error) {
-    void root.close();
-    throw error;
-  }
-}
-
-function allTables(openTable: (name: TableName) => WriteTable | undefined, dir: string): WriteTables {
-  const names = Object.keys(tableOptions) as TableName[];
-  const entries = names.map((name) => {
-    const table = openTable(name);
-    if (table === undefined) throw new Error(`bug: no table '${name}' in '${dir}'`);
-    return [name, table] as const;
-  });
-  return Object.fromEntries(entries) as WriteTables;
-}
-
-function checkFormat(format: string, dir: string): void {
-  if (format === formatVersion) return;
-  throw new StoreError(
-    "ERR_STORE_FORMAT",
-    `store in '${dir}' has format '${format}', and only '${formatVersion}' is known`,
-    { hint: "use the version of drvkit that made it, or another store", path: dir },
-  );
-}
-
-function lmdbTable(table: Table): WriteTable {
-  return {
-    get: (key) => table.get(asBuffer(key)),
-    from: (start) => table.getRange({ start: asBuffer(start) }),
-    values: (key) => table.getValues(asBuffer(key)),
-    // Inside a transaction both are done when they return and throw when they fail.
-    put: (key, value) => void table.put(asBuffer(key), asBuffer(value)),
-    remove: (key, value) =>
-      void (value === undefined ? table.remove(asBuffer(key)) : table.remove(asBuffer(key), asBuffer(value))),
-  };
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 /**
  * Whether there is a file to read. That there is one but not for us is no empty store.
  *
@@ -274,35 +185,4 @@ function mayRead(file: string): boolean {
       cause: error,
     });
   }
-}
-
-/** LMDB's module puts the number of the error into `code`. */
-function isLmdbError(error: unknown): error is Error & { code: number } {
-  return error instanceof Error && typeof (error as { code?: unknown }).code === "number";
-}
-
-const errno = { EIO: 5, EACCES: 13, ENOSPC: 28, EROFS: 30, EDQUOT: 122 } as const;
-
-function databaseError(error: Error & { code: number }, dir: string): StoreError {
-  switch (error.code) {
-    case errno.ENOSPC:
-    case errno.EDQUOT:
-      return noSpace(dir, error);
-    case errno.EACCES:
-    case errno.EROFS:
-      return readOnly(`'${dir}' cannot be written`, dir, error);
-    case errno.EIO:
-      // LMDB reports a write that was cut short as EIO; on a full disk that is what happens first.
-      if (isFull(dir)) return noSpace(dir, error);
-  }
-  return new StoreError("ERR_STORE_DATABASE", `database in '${dir}' failed: ${error.message}`, {
-    hint: "nothing was changed; see the cause",
-    path: dir,
-    cause: error,
-  });
-}
-
-function isFull(dir: string): boolean {
-  const { bavail, bsize } = statfsSync(dir);
-  return bavail * bsize < 2 ** 20;
 }

@@ -246,6 +246,17 @@ describe("registerValidPaths", () => {
     );
   });
 
+  test("what is refused inside the transaction takes back what was written before it", async () => {
+    await using store = await openStore({ root: tempRoot() });
+    const ca = { method: "nar", hash: hashBytes("sha256", Buffer.from("x")) } as const;
+    const infos = [inputOf("a"), inputOf("b", ["a", "b"]), { ...inputOf("c"), ca }];
+    await expect(store.registerValidPaths(infos)).rejects.toEqual(refusal("ERR_STORE_PATH_MISMATCH"));
+    expect(await store.queryAllValidPaths()).toEqual(new Set());
+    expect(await store.queryReferrers(pathOf("a"))).toEqual([]);
+    await store.registerValidPaths(infos.slice(0, 2));
+    expect(await store.queryReferrers(pathOf("b"))).toEqual([pathOf("b")]);
+  });
+
   test("takes the time of registration when none is given", async () => {
     await using store = await openStore({ root: tempRoot() });
     const before = Math.floor(Date.now() / 1000);
