@@ -1,7 +1,7 @@
 import type { OutputName, StorePath } from "@drvkit/drv-parser";
-import type { GoalKey } from "./worker/goal-key.js";
 import type { Because, StageName } from "./goals/derivation/stages.js";
 import type { BuildResult } from "./result/build-result.js";
+import type { GoalKey } from "./worker/goal-key.js";
 
 /** Version of the union below; it grows with every change that a consumer can see. */
 export const eventVersion = 1;
@@ -13,19 +13,98 @@ export type Level = "error" | "warn" | "notice" | "info" | "talkative" | "chatty
  * Everything a user can see of a run, in order. Times are milliseconds of the monotonic clock (`atMs`) of the run.
  */
 export type Event =
-  | { readonly type: "run-started"; readonly version: typeof eventVersion; readonly atMs: number; readonly targets: readonly string[] }
-  | { readonly type: "goal-created"; readonly atMs: number; readonly goal: GoalKey; readonly drvPath: StorePath; readonly wanted: "all" | readonly OutputName[] }
-  | { readonly type: "goal-waits"; readonly atMs: number; readonly goal: GoalKey; readonly for: readonly GoalKey[] }
-  | { readonly type: "goal-stage"; readonly atMs: number; readonly goal: GoalKey; readonly from: StageName; readonly to: StageName; readonly because: Because }
-  | { readonly type: "waiting-for-lock"; readonly atMs: number; readonly goal: GoalKey; readonly drvPath: StorePath; readonly outputs: readonly StorePath[] }
-  | { readonly type: "slot"; readonly atMs: number; readonly goal: GoalKey; readonly pool: "build"; readonly change: "waiting" | "granted" | "released" }
-  | { readonly type: "build-started"; readonly atMs: number; readonly goal: GoalKey; readonly drvPath: StorePath; readonly mode: "normal" | "check" | "repair"; readonly layers: readonly string[]; readonly hostTools: boolean }
+  | {
+      readonly type: "run-started";
+      readonly version: typeof eventVersion;
+      readonly atMs: number;
+      readonly targets: readonly string[];
+    }
+  | {
+      readonly type: "goal-created";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly drvPath: StorePath;
+      readonly wanted: "all" | readonly OutputName[];
+    }
+  | {
+      readonly type: "goal-waits";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly for: readonly GoalKey[];
+    }
+  | {
+      readonly type: "goal-stage";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly from: StageName;
+      readonly to: StageName;
+      readonly because: Because;
+    }
+  | {
+      readonly type: "waiting-for-lock";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly drvPath: StorePath;
+      readonly outputs: readonly StorePath[];
+    }
+  | {
+      readonly type: "slot";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly pool: "build";
+      readonly change: "waiting" | "granted" | "released";
+    }
+  | {
+      readonly type: "build-started";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly drvPath: StorePath;
+      readonly mode: "normal" | "check" | "repair";
+      readonly layers: readonly string[];
+      readonly hostTools: boolean;
+    }
   | { readonly type: "build-phase"; readonly atMs: number; readonly goal: GoalKey; readonly phase: string }
   | { readonly type: "build-line"; readonly atMs: number; readonly goal: GoalKey; readonly line: string }
-  | { readonly type: "build-finished"; readonly atMs: number; readonly goal: GoalKey; readonly drvPath: StorePath; readonly status: BuildResult["status"]; readonly durationMs: number }
+  | {
+      readonly type: "build-finished";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly drvPath: StorePath;
+      readonly status: BuildResult["status"];
+      readonly durationMs: number;
+    }
   | { readonly type: "kept-build-dir"; readonly atMs: number; readonly goal: GoalKey; readonly path: string }
-  | { readonly type: "registered"; readonly atMs: number; readonly goal: GoalKey; readonly outputs: readonly { readonly name: OutputName; readonly path: StorePath; readonly narSizeBytes: number }[] }
-  | { readonly type: "progress"; readonly atMs: number; readonly builds: { readonly done: number; readonly expected: number; readonly running: number; readonly failed: number } }
-  | { readonly type: "message"; readonly atMs: number; readonly level: Level; readonly text: string; readonly goal?: GoalKey }
-  | { readonly type: "goal-done"; readonly atMs: number; readonly goal: GoalKey; readonly result: BuildResult }
+  | {
+      readonly type: "registered";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly outputs: readonly {
+        readonly name: OutputName;
+        readonly path: StorePath;
+        readonly narSizeBytes: number;
+      }[];
+    }
+  | {
+      readonly type: "progress";
+      readonly atMs: number;
+      readonly builds: {
+        readonly done: number;
+        readonly expected: number;
+        readonly running: number;
+        readonly failed: number;
+      };
+    }
+  | {
+      readonly type: "message";
+      readonly atMs: number;
+      readonly level: Level;
+      readonly text: string;
+      readonly goal?: GoalKey;
+    }
+  | {
+      readonly type: "goal-done";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly result: BuildResult;
+    }
   | { readonly type: "run-finished"; readonly atMs: number; readonly exitStatus: number };

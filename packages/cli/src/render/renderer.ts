@@ -1,4 +1,4 @@
-import type { Event } from "@drvkit/goal";
+import type { Event, Level } from "@drvkit/goal";
 import { renderFailure, renderWarning } from "./error.js";
 import { StatusBlock, type Terminal } from "./status-block.js";
 import { styleFor } from "./style.js";
@@ -11,7 +11,7 @@ export interface Renderer {
   end(): void;
 }
 
-type Failed = Extract<Event, { type: "goal-done" }>["result"] & { readonly errorMessage: string };
+type Failed = Extract<Extract<Event, { type: "goal-done" }>["result"], { readonly errorMessage: string }>;
 
 /**
  * Renders events as lines, and on a terminal also as a block at its bottom. Consumes events only: what it shows is
@@ -38,33 +38,40 @@ export function makeRenderer(
     switch (event.type) {
       case "build-started":
         names.set(event.goal, shortName(event.drvPath));
-        return say(
+        say(
           `${verbs[event.mode]} '${event.drvPath}'${event.hostTools ? style.dim(" (host tools visible)") : ""}`,
         );
+        break;
       case "build-line":
         if (how.logLines) say(`${style.dim(`${names.get(event.goal) ?? ""}>`)} ${stripControls(event.line)}`);
-        return;
+        break;
       case "build-finished": {
         const mark = event.status === "built" ? style.green("✓") : style.red("✗");
-        return say(
-          `${mark} ${shortName(event.drvPath)} ${style.dim(`${event.status} in ${printDuration(event.durationMs)}`)}`,
-        );
+        const how = style.dim(`${event.status} in ${printDuration(event.durationMs)}`);
+        say(`${mark} ${shortName(event.drvPath)} ${how}`);
+        break;
       }
       case "waiting-for-lock":
-        return say(`waiting for lock on ${event.outputs.map((path) => `'${path}'`).join(", ")}`);
+        say(`waiting for lock on ${event.outputs.map((path) => `'${path}'`).join(", ")}`);
+        break;
       case "kept-build-dir":
-        return print(`note: keeping build directory '${event.path}'\n`);
+        print(`note: keeping build directory '${event.path}'\n`);
+        break;
       case "message":
-        if (event.level === "error") print(renderFailure({ message: event.text }, env));
-        else if (event.level === "warn") print(renderWarning(event.text, env));
-        else if (event.level === "notice" || event.level === "info") say(event.text);
-        return;
+        showMessage(event.level, event.text);
+        break;
       case "goal-done":
         if ("errorMessage" in event.result) failures.push(event.result);
-        return;
+        break;
       default:
-        return;
+        break;
     }
+  };
+
+  const showMessage = (level: Level, text: string): void => {
+    if (level === "error") print(renderFailure({ message: text }, env));
+    else if (level === "warn") print(renderWarning(text, env));
+    else if (level === "notice" || level === "info") say(text);
   };
 
   /** Each failure once, what failed by itself before what failed because of it. */

@@ -36,12 +36,12 @@ export class Cursor {
     const start = this.at;
     const end = bytes.indexOf(quote, start);
     if (end < 0) this.fail("the end of a string", bytes.length);
-    const escape = indexOfBefore(bytes, backslash, start, end);
-    if (escape < 0) {
+    const firstEscape = indexOfBefore(bytes, backslash, start, end);
+    if (firstEscape < 0) {
       this.at = end + 1;
       return bytes.subarray(start, end);
     }
-    return this.#escaped(start, escape);
+    return this.#escaped(start, firstEscape);
   }
 
   #escaped(start: number, firstEscape: number): Uint8Array {

@@ -114,9 +114,9 @@ class Output {
     buffer[to++] = 0x22;
     for (let index = 0; index < bytes.length; index += 1) {
       const code = bytes[index] as number;
-      const escape = escapeOf[code] as number;
-      if (escape !== 0) buffer[to++] = 0x5c;
-      buffer[to++] = escape === 0 ? code : escape;
+      const escaping = escapeOf[code] as number;
+      if (escaping !== 0) buffer[to++] = 0x5c;
+      buffer[to++] = escaping === 0 ? code : escaping;
     }
     buffer[to++] = 0x22;
     this.#size = to;

@@ -55,7 +55,7 @@ export function computeContentAddressedPath(
   { references = [], self = false }: ContentReferences = {},
 ): StorePath {
   const checked = makeName(name);
-  const sorted = [...references]
+  const sorted = [...new Set(references)]
     .sort(compareText)
     .map((path) => `:${path}`)
     .join("");

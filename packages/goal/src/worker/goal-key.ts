@@ -1,4 +1,4 @@
-import { type StorePath, namePartOf } from "@drvkit/drv-parser";
+import { namePartOf, type StorePath } from "@drvkit/drv-parser";
 
 /** Identity and order of a goal: byte order of keys is the order in which goals run. */
 export type GoalKey = string & { readonly __brand: "GoalKey" };

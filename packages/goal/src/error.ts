@@ -1,0 +1,42 @@
+import { EngineError } from "@drvkit/drv-parser";
+
+/**
+ * Codes of errors that end one goal, or a call that made no sense.
+ *
+ * - `ERR_GOAL_MISSING_DERIVATION`: the derivation is not valid
+ * - `ERR_GOAL_MISSING_SOURCE`: an input source is not valid
+ * - `ERR_GOAL_UNKNOWN_OUTPUT`: a wanted output is none of the derivation's
+ * - `ERR_GOAL_FEATURE`: an experimental feature is needed
+ * - `ERR_GOAL_CHECK`: there is nothing to compare with
+ * - `ERR_GOAL_ATTRIBUTE`: an attribute asks for something that cannot be done
+ * - `ERR_BUILD_FAILED`: a builder or its outputs failed, see the result's status
+ * - `ERR_BUILD_REJECTED`: this machine cannot build the derivation
+ * - `ERR_BUG`: an invariant of ours broke
+ */
+export type GoalErrorCode =
+  | "ERR_GOAL_MISSING_DERIVATION"
+  | "ERR_GOAL_MISSING_SOURCE"
+  | "ERR_GOAL_UNKNOWN_OUTPUT"
+  | "ERR_GOAL_FEATURE"
+  | "ERR_GOAL_CHECK"
+  | "ERR_GOAL_ATTRIBUTE"
+  | "ERR_BUILD_FAILED"
+  | "ERR_BUILD_REJECTED"
+  | "ERR_BUG";
+
+/** An error that becomes the failure of one goal. */
+export class GoalError extends EngineError {
+  constructor(
+    override readonly code: GoalErrorCode,
+    message: string,
+    options: { readonly hint?: string; readonly cause?: unknown } = {},
+  ) {
+    super(code, message, options);
+    this.name = "GoalError";
+  }
+}
+
+/** A promise of ours that must hold. */
+export function invariant(holds: boolean, what: string): asserts holds {
+  if (!holds) throw new GoalError("ERR_BUG", `bug: ${what}`);
+}

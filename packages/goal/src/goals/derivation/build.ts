@@ -1,0 +1,86 @@
+import {
+  type Derivation,
+  derivationOptions,
+  type OutputName,
+  outputPathsOf,
+  type StorePath,
+} from "@drvkit/drv-parser";
+import { invariant } from "../../error.js";
+import { requireBuildable } from "../../plan/where-to-build.js";
+import type { OutputLocks } from "../../ports/store.js";
+import type { GoalContext } from "../../worker/context.js";
+import type { Slot } from "../../worker/slots.js";
+import { buildLocked } from "./build-locked.js";
+import { fail, succeed, wantedPaths } from "./result.js";
+import type { At, Next } from "./stages.js";
+
+/** Builds, unless another process did it first. Rows T1–Y6, D1. */
+export async function build({ inputs }: At<"build">, cx: GoalContext): Next<"build"> {
+  const drv = await cx.derivation();
+  try {
+    requireBuildable(cx.drvPath, drv, derivationOptions(cx.drvPath, drv), cx.settings);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ERR_BUILD_REJECTED")
+      return fail(cx, "rejected", {
+        status: "inputRejected",
+        message: error.message,
+        code: "ERR_BUILD_REJECTED",
+      });
+    throw error;
+  }
+  const outputs = knownOutputs(drv);
+  await using right = await rightToBuild(cx, [...outputs.values()]);
+
+  const valid = await cx.ports.store.queryValidPaths(outputs.values());
+  if (cx.mode === "normal" && wantedPaths(cx, drv).every((path) => valid.has(path))) {
+    right.locks.deleteOnRelease();
+    return succeed(cx, drv, { status: "alreadyValid", because: "built-by-another" });
+  }
+  return buildLocked({ drv, inputs, outputs, valid, locks: right.locks }, cx);
+}
+
+function knownOutputs(drv: Derivation): ReadonlyMap<OutputName, StorePath> {
+  const known = new Map<OutputName, StorePath>();
+  for (const [name, path] of outputPathsOf(drv)) {
+    invariant(path !== undefined, `output '${name}' has no path when it is built`);
+    known.set(name, path);
+  }
+  return known;
+}
+
+/** A slot and the output locks, both or none: neither is held while waiting for the other. */
+interface RightToBuild extends AsyncDisposable {
+  readonly locks: OutputLocks;
+}
+
+async function rightToBuild(cx: GoalContext, outputs: readonly StorePath[]): Promise<RightToBuild> {
+  for (let announced = false; ; announced = true) {
+    const slot = await cx.slot();
+    const locks = await tryLock(cx, outputs, slot);
+    if (locks !== undefined) {
+      return {
+        locks,
+        async [Symbol.asyncDispose]() {
+          slot[Symbol.dispose]();
+          await locks[Symbol.asyncDispose]();
+        },
+      };
+    }
+    slot[Symbol.dispose]();
+    if (!announced) cx.emit({ type: "waiting-for-lock", goal: cx.key, drvPath: cx.drvPath, outputs });
+    await cx.sleep(cx.settings.pollIntervalMs);
+  }
+}
+
+async function tryLock(
+  cx: GoalContext,
+  outputs: readonly StorePath[],
+  slot: Slot,
+): Promise<OutputLocks | undefined> {
+  try {
+    return await cx.ports.store.tryLockOutputs(outputs);
+  } catch (error) {
+    slot[Symbol.dispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,55 @@
+import type { BuildResult } from "../../result/build-result.js";
+import type { GoalContext } from "../../worker/context.js";
+import { build } from "./build.js";
+import { load } from "./load.js";
+import { realiseInputs } from "./realise-inputs.js";
+import { miscFailure } from "./result.js";
+import type { At, Stage } from "./stages.js";
+
+/** Takes one derivation through its stages to its result. Throws only when the goal was aborted. */
+export async function runDerivationGoal(cx: GoalContext): Promise<BuildResult> {
+  let stage: Stage = { at: "load", because: "created" };
+  let expected = false;
+  while (stage.at !== "done") {
+    await cx.turn();
+    cx.signal.throwIfAborted();
+    const next: Stage = await step(stage, cx);
+    cx.emit({ type: "goal-stage", goal: cx.key, from: stage.at, to: next.at, because: next.because });
+    if (next.at === "realiseInputs" && !expected) {
+      expected = true;
+      cx.counters.expect();
+    }
+    stage = next;
+  }
+  if (expected) cx.counters.end(outcomeOf(stage.result));
+  return stage.result;
+}
+
+/** One stage; what it throws is this goal's failure and nobody else's. */
+async function step(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext): Promise<Stage> {
+  try {
+    const version = cx.wanted.version;
+    const next = await enter(stage, cx);
+    const grew = next.at === "done" && "outputs" in next.result && cx.wanted.version !== version;
+    return grew ? { at: "load", because: "outputs-added" } : next;
+  } catch (error) {
+    cx.signal.throwIfAborted();
+    return { at: "done", because: "error", result: miscFailure(cx.drvPath, error) } satisfies At<"done">;
+  }
+}
+
+function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext): Promise<Stage> {
+  switch (stage.at) {
+    case "load":
+      return load(stage, cx);
+    case "realiseInputs":
+      return realiseInputs(stage, cx);
+    case "build":
+      return build(stage, cx);
+  }
+}
+
+function outcomeOf(result: BuildResult): "done" | "failed" | "dropped" {
+  if ("outputs" in result) return "done";
+  return result.status === "dependencyFailed" ? "dropped" : "failed";
+}

@@ -1,0 +1,58 @@
+import type { StorePath } from "@drvkit/drv-parser";
+import type { BuildResult } from "../../result/build-result.js";
+
+/** Which stage may follow which. A stage's return type is its row. */
+export const transitions = {
+  load: ["load", "realiseInputs", "done"],
+  realiseInputs: ["load", "build", "done"],
+  build: ["load", "done"],
+} as const;
+
+/**
+ * Why a goal entered a stage. The rows of the specification behind each: docs/goal-stages.md.
+ *
+ * - `created`: the goal begins
+ * - `outputs-added`: more outputs were asked for meanwhile
+ * - `missing-derivation`: the derivation is not valid and nobody offers it
+ * - `already-valid`: every wanted output is valid
+ * - `check-impossible`: nothing to compare with
+ * - `needs-build`: a wanted output is not valid
+ * - `needs-check`: valid outputs are to be built again
+ * - `missing-source`: an input source is not valid and nobody offers it
+ * - `dependency-failed`: an input could not be made
+ * - `inputs-ready`: every input is valid
+ * - `built-by-another`: another process was first
+ * - `rejected`: the build could not even start
+ * - `built`: the outputs are registered
+ * - `checked`: the outputs came out the same again
+ * - `failed`: the builder or its outputs failed
+ * - `error`: the world around the goal failed
+ */
+export type Because =
+  | "created"
+  | "outputs-added"
+  | "missing-derivation"
+  | "already-valid"
+  | "check-impossible"
+  | "needs-build"
+  | "needs-check"
+  | "missing-source"
+  | "dependency-failed"
+  | "inputs-ready"
+  | "built-by-another"
+  | "rejected"
+  | "built"
+  | "checked"
+  | "failed"
+  | "error";
+
+/** What is known on entering a stage. A waiting goal holds paths, never derivations. */
+export type Stage =
+  | { readonly at: "load"; readonly because: Because }
+  | { readonly at: "realiseInputs"; readonly because: Because }
+  | { readonly at: "build"; readonly because: Because; readonly inputs: readonly StorePath[] }
+  | { readonly at: "done"; readonly because: Because; readonly result: BuildResult };
+
+export type StageName = Stage["at"];
+export type At<Name extends StageName> = Extract<Stage, { readonly at: Name }>;
+export type Next<Name extends keyof typeof transitions> = Promise<At<(typeof transitions)[Name][number]>>;

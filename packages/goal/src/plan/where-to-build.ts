@@ -1,0 +1,59 @@
+import type { Derivation, DerivationOptions, StorePath } from "@drvkit/drv-parser";
+import { GoalError } from "../error.js";
+import type { WorkerSettings } from "../settings.js";
+
+/**
+ * Refuses a derivation that this machine cannot build.
+ *
+ * @throws {@link GoalError} `ERR_BUILD_REJECTED` listing every reason.
+ * @see Nix: src/libstore/build/derivation-building-goal.cc, `reasonToString`
+ */
+export function requireBuildable(
+  drvPath: StorePath,
+  drv: Derivation,
+  options: DerivationOptions,
+  settings: WorkerSettings,
+): void {
+  if (options.noChroot)
+    throw new GoalError(
+      "ERR_BUILD_REJECTED",
+      `derivation '${drvPath}' has '__noChroot' set, but that's not allowed when 'sandbox' is 'true'`,
+      { hint: "builds always run in the sandbox here" },
+    );
+  const reasons = [
+    ...(settings.maxJobs === 0
+      ? [
+          "Reason: local builds are disabled (max-jobs = 0)",
+          "Hint: set 'max-jobs' to a non-zero value to enable local builds, or configure remote builders via 'builders'",
+        ]
+      : []),
+    ...(drv.platform === settings.system ||
+    settings.extraPlatforms.includes(drv.platform) ||
+    drv.platform === "builtin"
+      ? []
+      : [
+          "Reason: platform mismatch",
+          `Required system: '${drv.platform}'`,
+          `Current system: '${settings.system}'`,
+        ]),
+    ...([...options.requiredSystemFeatures].every((feature) => settings.systemFeatures.has(feature))
+      ? []
+      : [
+          "Reason: missing system features",
+          `Required features: ${featureList(options.requiredSystemFeatures)}`,
+          `Available features: ${featureList(settings.systemFeatures)}`,
+        ]),
+  ];
+  if (reasons.length > 0)
+    throw new GoalError("ERR_BUILD_REJECTED", [`Cannot build '${drvPath}'.`, ...reasons].join("\n"));
+
+  const builtin = /^builtin:(.*)$/su.exec(new TextDecoder().decode(drv.builder))?.[1];
+  if (builtin !== undefined)
+    throw new GoalError("ERR_BUILD_REJECTED", `unsupported builtin builder '${builtin}'`, {
+      hint: "this version has no builtin builders",
+    });
+}
+
+function featureList(features: ReadonlySet<string>): string {
+  return `{${[...features].sort().join(", ")}}`;
+}

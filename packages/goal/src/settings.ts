@@ -1,0 +1,40 @@
+/** What steers goals. Names and defaults of Nix, in our units. */
+export interface WorkerSettings {
+  /** Builds at the same time; 0: none here. */
+  readonly maxJobs: number;
+  /** Value of NIX_BUILD_CORES. */
+  readonly cores: number;
+  readonly keepGoing: boolean;
+  readonly keepFailed: boolean;
+  /** 0: no limit. */
+  readonly timeoutSeconds: number;
+  /** 0: no limit. */
+  readonly maxSilentTimeSeconds: number;
+  /** 0: no limit. */
+  readonly maxBuildLogSizeBytes: number;
+  readonly logLines: number;
+  readonly pollIntervalMs: number;
+  readonly system: string;
+  readonly extraPlatforms: readonly string[];
+  readonly systemFeatures: ReadonlySet<string>;
+  readonly experimentalFeatures: ReadonlySet<string>;
+}
+
+export const defaultWorkerSettings: WorkerSettings = {
+  maxJobs: 1,
+  cores: 1,
+  keepGoing: false,
+  keepFailed: false,
+  timeoutSeconds: 0,
+  maxSilentTimeSeconds: 0,
+  maxBuildLogSizeBytes: 0,
+  logLines: 10,
+  pollIntervalMs: 5000,
+  system: "x86_64-linux",
+  extraPlatforms: [],
+  systemFeatures: new Set(["nixos-test", "benchmark", "big-parallel"]),
+  experimentalFeatures: new Set(),
+};
+
+/** How a run builds: `check` builds valid outputs again and compares. */
+export type BuildMode = "normal" | "check";

@@ -1,0 +1,48 @@
+/** Builds of a run. Every figure but `running` only grows. */
+export class Counters {
+  #done = 0;
+  #expected = 0;
+  #running = 0;
+  #failed = 0;
+
+  constructor(
+    private readonly changed: (builds: {
+      done: number;
+      expected: number;
+      running: number;
+      failed: number;
+    }) => void,
+  ) {}
+
+  /** A goal found that it has to build. */
+  expect(): void {
+    this.#expected += 1;
+    this.#emit();
+  }
+
+  start(): void {
+    this.#running += 1;
+    this.#emit();
+  }
+
+  stop(): void {
+    this.#running -= 1;
+    this.#emit();
+  }
+
+  /** A goal that was expected to build has ended. */
+  end(outcome: "done" | "failed" | "dropped"): void {
+    if (outcome === "done") this.#done += 1;
+    if (outcome === "failed") this.#failed += 1;
+    if (outcome !== "dropped") this.#emit();
+  }
+
+  #emit(): void {
+    this.changed({
+      done: this.#done,
+      expected: this.#expected,
+      running: this.#running,
+      failed: this.#failed,
+    });
+  }
+}

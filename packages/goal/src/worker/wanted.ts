@@ -1,0 +1,42 @@
+import type { OutputName } from "@drvkit/drv-parser";
+
+/** Names of outputs, or all of them. */
+export type OutputSelection = "all" | ReadonlySet<OutputName>;
+
+/** The outputs that somebody wants of one derivation: may only grow. */
+export class WantedOutputs {
+  #names: Set<OutputName> | "all";
+  #version = 0;
+
+  constructor(selection: OutputSelection) {
+    this.#names = selection === "all" ? "all" : new Set(selection);
+  }
+
+  /** Changes with every growth. */
+  get version(): number {
+    return this.#version;
+  }
+
+  add(selection: OutputSelection): void {
+    if (this.#names === "all") return;
+    if (selection === "all") {
+      this.#names = "all";
+      this.#version += 1;
+      return;
+    }
+    for (const name of selection) {
+      if (this.#names.has(name)) continue;
+      this.#names.add(name);
+      this.#version += 1;
+    }
+  }
+
+  has(name: OutputName): boolean {
+    return this.#names === "all" || this.#names.has(name);
+  }
+
+  /** Names that were asked for explicitly. */
+  names(): "all" | readonly OutputName[] {
+    return this.#names === "all" ? "all" : [...this.#names];
+  }
+}

@@ -1,0 +1,211 @@
+import type { Derivation, StorePath } from "@drvkit/drv-parser";
+import type { Event } from "../event.js";
+import { runDerivationGoal } from "../goals/derivation/run.js";
+import type { BuildResult } from "../result/build-result.js";
+import { flag, isSuccess, noFlags, type RunFlags } from "../result/exit-status.js";
+import type { BuildMode, WorkerSettings } from "../settings.js";
+import type { EventBody, GoalContext, InputRequest, Ports } from "./context.js";
+import { Counters } from "./counters.js";
+import { DerivationCache } from "./derivation-cache.js";
+import { type GoalKey, makeDerivationGoalKey } from "./goal-key.js";
+import { Passes } from "./passes.js";
+import { Slots } from "./slots.js";
+import { type OutputSelection, WantedOutputs } from "./wanted.js";
+
+/** What a worker runs with. */
+export interface WorkerOptions {
+  readonly ports: Ports;
+  readonly settings: WorkerSettings;
+  readonly emit: (event: Event) => void;
+}
+
+/** A goal under way: one per key. */
+interface Goal {
+  readonly key: GoalKey;
+  readonly wanted: WantedOutputs;
+  readonly controller: AbortController;
+  /** Resolves with the result; with `undefined` when nobody waited for it any more. */
+  readonly ended: Promise<BuildResult | undefined>;
+  waiters: number;
+}
+
+/** Reason of an abort by us: nobody waits for the goal any more. */
+const unwanted = new Error("nobody waits for this goal any more");
+
+/** Runs goals: one per derivation, in key order, with a limited number of builds at a time. */
+export class Worker {
+  readonly flags: RunFlags = noFlags();
+  readonly #goals = new Map<GoalKey, Goal>();
+  readonly #passes = new Passes();
+  readonly #slots: Slots;
+  readonly #counters: Counters;
+  readonly #derivations: DerivationCache;
+  readonly #startedMs: number;
+
+  constructor(private readonly options: WorkerOptions) {
+    const { ports, settings } = options;
+    this.#slots = new Slots(Math.max(1, settings.maxJobs), this.#passes);
+    this.#derivations = new DerivationCache((drvPath) => ports.store.readDerivation(drvPath));
+    this.#startedMs = ports.clock.monotonicMs();
+    this.#counters = new Counters((builds) => this.emit({ type: "progress", builds }));
+  }
+
+  emit(body: EventBody): void {
+    this.options.emit({ ...body, atMs: this.options.ports.clock.monotonicMs() - this.#startedMs } as Event);
+  }
+
+  /**
+   * Waits for the outputs of derivations, in the order given. Without keep-going the first failure ends the waiting: what nobody else
+   * waits for is aborted, and its result is `undefined`. @throws the signal's reason when it aborts.
+   */
+  async realise(
+    requests: readonly InputRequest[],
+    mode: BuildMode,
+    signal: AbortSignal,
+  ): Promise<readonly (BuildResult | undefined)[]> {
+    signal.throwIfAborted();
+    const goals = requests.map(({ drvPath, outputs }) => this.#join(drvPath, outputs, mode));
+    try {
+      return await this.#collect(goals, signal);
+    } finally {
+      for (const goal of goals) this.#leave(goal);
+    }
+  }
+
+  #collect(goals: readonly Goal[], signal: AbortSignal): Promise<readonly (BuildResult | undefined)[]> {
+    return new Promise((resolve, reject) => {
+      const results: (BuildResult | undefined)[] = goals.map(() => undefined);
+      let left = goals.length;
+      const onAbort = () => reject(signal.reason);
+      const finish = () => {
+        signal.removeEventListener("abort", onAbort);
+        resolve(results);
+      };
+      if (left === 0) return finish();
+      signal.addEventListener("abort", onAbort, { once: true });
+      goals.forEach((goal, index) => {
+        goal.ended.then((result) => {
+          results[index] = result;
+          left -= 1;
+          const failed = result === undefined || !isSuccess(result);
+          if (left === 0 || (failed && !this.options.settings.keepGoing)) finish();
+        }, reject);
+      });
+    });
+  }
+
+  /** The goal of this derivation, new or under way, with one more waiter. */
+  #join(drvPath: StorePath, outputs: OutputSelection, mode: BuildMode): Goal {
+    const key = makeDerivationGoalKey(drvPath);
+    const found = this.#goals.get(key);
+    if (found !== undefined) {
+      found.wanted.add(outputs);
+      found.waiters += 1;
+      return found;
+    }
+    const wanted = new WantedOutputs(outputs);
+    const controller = new AbortController();
+    const goal: Goal = {
+      key,
+      wanted,
+      controller,
+      waiters: 1,
+      ended: this.#run(key, drvPath, wanted, mode, controller.signal),
+    };
+    this.#goals.set(key, goal);
+    return goal;
+  }
+
+  /** The last waiter to leave aborts the goal. */
+  #leave(goal: Goal): void {
+    goal.waiters -= 1;
+    if (goal.waiters === 0) goal.controller.abort(unwanted);
+  }
+
+  async #run(
+    key: GoalKey,
+    drvPath: StorePath,
+    wanted: WantedOutputs,
+    mode: BuildMode,
+    signal: AbortSignal,
+  ): Promise<BuildResult | undefined> {
+    this.emit({ type: "goal-created", goal: key, drvPath, wanted: wanted.names() });
+    try {
+      const result = await runDerivationGoal(this.#context(key, drvPath, wanted, mode, signal));
+      flag(this.flags, result.status);
+      this.emit({ type: "goal-done", goal: key, result });
+      return result;
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      throw error;
+    } finally {
+      this.#goals.delete(key);
+    }
+  }
+
+  #context(
+    key: GoalKey,
+    drvPath: StorePath,
+    wanted: WantedOutputs,
+    mode: BuildMode,
+    signal: AbortSignal,
+  ): GoalContext {
+    const { ports, settings } = this.options;
+    const turn = () => this.#passes.turn(key);
+    return {
+      key,
+      drvPath,
+      mode,
+      wanted,
+      ports,
+      settings,
+      signal,
+      counters: this.#counters,
+      turn,
+      derivation: (): Promise<Derivation> => this.#derivations.get(drvPath),
+      realise: async (inputs) => {
+        if (inputs.length > 0)
+          this.emit({
+            type: "goal-waits",
+            goal: key,
+            for: inputs.map((input) => makeDerivationGoalKey(input.drvPath)),
+          });
+        return this.realise(inputs, "normal", signal);
+      },
+      slot: async () => {
+        this.emit({ type: "slot", goal: key, pool: "build", change: "waiting" });
+        const slot = await this.#slots.acquire(key, signal);
+        this.emit({ type: "slot", goal: key, pool: "build", change: "granted" });
+        return {
+          [Symbol.dispose]: () => {
+            slot[Symbol.dispose]();
+            this.emit({ type: "slot", goal: key, pool: "build", change: "released" });
+          },
+        };
+      },
+      sleep: (ms) => sleep(ms, ports, signal),
+      emit: (body) => this.emit(body),
+    };
+  }
+
+  /** Waits until every goal that was aborted has cleaned up. */
+  async settle(): Promise<void> {
+    while (this.#goals.size > 0)
+      await Promise.allSettled([...this.#goals.values()].map(({ ended }) => ended));
+  }
+}
+
+function sleep(ms: number, ports: Ports, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const onAbort = () => {
+      cancel();
+      reject(signal.reason);
+    };
+    const cancel = ports.clock.after(ms, () => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    });
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
