@@ -1,0 +1,105 @@
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { fileURLToPath } from "node:url";
+import { afterEach } from "vitest";
+import { removeTree } from "../ts/trees.js";
+
+/** A file tree as `nar.json` describes it. */
+export type TreeNode =
+  | {
+      readonly type: "regular";
+      readonly executable: boolean;
+      readonly size: number;
+      readonly contentsBase64?: string;
+      /** In the place of large contents, which `largeContents` knows. */
+      readonly contentsSha256?: string;
+    }
+  | { readonly type: "symlink"; readonly targetBase64: string }
+  | {
+      readonly type: "directory";
+      readonly entries: readonly { readonly nameBase64: string; readonly node: TreeNode }[];
+    };
+
+export interface NarVector {
+  readonly name: string;
+  readonly tree: TreeNode;
+  readonly narSize: number;
+  readonly narSha256Hex: string;
+  readonly narBase64?: string;
+}
+
+const vectorsFile = fileURLToPath(new URL("../../../../shared/vectors/nar.json", import.meta.url));
+
+/** The archives of the specification; none where it is not checked out beside the repository. */
+export const narVectors: readonly NarVector[] = existsSync(vectorsFile)
+  ? (JSON.parse(readFileSync(vectorsFile, "utf8")) as { readonly valid: readonly NarVector[] }).valid
+  : [];
+
+const made: string[] = [];
+
+/** A directory of the running test. */
+export function tempDir(): string {
+  const path = mkdtempSync(`${tmpdir()}/drvkit-trees-`);
+  made.push(path);
+  return path;
+}
+
+afterEach(async () => {
+  for (const path of made.splice(0)) await removeTree(path);
+});
+
+/** Puts a described tree on disk. */
+export function restore(node: TreeNode, path: Buffer): void {
+  switch (node.type) {
+    case "regular": {
+      writeFileSync(path, contentsOf(node));
+      chmodSync(path, node.executable ? 0o755 : 0o644);
+      return;
+    }
+    case "symlink":
+      symlinkSync(Buffer.from(node.targetBase64, "base64"), path);
+      return;
+    case "directory": {
+      mkdirSync(path);
+      for (const entry of node.entries) {
+        restore(entry.node, Buffer.concat([path, Buffer.from("/"), Buffer.from(entry.nameBase64, "base64")]));
+      }
+    }
+  }
+}
+
+const counting = (size: number) =>
+  Buffer.alloc(size, Buffer.from(Array.from({ length: 256 }, (_, at) => at)));
+
+/** By size: each `contentsRule` of the vectors, spelled out. */
+const largeContents: Readonly<Record<number, () => Buffer>> = {
+  65535: () => counting(65535),
+  65536: () => counting(65536),
+  65537: () => Buffer.concat([counting(65536), Buffer.from([0x21])]),
+  1048579: () => Buffer.concat([Buffer.alloc(1048576), Buffer.from("abc")]),
+};
+
+function contentsOf(node: TreeNode & { type: "regular" }): Buffer {
+  if (node.contentsBase64 !== undefined) return Buffer.from(node.contentsBase64, "base64");
+  const bytes = largeContents[node.size]?.() ?? Buffer.alloc(0);
+  if (createHash("sha256").update(bytes).digest("hex") !== node.contentsSha256) {
+    throw new Error(`no rule makes the contents of ${node.size} bytes`);
+  }
+  return bytes;
+}
+
+/** All of a stream. */
+export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return Buffer.concat(all);
+}
