@@ -128,6 +128,8 @@ export class Environment implements Database {
     try {
       const handles = this.#open();
       if (handles === undefined) throw new Error(`bug: no database in '${this.#dir}'`);
+      // A reader that was killed would keep its snapshot, and the file would grow with every commit.
+      handles.root.readerCheck();
       return handles.root.transactionSync(() => transact(handles.tables));
     } catch (error) {
       if (!isLmdbError(error)) throw error;

@@ -83,6 +83,24 @@ describe("several processes", () => {
     expect(await holding.line()).toBe("1 1");
   });
 
+  test("a killed reader does not make the file grow", async () => {
+    await using store = await openStore({ root: tempRoot() });
+    const rewrite = async (times: number) => {
+      for (let i = 0; i < times; i++) {
+        await store.registerValidPaths([{ ...inputOf("a"), signatures: [`${i}:${"A".repeat(20_000)}`] }]);
+      }
+      return statSync(join(store.stateDir, "drvkit/db/data.mdb")).size;
+    };
+    const settled = await rewrite(20);
+    const holding = reader(join(store.stateDir, "drvkit/db"));
+    await holding.line();
+    const held = await rewrite(20);
+    expect(held).toBeGreaterThan(settled + 10 * 20_000);
+    holding.process.kill("SIGKILL");
+    await holding.ended;
+    expect(await rewrite(40)).toBeLessThan(held + 10 * 20_000);
+  });
+
   test("the map grows, with one's own writing and with another process's", async () => {
     const root = tempRoot();
     await (await openStore({ root })).close();
