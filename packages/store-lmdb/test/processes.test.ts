@@ -9,7 +9,7 @@ import { openStore } from "../src/index.js";
 import { Snapshot } from "../src/query.js";
 import { pathKey } from "../src/schema.js";
 import { inputOf, pathOf } from "./support/objects.js";
-import { child, reader, tempRoot } from "./support/process.js";
+import { child, childArgs, reader, tempRoot } from "./support/process.js";
 
 describe("several processes", () => {
   test("add the same and other objects at once, and every one of them is there", async () => {
@@ -124,6 +124,15 @@ describe("several processes", () => {
     expect(count()).toBe(6000);
   });
 
+  test("a query sees what another process committed since the last one, in whatever short time", async () => {
+    const root = tempRoot();
+    await using store = await openStore({ root });
+    expect((await store.queryAllValidPaths()).size).toBe(0);
+    // Synchronous: no timer of this process fires between the two queries.
+    execFileSync(process.execPath, [...childArgs, root, "register-many", "p", "3"]);
+    expect((await store.queryAllValidPaths()).size).toBe(3);
+  });
+
   test("eighty readers have a place in lock.mdb, which is allocated from the start", async () => {
     await using store = await openStore({ root: tempRoot() });
     await store.registerValidPaths([inputOf("a")]);
@@ -228,7 +237,8 @@ describe.skipIf(!canMount())("a full disk [needs the right to mount a tmpfs]", (
     await using store = await openStore({ root });
     await store.registerValidPaths([inputOf("a")]);
     fill(root);
-    const readers = Array.from({ length: 20 }, () => reader(join(store.stateDir, "drvkit/db")));
+    // More than have a place in the first page of lock.mdb, which is there in any case.
+    const readers = Array.from({ length: 70 }, () => reader(join(store.stateDir, "drvkit/db")));
     for (const each of readers) expect(await each.line()).toBe("reading");
     for (const each of readers) each.process.stdin?.end();
     for (const each of readers) expect(await each.ended).toMatchObject({ code: 0, signal: null });
