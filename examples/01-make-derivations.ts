@@ -51,7 +51,7 @@ function write(name: string, script: string, inputs: Record<string, StorePath> =
 const outputOf = (drv: StorePath) => (written.get(drv)?.outputs.get(out) as { path: StorePath }).path;
 
 mkdirSync(folder, { recursive: true });
-const primes = `n=2; while [ $n -lt 400 ]; do d=2; while [ $((d * d)) -le $n ] && [ $((n % d)) -ne 0 ]; do d=$((d + 1)); done
+const primes = `n=2; while [ $n -lt 120 ]; do d=2; while [ $((d * d)) -le $n ] && [ $((n % d)) -ne 0 ]; do d=$((d + 1)); done
   [ $((d * d)) -le $n ] || { echo $n >> $out; echo "found $n"; }; n=$((n + 1)); done`;
 const squares =
   "n=1; while [ $n -le 20 ]; do echo $((n * n)) >> $out; n=$((n + 1)); done; echo twenty squares";
@@ -61,5 +61,5 @@ const sums = [
   write("sum-of-primes", sum, { numbers: numbers[0] }),
   write("sum-of-squares", sum, { numbers: numbers[1] }),
 ] as const;
-const report = `read a < $primes; read b < $squares; echo "primes below 400 add up to $a, twenty squares to $b" > $out`;
+const report = `read a < $primes; read b < $squares; echo "primes below 120 add up to $a, twenty squares to $b" > $out`;
 console.log(join(folder, baseNameOf(write("report", report, { primes: sums[0], squares: sums[1] }))));

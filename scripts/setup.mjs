@@ -12,12 +12,11 @@ export async function setup({ log = console.log } = {}) {
   requireNode();
   await install(log);
   await requireCargo();
+  await buildNative("script", log); // others read its types
   const packages = (async () => {
     for (const row of rows) await Promise.all(row.map((name) => buildPackage(name, log)));
   })();
-  // The addon's own TypeScript comes first: others read its types.
-  await buildNative(log);
-  await packages;
+  await Promise.all([buildNative("addon", log), packages]);
 }
 
 function requireNode() {
@@ -53,10 +52,12 @@ async function install(log) {
   writeFileSync(stamp, wanted);
 }
 
-async function buildNative(log) {
+async function buildNative(part, log) {
   const started = Date.now();
-  await mustRun("node", ["scripts/build.mjs"], { cwd: join(root, "packages/sandbox-native") });
-  if (Date.now() - started > 3000) log(`built the addon in ${Math.round((Date.now() - started) / 1000)} s`);
+  if (part === "addon") log("compiling the addon, if it is not up to date …");
+  await mustRun("node", ["scripts/build.mjs", part], { cwd: join(root, "packages/sandbox-native") });
+  if (Date.now() - started > 3000)
+    log(`built sandbox-native (${part}) in ${Math.round((Date.now() - started) / 1000)} s`);
 }
 
 async function buildPackage(name, log) {

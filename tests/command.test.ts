@@ -191,7 +191,7 @@ canBuild(`drv build${why}`, () => {
     const off = [
       "unshare",
       "--user",
-      "--map-current-user",
+      "--map-root-user",
       "sh",
       "-c",
       'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"',
@@ -206,6 +206,7 @@ canBuild(`drv build${why}`, () => {
     chmodSync(own, 0o777);
     const built = await drv(["build", "--no-link", drvs.fileOf(path), "--store", join(own, "store")], {
       before: [...uid, ...off],
+      env: { HOME: own },
     });
     expect(built.status).toBe(1);
     expect(built.stderr).toContain("ERR_SANDBOX_UNAVAILABLE");
