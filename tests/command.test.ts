@@ -191,7 +191,9 @@ canBuild(`drv build${why}`, () => {
     const off = [
       "unshare",
       "--user",
-      "--map-root-user",
+      "--map-user=65534",
+      "--map-group=65534",
+      "--keep-caps",
       "sh",
       "-c",
       'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"',

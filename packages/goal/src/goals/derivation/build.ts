@@ -36,7 +36,7 @@ export async function build({ inputs }: At<"build">, cx: GoalContext): Next<"bui
     right.locks.deleteOnRelease();
     return succeed(cx, drv, { status: "alreadyValid", because: "built-by-another" });
   }
-  return buildLocked({ drv, inputs, outputs, valid, locks: right.locks }, cx);
+  return await buildLocked({ drv, inputs, outputs, valid, locks: right.locks }, cx); // the right is held to the end
 }
 
 function knownOutputs(drv: Derivation): ReadonlyMap<OutputName, StorePath> {
