@@ -1,7 +1,7 @@
 export { SandboxError, type SandboxErrorCode } from "./error.js";
 export * from "./os.js";
 export { type PlatformSupport, platformSupport } from "./platform.js";
-export { probeSandbox, startSandbox } from "./sandbox.js";
+export { isHostId, probeSandbox, startSandbox } from "./sandbox.js";
 export * from "./trees.js";
 export type {
   ExitStatus,

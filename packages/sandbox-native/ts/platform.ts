@@ -4,7 +4,9 @@ import { fileURLToPath } from "node:url";
 import { SandboxError } from "./error.js";
 
 /** Whether the functions of this package work here, and if not, why. */
-export type PlatformSupport = { readonly supported: true } | { readonly supported: false; readonly reason: string };
+export type PlatformSupport =
+  | { readonly supported: true }
+  | { readonly supported: false; readonly reason: string };
 
 /**
  * Says whether this machine is one the addon exists for, without loading it.
@@ -61,6 +63,8 @@ function load(): unknown {
 
 /** Node's own report names the C library it runs on; musl has no version there. */
 function isMusl(): boolean {
-  const report = process.report?.getReport() as { readonly header?: { readonly glibcVersionRuntime?: string } } | undefined;
+  const report = process.report?.getReport() as
+    | { readonly header?: { readonly glibcVersionRuntime?: string } }
+    | undefined;
   return report?.header?.glibcVersionRuntime === undefined;
 }

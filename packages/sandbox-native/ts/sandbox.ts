@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Outcome, unwrap } from "./error.js";
@@ -97,13 +98,29 @@ export async function probeSandbox(): Promise<readonly LayerProbe[]> {
   const native = addon();
   const directory = await mkdtemp(join(tmpdir(), "drvkit-probe-"));
   try {
-    const [uid, gid] = process.geteuid?.() === 0 ? [firstAllocatedId, firstAllocatedId] : ownIds();
+    const allocated = process.geteuid?.() === 0 && isHostId(firstAllocatedId);
+    const [uid, gid] = allocated ? [firstAllocatedId, firstAllocatedId] : ownIds();
     return unwrap(await native.probeSandbox(directory, uid, gid));
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    await removeTree(directory);
   }
 }
 
 function ownIds(): readonly [uid: number, gid: number] {
   return [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+}
+
+/**
+ * Whether a user id exists for this process: in a container, often not all do, and then root there cannot run builders
+ * under ids of their own.
+ *
+ * @example
+ * const hostUid = process.geteuid() === 0 && isHostId(872_415_232) ? 872_415_232 : process.geteuid();
+ */
+export function isHostId(id: number): boolean {
+  const map = readFileSync("/proc/self/uid_map", "utf8");
+  return map
+    .split("\n")
+    .map((line) => line.trim().split(/ +/).map(Number))
+    .some(([first = 0, , count = 0]) => id >= first && id < first + count);
 }

@@ -152,11 +152,15 @@ pub fn arm_death_signal() -> Result<(), Errno> {
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) }).map(drop)
 }
 
-/// Handlers vanish at exec but ignored signals stay ignored, and Node ignores some.
+/// Handlers vanish at exec but ignored signals stay ignored: Node ignores some, and the C library's `posix_spawn` its own
+/// two. The raw call, because the library's refuses to touch those.
 pub fn default_signals() -> Result<(), Errno> {
-    for signal in 1..=64 {
+    // The kernel's structure is at most this long; handler 0 is the default, and so are no flags and an empty mask.
+    let default = [0_u64; 4];
+    for signal in (1..=64).filter(|signal| !matches!(*signal, libc::SIGKILL | libc::SIGSTOP)) {
+        let (old, size_of_mask) = (std::ptr::null_mut::<u64>(), 8);
         // SAFETY: the default action runs no code of ours.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        check_long(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), old, size_of_mask) })?;
     }
     // SAFETY: a signal set is plain data and zero is a valid one; it is emptied before use.
     let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };

@@ -101,9 +101,9 @@ pub(crate) fn explain(op: &Op, subject: u32, errno: i32, limits: &Limits) -> Err
     }
 }
 
-/// The error of writing the id maps.
-pub(crate) fn explain_map(file: &str, errno: i32) -> Error {
-    let error = Error::setup("map-ids", Some(file.as_bytes()), errno);
+/// The error of a step that uses the builder's ids on this machine: writing the id maps, or giving files away.
+pub(crate) fn explain_ids(step: &str, path: &[u8], errno: i32) -> Error {
+    let error = Error::setup(step, Some(path), errno);
     if matches!(errno, libc::EPERM | libc::EINVAL) {
         return error.unavailable(
             "user ids",

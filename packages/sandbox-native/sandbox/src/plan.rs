@@ -14,6 +14,9 @@ pub const INNER_UID: u32 = 1000;
 /// Group id of the builder inside.
 pub const INNER_GID: u32 = 100;
 
+/// Numbers of limits, the same on every architecture here; their type in C headers is not.
+const RLIMIT_CORE: u32 = 4;
+const RLIMIT_NOFILE: u32 = 7;
 /// Soft limit of open files: what a login has. Node raises its own at start and does not say what it was.
 const OPEN_FILES: u64 = 1024;
 const PER_LINUX32: u64 = 0x0008;
@@ -209,8 +212,8 @@ fn rights(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
     ops.extend([
         // Containers allow few values; an address layout that varies does less harm than no build.
         tolerating(Op::Personality { persona: persona | ADDR_NO_RANDOMIZE }, &[libc::EPERM, libc::EINVAL, libc::ENOSYS]),
-        Op::SoftLimit { resource: libc::RLIMIT_CORE as u32, value: 0 }.into(),
-        Op::SoftLimit { resource: libc::RLIMIT_NOFILE as u32, value: OPEN_FILES }.into(),
+        Op::SoftLimit { resource: RLIMIT_CORE, value: 0 }.into(),
+        Op::SoftLimit { resource: RLIMIT_NOFILE, value: OPEN_FILES }.into(),
         Op::ChangeUser { uid: INNER_UID, gid: INNER_GID }.into(),
         Op::DropCapabilities.into(),
         Op::DeathSignal.into(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::layer::{Layer, layers_of};
 use crate::machine::Machine;
 use crate::plan::{Ending, plan};
@@ -25,7 +25,7 @@ pub struct Probe {
     pub hint: Option<String>,
 }
 
-/// Tries everything once in two directories below `directory`, which must exist and be private, and removes them.
+/// Tries everything once in two new directories below `directory`, which must exist and be private; they stay.
 pub fn probe(directory: &Path, host_uid: u32, host_gid: u32) -> Result<Vec<Probe>, Error> {
     let machine = Machine::read();
     let below = |name: &str| directory.join(name).into_os_string().into_encoded_bytes();
@@ -48,12 +48,8 @@ pub fn probe(directory: &Path, host_uid: u32, host_gid: u32) -> Result<Vec<Probe
     })?;
     let program = plan(&spec, &machine, Ending::Try);
     let result = try_out(&spec, &machine, &program);
-    // Made by us a moment ago, and nothing of anybody else ran in them.
-    for name in ["root", "temp"] {
-        let _ = fs::remove_dir_all(directory.join(name));
-    }
     let mut probes = judge(&program, &result, &machine);
-    if machine.uid == 0 {
+    if machine.uid == 0 && host_uid != 0 {
         probes.push(allocated_uid(&result, host_uid));
     }
     probes.push(cgroup2());
@@ -68,10 +64,7 @@ fn judge(program: &[drvkit_helper::Instruction], result: &Result<Vec<u32>, Faile
             let (works, detail, hint) = match result {
                 Ok(skipped) if skipped.contains(&index) => (false, "the kernel does not offer it".to_owned(), None),
                 Ok(_) => (true, "applied".to_owned(), None),
-                Err(Failed { error, index: Some(at) }) if index < *at => {
-                    let _ = error;
-                    (true, "applied".to_owned(), None)
-                }
+                Err(Failed { index: Some(at), .. }) if index < *at => (true, "applied".to_owned(), None),
                 Err(Failed { error, index: Some(at) }) if index == *at => (false, error.message.clone(), error.hint.clone()),
                 Err(Failed { error, index: at }) => {
                     let step = op_at(program, *at).map_or(error.step.as_deref().unwrap_or("start"), |op| op.step());
@@ -97,7 +90,7 @@ fn judge(program: &[drvkit_helper::Instruction], result: &Result<Vec<u32>, Faile
 fn allocated_uid(result: &Result<Vec<u32>, Failed>, uid: u32) -> Probe {
     let layer = Layer::AllocatedUid.name();
     match result {
-        Err(Failed { error, .. }) if error.step.as_deref() == Some("map-ids") => {
+        Err(Failed { error, index: None }) if error.kind == Kind::Unavailable => {
             Probe { layer, works: false, required: true, detail: error.message.clone(), hint: error.hint.clone() }
         }
         _ => Probe { layer, works: true, required: true, detail: format!("builders run as {uid}"), hint: None },

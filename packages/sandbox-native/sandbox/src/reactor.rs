@@ -34,6 +34,8 @@ pub(crate) struct Id(u64);
 
 /// Descriptors of the helper that are handed over, with their numbers there.
 pub(crate) struct SpawnRequest {
+    /// A private directory, for a machine that runs no programs from memory.
+    pub(crate) directory: Vec<u8>,
     pub(crate) descriptors: [(OwnedFd, i32); 5],
 }
 
@@ -311,12 +313,27 @@ impl Builder {
     }
 }
 
+/// From a sealed file in memory, which no one can change; where that is forbidden (sysctl vm.memfd_noexec), from a file
+/// in a directory that nobody else can enter, and only for as long as the start takes.
 fn spawn(request: &SpawnRequest) -> Result<i32, Errno> {
     static EXECUTABLE: OnceLock<Result<OwnedFd, Errno>> = OnceLock::new();
-    let make = || sys::sealed_executable(crate::HELPER);
-    let executable = EXECUTABLE.get_or_init(make).as_ref().map_err(|errno| *errno)?;
-    let path = sys::c_string(format!("/proc/self/fd/{}", executable.as_raw_fd()).as_bytes())?;
     let [a, b, c, d, e] = &request.descriptors;
     let number = |(fd, number): &(OwnedFd, i32)| (fd.as_raw_fd(), *number);
-    sys::spawn(&sys::Handover { executable: &path, descriptors: [number(a), number(b), number(c), number(d), number(e)] })
+    let descriptors = [number(a), number(b), number(c), number(d), number(e)];
+    let from_memory = || {
+        let make = || sys::sealed_executable(crate::HELPER);
+        let executable = EXECUTABLE.get_or_init(make).as_ref().map_err(|errno| *errno)?;
+        let path = sys::c_string(format!("/proc/self/fd/{}", executable.as_raw_fd()).as_bytes())?;
+        sys::spawn(&sys::Handover { executable: &path, descriptors })
+    };
+    match from_memory() {
+        Err(libc::EACCES | libc::EPERM | libc::ENOSYS | libc::ENOENT) => {
+            let path = sys::c_string(&[request.directory.as_slice(), b"/helper"].concat())?;
+            sys::write_executable(&path, crate::HELPER)?;
+            let spawned = sys::spawn(&sys::Handover { executable: &path, descriptors });
+            sys::unlink(&path);
+            spawned
+        }
+        spawned => spawned,
+    }
 }

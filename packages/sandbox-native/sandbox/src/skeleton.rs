@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use crate::error::Error;
+use crate::error::{Error, explain_ids};
 use crate::plan::{INNER_GID, INNER_UID};
 use crate::spec::{Network, Spec};
 use crate::sys::{self, Errno};
@@ -17,13 +17,13 @@ pub(crate) struct Owner {
 
 /// Makes the root and the build directory.
 pub(crate) fn make(spec: &Spec, owner: Option<Owner>) -> Result<(), Error> {
-    let failed = |path: &[u8]| {
-        let path = path.to_vec();
-        move |errno| Error::setup("make-root", Some(&path), errno)
-    };
     let parts = &spec.parts;
-    make_root(spec, owner).map_err(failed(&parts.chroot_dir))?;
-    make_build_directory(spec, owner).map_err(|errno| Error::setup("make-build-directory", Some(&parts.temp_dir), errno))
+    let failed = |step, path: &[u8], errno| match owner {
+        Some(_) => explain_ids(step, path, errno),
+        None => Error::setup(step, Some(path), errno),
+    };
+    make_root(spec, owner).map_err(|errno| failed("make-root", &parts.chroot_dir, errno))?;
+    make_build_directory(spec, owner).map_err(|errno| failed("make-build-directory", &parts.temp_dir, errno))
 }
 
 fn make_root(spec: &Spec, owner: Option<Owner>) -> Result<(), Errno> {

@@ -10,7 +10,7 @@ use drvkit_helper::{
     ENGINE_FD, GO, GO_FD, Instruction, Op, PROGRAM_FD, REPORT_FD, REPORT_SIZE, Report, TERMINAL_FD, encode_program,
 };
 
-use crate::error::{Error, explain, explain_map};
+use crate::error::{Error, explain, explain_ids};
 use crate::layer::{Layer, layers_in_force};
 use crate::machine::{Limits, Machine};
 use crate::plan::{Ending, INNER_GID, INNER_UID, plan};
@@ -157,6 +157,7 @@ fn set_up(spec: &Spec, owner: Option<Owner>, program: &[Instruction], reactor: &
     let (instructions, go, reports) = (pipe()?, pipe()?, pipe()?);
     let engine = sys::own_pid_descriptor().map_err(failed("follow-process"))?;
     let request = SpawnRequest {
+        directory: spec.parts.temp_dir.clone(),
         descriptors: [
             (instructions.read, PROGRAM_FD),
             (go.read, GO_FD),
@@ -174,13 +175,30 @@ fn set_up(spec: &Spec, owner: Option<Owner>, program: &[Instruction], reactor: &
     };
     let builder = Child::of(pid)?;
     let _ = helper.wait();
-    map_ids(pid, spec)?;
-    sys::write_all(go.write.as_raw_fd(), &[GO]).map_err(failed("map-ids"))?;
+    let permitted =
+        map_ids(pid, spec).and_then(|()| sys::write_all(go.write.as_raw_fd(), &[GO]).map_err(failed("map-ids")));
+    if let Err(error) = permitted {
+        drop(go.write);
+        return Err(instead_of(error, &mut talk, builder));
+    }
     match talk.next(builder.as_fd())? {
         Some(Report::Ready) => {}
         _ => return Err(ended("set-up", builder.wait()).into()),
     }
     Ok(SetUp { pid, process: builder.release(), terminal: terminal.master, skipped: talk.skipped })
+}
+
+/// A process that is gone has no ids to map: then its own report, or its end, is the reason. One that is alive sees the
+/// end of the pipe and reports only that.
+fn instead_of(error: Error, talk: &mut Talk<'_>, builder: Child) -> Failed {
+    match talk.next(builder.as_fd()) {
+        Err(failed) if op_at(talk.program, failed.index) != Some(&Op::AwaitGo) => failed,
+        Ok(None) => match builder.wait() {
+            Some(status @ ExitStatus::Signalled(_)) => ended("set-up", Some(status)).into(),
+            _ => error.into(),
+        },
+        _ => error.into(),
+    }
 }
 
 fn ended(step: &str, status: Option<ExitStatus>) -> Error {
@@ -278,7 +296,7 @@ fn map_ids(pid: i32, spec: &Spec) -> Result<(), Error> {
             .write(true)
             .open(&path)
             .and_then(|mut opened| opened.write_all(content.as_bytes()))
-            .map_err(|error| explain_map(&path, error.raw_os_error().unwrap_or(0)))?;
+            .map_err(|error| explain_ids("map-ids", path.as_bytes(), error.raw_os_error().unwrap_or(0)))?;
     }
     Ok(())
 }
@@ -286,4 +304,95 @@ fn map_ids(pid: i32, spec: &Spec) -> Result<(), Error> {
 /// The instruction at a position, for who reads a failure.
 pub(crate) fn op_at(program: &[Instruction], index: Option<u32>) -> Option<&Op> {
     index.and_then(|index| program.get(index as usize)).map(|instruction| &instruction.op)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::error::Kind;
+    use crate::seccomp::KILL_PROCESS;
+    use crate::spec::SpecParts;
+    use crate::spec::tests::parts;
+
+    /// Runs the program of a plain build after `change`, in a directory of its own.
+    fn attempt(change: impl Fn(&mut Vec<Instruction>)) -> Result<Vec<u32>, Failed> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("drvkit-set-up-{}-{count}", std::process::id()));
+        std::fs::create_dir(&directory).expect("a new directory");
+        let below = |name: &str| directory.join(name).into_os_string().into_encoded_bytes();
+        let machine = Machine::read();
+        let (host_uid, host_gid) = if machine.uid == 0 { (872_415_232, 872_415_232) } else { own_ids() };
+        let spec = Spec::new(SpecParts {
+            chroot_dir: below("chroot"),
+            temp_dir: below("temp"),
+            host_uid,
+            host_gid,
+            ..parts()
+        })
+        .expect("a good description");
+        let mut program = plan(&spec, &machine, Ending::Try);
+        change(&mut program);
+        let result = try_out(&spec, &machine, &program);
+        let _ = std::process::Command::new("chmod").args(["-R", "u+w"]).arg(&directory).status();
+        std::fs::remove_dir_all(&directory).expect("a removable directory");
+        result
+    }
+
+    fn own_ids() -> (u32, u32) {
+        use std::os::unix::fs::MetadataExt;
+        let own = std::fs::metadata("/proc/self").expect("/proc");
+        (own.uid(), own.gid())
+    }
+
+    /// Length of the program, or nothing where the kernel refuses the sandbox.
+    fn length() -> Option<usize> {
+        let length = std::cell::Cell::new(0);
+        match attempt(|program| length.set(program.len())) {
+            Err(failed) if failed.error.kind == Kind::Unavailable => {
+                eprintln!("skipped: {}", failed.error.message);
+                None
+            }
+            Err(failed) => panic!("{:?}", failed.error),
+            Ok(_) => Some(length.get()),
+        }
+    }
+
+    #[test]
+    fn a_failure_at_any_step_is_told_as_that_step() {
+        let Some(length) = length() else { return };
+        for at in 0..length {
+            let broken = || Op::ChangeDirectory { path: b"/no/such".to_vec() }.into();
+            let Err(failed) = attempt(|program| program[at] = broken()) else { panic!("step {at} did not fail") };
+            assert_eq!((failed.index, failed.error.errno), (Some(at as u32), Some(libc::ENOENT)), "step {at}");
+        }
+    }
+
+    #[test]
+    fn a_death_at_any_step_ends_the_start() {
+        let Some(length) = length() else { return };
+        // A filter whose only instruction ends the process at its next call.
+        let mut filter = vec![0x06, 0, 0, 0];
+        filter.extend_from_slice(&KILL_PROCESS.to_ne_bytes());
+        for at in 0..length {
+            let deadly = [Op::NoNewPrivileges.into(), Op::Seccomp { program: filter.clone() }.into()];
+            let result = attempt(|program| drop(program.splice(at..at, deadly.clone())));
+            let Err(Failed { error, index: None }) = result else { panic!("step {at} survived") };
+            assert!(error.message.ends_with("by signal 31 during its set-up"), "step {at}: {}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_tolerated_failure_is_skipped_and_told() {
+        if length().is_none() {
+            return;
+        }
+        let op = Op::ChangeDirectory { path: b"/no/such".to_vec() };
+        let skipped = attempt(|program| {
+            program.insert(0, Instruction { op: op.clone(), tolerated: vec![libc::ENOENT] });
+        });
+        assert!(skipped.map_err(|failed| failed.error).expect("a set-up").contains(&0));
+    }
 }

@@ -109,6 +109,20 @@ pub(crate) fn sealed_executable(bytes: &[u8]) -> Result<OwnedFd, Errno> {
     above_standard(file)
 }
 
+/// A new file that is closed for writing before it runs: the kernel runs none that is open so.
+pub(crate) fn write_executable(path: &CStr, bytes: &[u8]) -> Result<(), Errno> {
+    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    // SAFETY: the path ends in NUL.
+    let file = owned(c_long::from(unsafe { libc::open(path.as_ptr(), flags, 0o700) }))?;
+    write_all(file.as_raw_fd(), bytes)
+}
+
+/// A file that is gone already is fine.
+pub(crate) fn unlink(path: &CStr) {
+    // SAFETY: the path ends in NUL.
+    unsafe { libc::unlink(path.as_ptr()) };
+}
+
 /// Moves a descriptor out of the range that the helper's agreement uses: giving it its number there would otherwise
 /// overwrite another one of ours.
 fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Errno> {
