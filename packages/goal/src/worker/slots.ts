@@ -2,10 +2,13 @@ import type { GoalKey } from "./goal-key.js";
 import { KeyHeap } from "./heap.js";
 import type { Passes } from "./passes.js";
 
-/** A right to run one build; disposing gives it back. */
+/** A right to run one build; disposing gives it back, once. */
 export type Slot = Disposable;
 
+export type SlotChange = "waiting" | "granted" | "released";
+
 interface Waiter {
+  readonly key: GoalKey;
   readonly grant: (slot: Slot) => void;
   left: boolean;
 }
@@ -19,6 +22,7 @@ export class Slots {
   constructor(
     size: number,
     private readonly passes: Passes,
+    private readonly changed: (key: GoalKey, change: SlotChange) => void = () => undefined,
   ) {
     this.#free = size;
   }
@@ -31,6 +35,7 @@ export class Slots {
         reject(signal.reason);
       };
       const waiter: Waiter = {
+        key,
         left: false,
         grant: (slot) => {
           signal.removeEventListener("abort", onAbort);
@@ -40,6 +45,7 @@ export class Slots {
       if (signal.aborted) return onAbort();
       signal.addEventListener("abort", onAbort, { once: true });
       this.#waiting.add(key, waiter);
+      this.changed(key, "waiting");
       this.#schedule();
     });
   }
@@ -60,17 +66,19 @@ export class Slots {
       if (waiter === undefined) return;
       if (waiter.left) continue;
       this.#free -= 1;
-      waiter.grant(this.#slot());
+      this.changed(waiter.key, "granted");
+      waiter.grant(this.#slot(waiter.key));
     }
   }
 
-  #slot(): Slot {
+  #slot(key: GoalKey): Slot {
     let held = true;
     return {
       [Symbol.dispose]: () => {
         if (!held) return;
         held = false;
         this.#free += 1;
+        this.changed(key, "released");
         this.#schedule();
       },
     };

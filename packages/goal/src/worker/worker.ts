@@ -44,7 +44,9 @@ export class Worker {
 
   constructor(private readonly options: WorkerOptions) {
     const { ports, settings } = options;
-    this.#slots = new Slots(Math.max(1, settings.maxJobs), this.#passes);
+    this.#slots = new Slots(Math.max(1, settings.maxJobs), this.#passes, (goal, change) =>
+      this.emit({ type: "slot", goal, pool: "build", change }),
+    );
     this.#derivations = new DerivationCache((drvPath) => ports.store.readDerivation(drvPath));
     this.#startedMs = ports.clock.monotonicMs();
     this.#counters = new Counters((builds) => this.emit({ type: "progress", builds }));
@@ -172,17 +174,7 @@ export class Worker {
           });
         return this.realise(inputs, "normal", signal);
       },
-      slot: async () => {
-        this.emit({ type: "slot", goal: key, pool: "build", change: "waiting" });
-        const slot = await this.#slots.acquire(key, signal);
-        this.emit({ type: "slot", goal: key, pool: "build", change: "granted" });
-        return {
-          [Symbol.dispose]: () => {
-            slot[Symbol.dispose]();
-            this.emit({ type: "slot", goal: key, pool: "build", change: "released" });
-          },
-        };
-      },
+      slot: () => this.#slots.acquire(key, signal),
       sleep: (ms) => sleep(ms, ports, signal),
       emit: (body) => this.emit(body),
     };

@@ -6,6 +6,7 @@ import { makeBuildSpec, requireExported } from "../../plan/sandbox-spec.js";
 import type { RunningBuild } from "../../ports/sandbox.js";
 import type { OutputLocks } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
+import type { Slot } from "../../worker/slots.js";
 import { failureResult, succeed } from "./result.js";
 import { describeFailure, type RunEnd, runBuilder } from "./run-builder.js";
 import type { At } from "./stages.js";
@@ -18,6 +19,7 @@ export interface LockedBuild {
   /** Outputs that are valid already. */
   readonly valid: ReadonlySet<StorePath>;
   readonly locks: OutputLocks;
+  readonly slot: Slot;
 }
 
 /** The builder from start to registered outputs. Rows T4–D1 and buildDone. */
@@ -56,6 +58,7 @@ export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<
     let end: RunEnd;
     try {
       end = await runBuilder(running, writer, cx);
+      build.slot[Symbol.dispose]();
     } finally {
       await writer.close();
     }

@@ -36,7 +36,7 @@ export async function build({ inputs }: At<"build">, cx: GoalContext): Next<"bui
     right.locks.deleteOnRelease();
     return succeed(cx, drv, { status: "alreadyValid", because: "built-by-another" });
   }
-  return await buildLocked({ drv, inputs, outputs, valid, locks: right.locks }, cx); // the right is held to the end
+  return await buildLocked({ drv, inputs, outputs, valid, ...right }, cx); // the right is held to the end
 }
 
 function knownOutputs(drv: Derivation): ReadonlyMap<OutputName, StorePath> {
@@ -51,6 +51,8 @@ function knownOutputs(drv: Derivation): ReadonlyMap<OutputName, StorePath> {
 /** A slot and the output locks, both or none: neither is held while waiting for the other. */
 interface RightToBuild extends AsyncDisposable {
   readonly locks: OutputLocks;
+  /** Given back as soon as the builder has ended: what follows needs no slot. */
+  readonly slot: Slot;
 }
 
 async function rightToBuild(cx: GoalContext, outputs: readonly StorePath[]): Promise<RightToBuild> {
@@ -60,6 +62,7 @@ async function rightToBuild(cx: GoalContext, outputs: readonly StorePath[]): Pro
     if (locks !== undefined) {
       return {
         locks,
+        slot,
         async [Symbol.asyncDispose]() {
           slot[Symbol.dispose]();
           await locks[Symbol.asyncDispose]();
