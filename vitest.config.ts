@@ -10,7 +10,10 @@ export default defineConfig({
       { find: /^@drvkit\/goal\/testing$/, replacement: source("goal/src/testing/index.ts") },
       { find: /^@drvkit\/engine\/settings$/, replacement: source("engine/src/settings/table.ts") },
       { find: /^@drvkit\/sandbox-native$/, replacement: source("sandbox-native/ts/index.ts") },
-      { find: /^@drvkit\/(drv-parser|narinfo|goal|store-lmdb|engine)$/, replacement: source("$1/src/index.ts") },
+      {
+        find: /^@drvkit\/(drv-parser|narinfo|goal|store-lmdb|engine)$/,
+        replacement: source("$1/src/index.ts"),
+      },
     ],
   },
   test: {

@@ -18,18 +18,13 @@ export async function bench() {
   rmSync(folder, { recursive: true });
   const megabytes = (drvs.reduce((sum, { bytes }) => sum + bytes.length, 0) / 1e6).toFixed(1);
 
+  const texts = drvs.map(({ bytes }) => asJson(bytes));
+  const parse = ({ name, bytes }) => parseDerivation(bytes, { storeDir: defaultStoreDir, name });
   const times = await interleave(
     {
-      parse: () =>
-        drvs.forEach(({ name, bytes }) => parseDerivation(bytes, { storeDir: defaultStoreDir, name })),
-      "parse and print": () =>
-        drvs.forEach(({ name, bytes }) =>
-          printDerivation(parseDerivation(bytes, { storeDir: defaultStoreDir, name })),
-        ),
-      "JSON.parse of the same text as JSON": (
-        (texts) => () =>
-          texts.forEach((text) => JSON.parse(text))
-      )(drvs.map(({ bytes }) => asJson(bytes))),
+      parse: () => drvs.map(parse),
+      "parse and print": () => drvs.map((drv) => printDerivation(parse(drv))),
+      "JSON.parse of the same text as JSON": () => texts.map((text) => JSON.parse(text)),
     },
     15,
   );

@@ -1,5 +1,4 @@
-// Writes a graph of derivations as `.drv` files into a folder: what an authoring tool does at its core.
-// Run: npx jiti examples/01-make-derivations.ts FOLDER   (prints the file to build)
+// Writes derivations as `.drv` files: npx jiti examples/01-make-derivations.ts FOLDER   (prints the file to build)
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -18,11 +17,15 @@ import {
 const folder = process.argv[2] ?? ".";
 const out = makeOutputName("out");
 const written = new Map<StorePath, Derivation>();
+const outputs = new Map<StorePath, StorePath>();
 
 /** One derivation with one output, built by the shell's own commands: they are all the sandbox has. */
 function write(name: string, script: string, inputs: Record<string, StorePath> = {}): StorePath {
   const variables = { name, builder: "/bin/sh", system: "x86_64-linux", out: "" };
-  const paths = Object.entries(inputs).map(([key, drv]) => [key, outputOf(drv)] as const);
+  const paths = Object.entries(inputs).map(([key, drv]) => [key, outputs.get(drv) as string] as const);
+  const env = [...Object.entries(variables), ...paths].map(
+    ([key, value]) => [bytesOf(key), bytesOf(value)] as const,
+  );
   const unfinished: Derivation = {
     name,
     outputs: new Map([[out, { kind: "deferred" }]]),
@@ -31,9 +34,7 @@ function write(name: string, script: string, inputs: Record<string, StorePath> =
     platform: "x86_64-linux",
     builder: bytesOf("/bin/sh"),
     args: [bytesOf("-euc"), bytesOf(script)],
-    env: Environment.from(
-      [...Object.entries(variables), ...paths].map(([key, value]) => [bytesOf(key), bytesOf(value)]),
-    ),
+    env: Environment.from(env),
   };
   const read = (drv: StorePath) => written.get(drv) as Derivation;
   const path = computeOutputPaths(unfinished, read).get(out) as StorePath;
@@ -44,22 +45,19 @@ function write(name: string, script: string, inputs: Record<string, StorePath> =
   };
   const drvPath = computeDerivationPath(defaultStoreDir, derivation);
   written.set(drvPath, derivation);
+  outputs.set(drvPath, path);
   writeFileSync(join(folder, baseNameOf(drvPath)), printDerivation(derivation));
   return drvPath;
 }
 
-const outputOf = (drv: StorePath) => (written.get(drv)?.outputs.get(out) as { path: StorePath }).path;
-
 mkdirSync(folder, { recursive: true });
-const primes = `n=2; while [ $n -lt 120 ]; do d=2; while [ $((d * d)) -le $n ] && [ $((n % d)) -ne 0 ]; do d=$((d + 1)); done
+const primes = `n=2; while [ $n -lt 120 ]; do d=2
+  while [ $((d * d)) -le $n ] && [ $((n % d)) -ne 0 ]; do d=$((d + 1)); done
   [ $((d * d)) -le $n ] || { echo $n >> $out; echo "found $n"; }; n=$((n + 1)); done`;
 const squares =
   "n=1; while [ $n -le 20 ]; do echo $((n * n)) >> $out; n=$((n + 1)); done; echo twenty squares";
 const sum = 's=0; while read n; do s=$((s + n)); done < $numbers; echo $s > $out; echo "the sum is $s"';
-const numbers = [write("primes", primes), write("squares", squares)] as const;
-const sums = [
-  write("sum-of-primes", sum, { numbers: numbers[0] }),
-  write("sum-of-squares", sum, { numbers: numbers[1] }),
-] as const;
+const a = write("sum-of-primes", sum, { numbers: write("primes", primes) });
+const b = write("sum-of-squares", sum, { numbers: write("squares", squares) });
 const report = `read a < $primes; read b < $squares; echo "primes below 120 add up to $a, twenty squares to $b" > $out`;
-console.log(join(folder, baseNameOf(write("report", report, { primes: sums[0], squares: sums[1] }))));
+console.log(join(folder, baseNameOf(write("report", report, { primes: a, squares: b }))));

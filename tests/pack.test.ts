@@ -72,7 +72,7 @@ test("a platform package without its binary is not packed", async () => {
   const [absent] = platformPackages.filter((each) => !existsSync(binaryOf(each)));
   expect(absent).toBeDefined();
   const folder = mkdtempSync(join(tmpdir(), "drvkit-pack-"));
-  await expect(pack(absent as Package, folder)).rejects.toThrow(/binary/u);
+  await expect(pack(absent as Package, folder)).rejects.toThrow(/cannot be packed/u);
   rmSync(folder, { recursive: true });
 });
 

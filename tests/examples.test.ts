@@ -1,0 +1,60 @@
+import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Scratch, sandboxWorks } from "./drv-command.js";
+import { root } from "./workspace.js";
+
+const exec = promisify(execFile);
+const jiti = join(root, "node_modules/.bin/jiti");
+const example = (name: string, ...args: string[]) =>
+  exec(jiti, [join(root, "examples", name), ...args], { cwd: root });
+
+describe("examples", () => {
+  let scratch: Scratch;
+  beforeAll(() => {
+    scratch = new Scratch();
+  });
+  afterAll(() => scratch[Symbol.asyncDispose]());
+
+  test("01 writes derivations whose names are their store paths", async () => {
+    const { stdout } = await example("01-make-derivations.ts", scratch.path("drvs"));
+    expect(stdout.trim()).toMatch(/-report\.drv$/u);
+    expect(readdirSync(scratch.path("drvs"))).toHaveLength(5);
+  });
+
+  test.skipIf(!sandboxWorks)(
+    `02 builds one and prints where it is${sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)"}`,
+    async () => {
+      const { stdout: file } = await example("01-make-derivations.ts", scratch.path("drvs"));
+      const { stdout } = await example("02-build-and-watch.ts", file.trim(), scratch.store);
+      const [, place = ""] = /^out: (.*)$/mu.exec(stdout) ?? [];
+      expect(readFileSync(place, "utf8")).toBe("primes below 120 add up to 1593, twenty squares to 2870\n");
+    },
+  );
+
+  test("none is longer than 60 lines", () => {
+    const lengths = readdirSync(join(root, "examples")).map((name) => ({
+      name,
+      lines: readFileSync(join(root, "examples", name), "utf8")
+        .trimEnd()
+        .split("\n").length,
+    }));
+    expect(lengths.filter(({ lines }) => lines > 60)).toEqual([]);
+  });
+});
+
+describe("the README of the repository", () => {
+  const text = readFileSync(join(root, "README.md"), "utf8");
+  const commands = [...text.matchAll(/^npx drv .*$/gmu)].map(([line]) => line);
+
+  test.each(commands)("%s works as written", async (command) => {
+    await using scratch = new Scratch();
+    const { stdout } = await exec("sh", ["-c", command], {
+      cwd: root,
+      env: { ...process.env, DRVKIT_HOME: scratch.store },
+    });
+    expect(stdout).not.toBe("");
+  });
+});
