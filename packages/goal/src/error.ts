@@ -10,7 +10,8 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_GOAL_CHECK`: there is nothing to compare with
  * - `ERR_GOAL_ATTRIBUTE`: an attribute asks for something that cannot be done
  * - `ERR_BUILD_FAILED`: a builder or its outputs failed, see the result's status
- * - `ERR_BUILD_REJECTED`: this machine cannot build the derivation
+ * - `ERR_BUILD_REJECTED`: this machine cannot build the derivation, or the derivation asks for what is not there
+ * - `ERR_BUILD_CANCELLED`: the run ended before the build, by a signal or because another one failed
  * - `ERR_BUG`: an invariant of ours broke
  */
 export type GoalErrorCode =
@@ -22,6 +23,7 @@ export type GoalErrorCode =
   | "ERR_GOAL_ATTRIBUTE"
   | "ERR_BUILD_FAILED"
   | "ERR_BUILD_REJECTED"
+  | "ERR_BUILD_CANCELLED"
   | "ERR_BUG";
 
 /** An error that becomes the failure of one goal. */

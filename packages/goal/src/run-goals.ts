@@ -40,27 +40,33 @@ export async function runGoals(requests: readonly GoalRequest[], options: RunOpt
   const signal = options.signal ?? new AbortController().signal;
   worker.emit({ type: "run-started", version: eventVersion, targets: requests.map(printRequest) });
   const built = requests.flatMap((request) => ("drvPath" in request ? [request] : []));
-  let results: readonly (BuildResult | undefined)[] = [];
-  try {
-    results = await worker.realise(built, options.mode ?? "normal", signal);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  } finally {
-    await worker.settle();
-  }
   const opaque = await Promise.all(
     requests.map((request) => ("path" in request ? ensured(request.path, options.ports) : undefined)),
   );
-  let next = 0;
-  const all = requests.map((request, index) => {
-    if (!("drvPath" in request)) return opaque[index] as BuildResult;
-    const result = results[next];
-    next += 1;
-    return result ?? cancelled(request.drvPath, signal.aborted);
-  });
-  const exitStatus = all.every(isSuccess) ? 0 : failureStatus(worker.flags);
+  const realised = await realiseAll(worker, built, options.mode ?? "normal", signal);
+  const interrupted = signal.aborted && realised.includes(undefined);
+  const left = realised.values();
+  const results = requests.map((request, index) =>
+    "drvPath" in request
+      ? (left.next().value ?? cancelled(request.drvPath, interrupted))
+      : (opaque[index] as BuildResult),
+  );
+  const exitStatus = results.every(isSuccess) ? 0 : interrupted ? 1 : failureStatus(worker.flags);
   worker.emit({ type: "run-finished", exitStatus });
-  return { results: all, exitStatus };
+  return { results, exitStatus };
+}
+
+async function realiseAll(
+  worker: Worker,
+  requests: readonly InputRequest[],
+  mode: BuildMode,
+  signal: AbortSignal,
+): Promise<readonly (BuildResult | undefined)[]> {
+  try {
+    return await worker.realise(requests, mode, signal);
+  } finally {
+    await worker.settle();
+  }
 }
 
 /** A path as it is: valid, or nobody can build it. */
@@ -83,13 +89,15 @@ async function ensured(path: StorePath, { store }: Ports): Promise<BuildResult> 
   });
 }
 
+/** No failure of its own: the run ended before it. */
 function cancelled(drvPath: StorePath, interrupted: boolean): BuildResult {
+  const status = "miscFailure";
+  const code = "ERR_BUILD_CANCELLED";
+  if (interrupted) return failureResult(drvPath, { status, code, message: "interrupted by the user" });
   return failureResult(drvPath, {
-    status: "miscFailure",
-    message: interrupted
-      ? "interrupted by the user"
-      : `build of '${drvPath}' was cancelled because another one failed`,
-    code: "ERR_BUILD_FAILED",
+    status,
+    code,
+    message: `build of '${drvPath}' was cancelled because another one failed`,
     hint: "use '--keep-going' to go on after a failure",
   });
 }

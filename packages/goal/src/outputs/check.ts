@@ -3,6 +3,7 @@ import {
   type Derivation,
   derivationOptions,
   type OutputChecks,
+  type OutputName,
   outputPathsOf,
   parseStorePath,
   type StoreDir,
@@ -14,7 +15,7 @@ import { OutputError } from "./error.js";
 
 /** An output that is about to be registered. */
 export interface CheckedOutput {
-  readonly name: Parameters<ReturnType<typeof derivationOptions>["outputChecks"]>[0];
+  readonly name: OutputName;
   readonly info: PathInfo;
 }
 
@@ -32,7 +33,7 @@ export async function checkOutputs(
 ): Promise<void> {
   const options = derivationOptions(drvPath, drv);
   const checker = new Checker(drvPath, drv, new Map(outputs.map(({ info }) => [info.path, info])), store);
-  for (const { name, info } of outputs) await checker.check(info, options.outputChecks(name));
+  for (const { name, info } of outputs) await checker.check(name, info, options.outputChecks(name));
 }
 
 class Checker {
@@ -43,7 +44,7 @@ class Checker {
     private readonly store: StorePort,
   ) {}
 
-  async check(info: PathInfo, checks: OutputChecks): Promise<void> {
+  async check(name: OutputName, info: PathInfo, checks: OutputChecks): Promise<void> {
     if (checks.maxSize !== undefined && info.narSizeBytes > checks.maxSize)
       reject(
         `path '${info.path}' is too large at ${info.narSizeBytes} bytes; limit is ${checks.maxSize} bytes`,
@@ -55,65 +56,42 @@ class Checker {
           `closure of path '${info.path}' is too large at ${size} bytes; limit is ${checks.maxClosureSize} bytes`,
         );
     }
-    const references = [...info.references];
-    await this.#lists(
-      info,
-      references,
-      checks.allowedReferences,
-      checks.allowedRequisites,
-      "allowed",
-      checks,
-    );
-    await this.#lists(
-      info,
-      references,
-      checks.disallowedReferences,
-      checks.disallowedRequisites,
-      "disallowed",
-      checks,
-    );
-  }
-
-  async #lists(
-    info: PathInfo,
-    references: readonly StorePath[],
-    forReferences: readonly string[] | undefined,
-    forRequisites: readonly string[] | undefined,
-    kind: "allowed" | "disallowed",
-    checks: OutputChecks,
-  ): Promise<void> {
-    if (forReferences !== undefined) this.#compare(info, references, forReferences, kind);
-    if (forRequisites === undefined) return;
-    const closure = (await this.#closure(info)).map(({ path }) => path);
-    const used = checks.ignoreSelfInRequisites ? closure.filter((path) => path !== info.path) : closure;
-    this.#compare(info, used, forRequisites, kind);
+    for (const kind of ["allowed", "disallowed"] as const) {
+      const [forReferences, forRequisites] = [checks[`${kind}References`], checks[`${kind}Requisites`]];
+      if (forReferences !== undefined)
+        this.#compare(info, [...info.references], this.#paths(name, forReferences), kind);
+      if (forRequisites === undefined) continue;
+      const closure = (await this.#closure(info)).map(({ path }) => path);
+      const used = checks.ignoreSelfInRequisites ? closure.filter((path) => path !== info.path) : closure;
+      this.#compare(info, used, this.#paths(name, forRequisites), kind);
+    }
   }
 
   #compare(
-    info: PathInfo,
+    { path }: PathInfo,
     used: readonly StorePath[],
-    list: readonly string[],
+    listed: ReadonlySet<StorePath>,
     kind: "allowed" | "disallowed",
   ): void {
-    const named = new Set(list.map((specifier) => this.#path(specifier)));
-    const bad = used.filter((path) => named.has(path) === (kind === "disallowed")).sort(compareText);
+    const bad = used.filter((each) => listed.has(each) === (kind === "disallowed")).sort(compareText);
     if (bad.length > 0)
       reject(
-        `output '${info.path}' is not allowed to refer to the following paths:${bad.map((path) => `\n  ${path}`).join("")}`,
+        `output '${path}' is not allowed to refer to the following paths:${bad.map((each) => `\n  ${each}`).join("")}`,
       );
   }
 
-  /** A store path, or the path of one of the derivation's outputs. */
-  #path(specifier: string): StorePath {
-    for (const [name, path] of outputPathsOf(this.drv))
-      if (name === specifier && path !== undefined) return path;
-    const path = parseOrUndefined(this.store.storeDir, specifier);
-    return (
-      path ??
-      reject(
-        `derivation contains an illegal reference specifier '${specifier}'`,
-        `'${this.drvPath}' names what is neither a store path nor an output`,
-      )
+  /** Store paths as they are, names of outputs as the paths of these, whether they were built now or before. */
+  #paths(output: OutputName, specifiers: readonly string[]): ReadonlySet<StorePath> {
+    const outputs = new Map<string, StorePath | undefined>(outputPathsOf(this.drv));
+    return new Set(
+      specifiers.map(
+        (specifier) =>
+          parseOrUndefined(this.store.storeDir, specifier) ??
+          outputs.get(specifier) ??
+          reject(
+            `derivation '${this.drvPath}' output check for '${output}' contains output name '${specifier}', but this is not a valid output of this derivation. (Valid outputs are [${[...outputs.keys()].join(", ")}].)`,
+          ),
+      ),
     );
   }
 
@@ -142,6 +120,6 @@ function parseOrUndefined(storeDir: StoreDir, text: string): StorePath | undefin
   }
 }
 
-function reject(message: string, hint?: string): never {
-  throw new OutputError("outputRejected", message, hint === undefined ? {} : { hint });
+function reject(message: string): never {
+  throw new OutputError("outputRejected", message);
 }

@@ -16,7 +16,11 @@ export async function compareWithRegistered(
   const { store, trees } = cx.ports;
   for (const { location, info } of finished) {
     const registered = await store.queryPathInfo(info.path);
-    if (registered === undefined || hashesEqual(registered.narHash, info.narHash)) continue;
+    if (registered === undefined) continue;
+    if (hashesEqual(registered.narHash, info.narHash)) {
+      if (!registered.ultimate) await store.registerValidPaths([{ ...registered, ultimate: true }]);
+      continue;
+    }
     const differs = `derivation '${cx.drvPath}' may not be deterministic: output '${store.realPathOf(info.path)}' differs`;
     const hint = "build it with '--keep-failed' as well to compare the two";
     if (!cx.settings.keepFailed) throw new OutputError("notDeterministic", differs, { hint });

@@ -65,8 +65,20 @@ export async function realiseOutputs(built: BuiltOutputs, cx: GoalContext): Prom
   }
   await checkOutputs(cx.drvPath, built.drv, finished, store);
   if (cx.mode === "check") await compareWithRegistered(finished, cx);
-  else await moveAndRegister(finished, cx);
+  else if (mismatch === undefined) await moveAndRegister(finished, cx);
+  else await registerMismatched(finished, cx);
   if (mismatch !== undefined) throw mismatch;
+}
+
+/**
+ * What a fixed output really is becomes valid under its own path, so that correcting the hash builds nothing again. A
+ * build that owns that path is not waited for: it may wait for ours.
+ */
+async function registerMismatched(finished: readonly FinishedOutput[], cx: GoalContext): Promise<void> {
+  await using locks = await cx.ports.store.tryLockOutputs(finished.map(({ info }) => info.path));
+  if (locks === undefined) return;
+  await moveAndRegister(finished, cx);
+  locks.deleteOnRelease();
 }
 
 function ordered(drvPath: StorePath, collected: readonly Collected[]): readonly Collected[] {

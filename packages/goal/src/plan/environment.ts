@@ -52,10 +52,12 @@ export function builderEnvironment(
     setText("NIX_ATTRS_SH_FILE", `${inputs.buildDir}/.attrs.sh`);
     setText("NIX_ATTRS_JSON_FILE", `${inputs.buildDir}/.attrs.json`);
   } else {
-    const asFile = new Set(options.passAsFile.map((name) => latin1(bytesOf(name))));
-    for (const [name, value] of drv.env.entries()) if (!asFile.has(latin1(name))) set(name, value);
-    for (const name of options.passAsFile)
-      if (drv.env.has(name)) setText(`${name}Path`, `${inputs.buildDir}/${passedFileName(name)}`);
+    const asFile = new Map(options.passAsFile.map((name) => [latin1(bytesOf(name)), name]));
+    for (const [name, value] of drv.env.entries()) {
+      const passed = asFile.get(latin1(name));
+      if (passed === undefined) set(name, value);
+      else setText(`${passed}Path`, `${inputs.buildDir}/${passedFileName(passed)}`);
+    }
   }
   for (const name of ["NIX_BUILD_TOP", "TMPDIR", "TEMPDIR", "TMP", "TEMP", "PWD"])
     setText(name, inputs.buildDir);

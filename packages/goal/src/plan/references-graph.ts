@@ -1,5 +1,4 @@
 import {
-  baseNameOf,
   compareText,
   type JsonValue,
   printContentAddress,
@@ -7,16 +6,13 @@ import {
   type StorePath,
 } from "@drvkit/drv-parser";
 import type { PathInfo } from "@drvkit/narinfo";
+import { invariant } from "../error.js";
 
-/** A closure with what is known of its members, in byte order. */
-export interface Graph {
-  readonly members: readonly PathInfo[];
-  /** Sum of the NAR sizes of what each member's closure holds. */
-  readonly closureSizes: ReadonlyMap<StorePath, number>;
-}
+/** What is known of the members of a closure, in byte order. */
+export type Graph = readonly PathInfo[];
 
 /** The file of `exportReferencesGraph`: path, no deriver, count of references, references. */
-export function printReferencesGraph({ members }: Graph): string {
+export function printReferencesGraph(members: Graph): string {
   return members
     .map(({ path, references }) => {
       const sorted = [...references].sort(compareText);
@@ -26,10 +22,11 @@ export function printReferencesGraph({ members }: Graph): string {
 }
 
 /** The attribute of `exportReferencesGraph` in structured attributes. @see Nix: src/libstore/store-api.cc, `pathInfoToJSON` */
-export function referencesGraphToJson({ members, closureSizes }: Graph): JsonValue {
+export function referencesGraphToJson(members: Graph): JsonValue {
+  const byPath = new Map(members.map((info) => [info.path, info]));
   return {
     type: "array",
-    items: members.map((info) => memberToJson(info, closureSizes.get(info.path) ?? 0)),
+    items: members.map((info) => memberToJson(info, closureSizeOf(info.path, byPath))),
   };
 }
 
@@ -47,19 +44,14 @@ function memberToJson(info: PathInfo, closureSize: number): JsonValue {
   return { type: "object", members: new Map(members) };
 }
 
-/** Closure sizes of every member, each from its references within the members. */
-export function closureSizes(members: readonly PathInfo[]): ReadonlyMap<StorePath, number> {
-  const byPath = new Map(members.map((info) => [info.path, info]));
-  return new Map(members.map(({ path }) => [path, sizeOf(path, byPath)]));
-}
-
-function sizeOf(start: StorePath, byPath: ReadonlyMap<StorePath, PathInfo>): number {
+/** Sum of the NAR sizes of what is reachable. */
+function closureSizeOf(start: StorePath, byPath: ReadonlyMap<StorePath, PathInfo>): number {
   const seen = new Set([start]);
   const stack = [start];
   let size = 0;
   for (let path = stack.pop(); path !== undefined; path = stack.pop()) {
     const info = byPath.get(path);
-    if (info === undefined) throw new Error(`bug: '${baseNameOf(path)}' is not in its closure`);
+    invariant(info !== undefined, `'${path}' is not in its closure`);
     size += info.narSizeBytes;
     for (const reference of info.references) {
       if (seen.has(reference)) continue;

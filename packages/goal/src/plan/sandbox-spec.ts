@@ -7,12 +7,10 @@ import {
   type OutputName,
   type StorePath,
 } from "@drvkit/drv-parser";
-import type { PathInfo } from "@drvkit/narinfo";
-import { GoalError } from "../error.js";
 import type { BuildSpec } from "../ports/sandbox.js";
 import { buildFiles } from "./build-files.js";
 import { builderEnvironment, type EnvironmentInputs } from "./environment.js";
-import { closureSizes, type Graph } from "./references-graph.js";
+import type { Graph } from "./references-graph.js";
 import { outputRewrites, rewriteBytes } from "./rewrites.js";
 
 /** What a build spec is made from. */
@@ -24,7 +22,7 @@ export interface SpecInputs extends Omit<EnvironmentInputs, "rewrites"> {
   /** Where each output is written. */
   readonly scratch: ReadonlyMap<OutputName, StorePath>;
   /** Closures asked for by `exportReferencesGraph`. */
-  readonly graphs: ReadonlyMap<string, readonly PathInfo[]>;
+  readonly graphs: ReadonlyMap<string, Graph>;
 }
 
 /** Everything a builder gets, from values alone. */
@@ -32,9 +30,6 @@ export function makeBuildSpec(from: SpecInputs): BuildSpec {
   const { drv, drvPath } = from;
   const options = derivationOptions(drvPath, drv);
   const rewrites = outputRewrites(from.scratch);
-  const graphs = new Map<string, Graph>(
-    [...from.graphs].map(([name, members]) => [name, { members, closureSizes: closureSizes(members) }]),
-  );
   const own = new Set(from.scratch.values());
   return {
     drvPath,
@@ -42,21 +37,11 @@ export function makeBuildSpec(from: SpecInputs): BuildSpec {
     builder: drv.builder,
     argv: [baseNameOfProgram(drv.builder), ...drv.args.map((arg) => rewriteBytes(arg, rewrites))],
     env: builderEnvironment(drv, options, { ...from, rewrites }),
-    files: buildFiles(drv, options, graphs, rewrites),
+    files: buildFiles(drv, options, from.graphs, rewrites),
     inputs: from.inputs.filter((path) => !own.has(path)),
     outputs: [...from.scratch.values()],
     network: isSandboxed(derivationType(drv)) ? "private" : "host",
   };
-}
-
-/** The members of a closure that `exportReferencesGraph` asks for must be inputs. */
-export function requireExported(paths: readonly StorePath[], inputs: ReadonlySet<StorePath>): void {
-  for (const path of paths)
-    if (!inputs.has(path))
-      throw new GoalError(
-        "ERR_GOAL_ATTRIBUTE",
-        `cannot export references of path '${path}' because it is not in the input closure of the derivation`,
-      );
 }
 
 function baseNameOfProgram(builder: Uint8Array): Uint8Array {

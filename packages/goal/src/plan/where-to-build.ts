@@ -5,7 +5,7 @@ import type { WorkerSettings } from "../settings.js";
 /**
  * Refuses a derivation that this machine cannot build.
  *
- * @throws {@link GoalError} `ERR_BUILD_REJECTED` listing every reason.
+ * @throws {@link GoalError} `ERR_BUILD_REJECTED` listing every reason; `ERR_GOAL_ATTRIBUTE` for `__noChroot`.
  * @see Nix: src/libstore/build/derivation-building-goal.cc, `reasonToString`
  */
 export function requireBuildable(
@@ -16,10 +16,11 @@ export function requireBuildable(
 ): void {
   if (options.noChroot)
     throw new GoalError(
-      "ERR_BUILD_REJECTED",
+      "ERR_GOAL_ATTRIBUTE",
       `derivation '${drvPath}' has '__noChroot' set, but that's not allowed when 'sandbox' is 'true'`,
       { hint: "builds always run in the sandbox here" },
     );
+  const builtin = /^builtin:(.*)$/su.exec(new TextDecoder().decode(drv.builder))?.[1];
   const reasons = [
     ...(settings.maxJobs === 0
       ? [
@@ -29,7 +30,7 @@ export function requireBuildable(
       : []),
     ...(drv.platform === settings.system ||
     settings.extraPlatforms.includes(drv.platform) ||
-    drv.platform === "builtin"
+    builtin !== undefined
       ? []
       : [
           "Reason: platform mismatch",
@@ -47,7 +48,6 @@ export function requireBuildable(
   if (reasons.length > 0)
     throw new GoalError("ERR_BUILD_REJECTED", [`Cannot build '${drvPath}'.`, ...reasons].join("\n"));
 
-  const builtin = /^builtin:(.*)$/su.exec(new TextDecoder().decode(drv.builder))?.[1];
   if (builtin !== undefined)
     throw new GoalError("ERR_BUILD_REJECTED", `unsupported builtin builder '${builtin}'`, {
       hint: "this version has no builtin builders",

@@ -35,6 +35,8 @@ export interface InputRequest {
 /** Everything one derivation goal works with. */
 export interface GoalContext {
   readonly key: GoalKey;
+  /** Nix's name of the goal, as messages have it. */
+  readonly name: string;
   readonly drvPath: StorePath;
   readonly mode: BuildMode;
   readonly wanted: WantedOutputs;
@@ -42,8 +44,10 @@ export interface GoalContext {
   readonly settings: WorkerSettings;
   readonly signal: AbortSignal;
   readonly counters: Counters;
-  /** Goes on in the next pass, in key order. */
+  /** Goes on in the next pass, in key order. Waiting for inputs, for a slot or a while ends with a turn as well. */
   turn(): Promise<void>;
+  /** From here on the goal waits for the world only: others have their turn. */
+  leaveTurn(): void;
   /** The derivation, read again. */
   derivation(): Promise<Derivation>;
   /** Waits for inputs; ends early at the first failure unless all are to go on. Results in the order given, as far as there are any. */

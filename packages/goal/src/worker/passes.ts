@@ -1,43 +1,71 @@
 import type { GoalKey } from "./goal-key.js";
 import { KeyHeap } from "./heap.js";
 
+interface Runnable {
+  readonly key: GoalKey;
+  readonly resume: () => void;
+}
+
+/** Turns in one go before others of the event loop have theirs. */
+const turnsInOneGo = 64;
+
 /**
- * Lets goals go on in the order of their keys: whoever became runnable since the last pass waits for the next one,
- * and a pass resumes all of them smallest key first. What is to be decided between two passes (grants) runs after
- * the goals of a pass.
+ * Lets goals go on one at a time, in the order of their keys: whoever became runnable since the last pass waits for the
+ * next one, and a pass gives each its turn, smallest key first. A turn lasts until the goal asks for another one,
+ * leaves it to wait for the world, or ends; so the order does not depend on how long the ports take. What is to be
+ * decided between two passes (grants) is called when nobody is runnable.
+ *
+ * @see Nix: src/libstore/build/worker.cc, `Worker::run`
  */
 export class Passes {
-  #awake = new KeyHeap<GoalKey, () => void>();
+  #awake = new KeyHeap<GoalKey, Runnable>();
+  #pass = new KeyHeap<GoalKey, Runnable>();
   #afterwards: (() => void)[] = [];
+  #turnOf: GoalKey | undefined;
   #scheduled = false;
+  #turns = 0;
 
-  /** Resolves in the next pass. */
+  /** Resolves when it is this goal's turn again; a turn it still has ends. */
   turn(key: GoalKey): Promise<void> {
-    return new Promise((resolve) => {
-      this.#awake.add(key, resolve);
+    return new Promise((resume) => {
+      this.#awake.add(key, { key, resume });
+      this.leave(key);
       this.#schedule();
     });
   }
 
-  /** Calls back once no goal is awake. */
+  /** Ends the turn of this goal, if it has it. */
+  leave(key: GoalKey): void {
+    if (this.#turnOf !== key) return;
+    this.#turnOf = undefined;
+    this.#schedule();
+  }
+
+  /** Calls back once no goal is runnable. */
   whenQuiet(callback: () => void): void {
     this.#afterwards.push(callback);
     this.#schedule();
   }
 
+  /** A new pass waits for the event loop, so that everybody who was told of a result is in it. */
   #schedule(): void {
-    if (this.#scheduled) return;
+    if (this.#scheduled || this.#turnOf !== undefined) return;
     this.#scheduled = true;
-    setImmediate(() => this.#pass());
+    this.#turns += 1;
+    const next = () => {
+      this.#scheduled = false;
+      this.#next();
+    };
+    if (this.#pass.size > 0 && this.#turns % turnsInOneGo !== 0) queueMicrotask(next);
+    else setImmediate(next);
   }
 
-  #pass(): void {
-    this.#scheduled = false;
-    if (this.#awake.size > 0) {
-      const pass = this.#awake;
-      this.#awake = new KeyHeap();
-      for (let resume = pass.take(); resume !== undefined; resume = pass.take()) resume();
-      if (this.#afterwards.length > 0) this.#schedule();
+  #next(): void {
+    if (this.#pass.size === 0) [this.#pass, this.#awake] = [this.#awake, this.#pass];
+    const runnable = this.#pass.take();
+    if (runnable !== undefined) {
+      this.#turnOf = runnable.key;
+      runnable.resume();
       return;
     }
     const callbacks = this.#afterwards;

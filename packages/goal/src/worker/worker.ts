@@ -1,4 +1,4 @@
-import type { Derivation, StorePath } from "@drvkit/drv-parser";
+import { compareText, type Derivation, type StorePath } from "@drvkit/drv-parser";
 import type { Event } from "../event.js";
 import { runDerivationGoal } from "../goals/derivation/run.js";
 import type { BuildResult } from "../result/build-result.js";
@@ -57,15 +57,15 @@ export class Worker {
   }
 
   /**
-   * Waits for the outputs of derivations, in the order given. Without keep-going the first failure ends the waiting: what nobody else
-   * waits for is aborted, and its result is `undefined`. @throws the signal's reason when it aborts.
+   * Waits for the outputs of derivations; results are in the order given. Without keep-going the first failure ends the
+   * waiting, and so does the signal: what nobody else waits for is aborted, and its result is `undefined`.
    */
   async realise(
     requests: readonly InputRequest[],
     mode: BuildMode,
     signal: AbortSignal,
   ): Promise<readonly (BuildResult | undefined)[]> {
-    signal.throwIfAborted();
+    if (signal.aborted) return requests.map(() => undefined);
     const goals = requests.map(({ drvPath, outputs }) => this.#join(drvPath, outputs, mode));
     try {
       return await this.#collect(goals, signal);
@@ -74,17 +74,22 @@ export class Worker {
     }
   }
 
+  /** Waits until every goal that was aborted has cleaned up. */
+  async settle(): Promise<void> {
+    while (this.#goals.size > 0)
+      await Promise.allSettled([...this.#goals.values()].map(({ ended }) => ended));
+  }
+
   #collect(goals: readonly Goal[], signal: AbortSignal): Promise<readonly (BuildResult | undefined)[]> {
     return new Promise((resolve, reject) => {
       const results: (BuildResult | undefined)[] = goals.map(() => undefined);
       let left = goals.length;
-      const onAbort = () => reject(signal.reason);
       const finish = () => {
-        signal.removeEventListener("abort", onAbort);
-        resolve(results);
+        signal.removeEventListener("abort", finish);
+        resolve([...results]); // a copy: what ends later is not part of it
       };
       if (left === 0) return finish();
-      signal.addEventListener("abort", onAbort, { once: true });
+      signal.addEventListener("abort", finish, { once: true });
       goals.forEach((goal, index) => {
         goal.ended.then((result) => {
           results[index] = result;
@@ -100,20 +105,15 @@ export class Worker {
   #join(drvPath: StorePath, outputs: OutputSelection, mode: BuildMode): Goal {
     const key = makeDerivationGoalKey(drvPath);
     const found = this.#goals.get(key);
-    if (found !== undefined) {
+    if (found !== undefined && !found.controller.signal.aborted) {
       found.wanted.add(outputs);
       found.waiters += 1;
       return found;
     }
     const wanted = new WantedOutputs(outputs);
     const controller = new AbortController();
-    const goal: Goal = {
-      key,
-      wanted,
-      controller,
-      waiters: 1,
-      ended: this.#run(key, drvPath, wanted, mode, controller.signal),
-    };
+    const cx = this.#context({ key, drvPath, wanted, mode, signal: controller.signal });
+    const goal: Goal = { key, wanted, controller, waiters: 1, ended: this.#run(cx, found?.ended) };
     this.#goals.set(key, goal);
     return goal;
   }
@@ -124,67 +124,76 @@ export class Worker {
     if (goal.waiters === 0) goal.controller.abort(unwanted);
   }
 
+  /** `before` is an aborted goal of the same derivation: it cleans up first. */
   async #run(
-    key: GoalKey,
-    drvPath: StorePath,
-    wanted: WantedOutputs,
-    mode: BuildMode,
-    signal: AbortSignal,
+    cx: GoalContext,
+    before: Promise<BuildResult | undefined> | undefined,
   ): Promise<BuildResult | undefined> {
-    this.emit({ type: "goal-created", goal: key, drvPath, wanted: wanted.names() });
+    this.emit({ type: "goal-created", goal: cx.key, drvPath: cx.drvPath, wanted: cx.wanted.names() });
     try {
-      const result = await runDerivationGoal(this.#context(key, drvPath, wanted, mode, signal));
+      await before;
+      const result = await runDerivationGoal(cx);
       flag(this.flags, result.status);
-      this.emit({ type: "goal-done", goal: key, result });
+      this.emit({ type: "goal-done", goal: cx.key, result });
       return result;
     } catch (error) {
-      if (signal.aborted) return undefined;
+      if (cx.signal.aborted) return undefined;
       throw error;
     } finally {
-      this.#goals.delete(key);
+      this.#passes.leave(cx.key);
+      if (this.#goals.get(cx.key)?.controller.signal === cx.signal) this.#goals.delete(cx.key);
     }
   }
 
-  #context(
-    key: GoalKey,
-    drvPath: StorePath,
-    wanted: WantedOutputs,
-    mode: BuildMode,
-    signal: AbortSignal,
-  ): GoalContext {
+  #context(goal: Pick<GoalContext, "key" | "drvPath" | "wanted" | "mode" | "signal">): GoalContext {
     const { ports, settings } = this.options;
-    const turn = () => this.#passes.turn(key);
+    const { key, drvPath, signal } = goal;
+    const [passes, slots] = [this.#passes, this.#slots];
+    const emit = (body: EventBody) => this.emit(body);
     return {
-      key,
-      drvPath,
-      mode,
-      wanted,
+      ...goal,
+      name: `building of '${drvPath}!${printSelection(goal.wanted)}' from .drv file`,
       ports,
       settings,
-      signal,
       counters: this.#counters,
-      turn,
+      emit,
+      turn: () => passes.turn(key),
+      leaveTurn: () => passes.leave(key),
       derivation: (): Promise<Derivation> => this.#derivations.get(drvPath),
       realise: async (inputs) => {
-        if (inputs.length > 0)
-          this.emit({
-            type: "goal-waits",
-            goal: key,
-            for: inputs.map((input) => makeDerivationGoalKey(input.drvPath)),
-          });
-        return this.realise(inputs, "normal", signal);
+        if (inputs.length === 0) return [];
+        const keys = inputs.map((input) => makeDerivationGoalKey(input.drvPath));
+        emit({ type: "goal-waits", goal: key, for: keys });
+        const realised = this.realise(inputs, "normal", signal);
+        passes.leave(key);
+        const results = await realised;
+        await passes.turn(key);
+        signal.throwIfAborted();
+        return results;
       },
-      slot: () => this.#slots.acquire(key, signal),
-      sleep: (ms) => sleep(ms, ports, signal),
-      emit: (body) => this.emit(body),
+      slot: async () => {
+        const granted = slots.acquire(key, signal);
+        passes.leave(key);
+        const slot = await granted;
+        await passes.turn(key);
+        if (signal.aborted) slot[Symbol.dispose]();
+        signal.throwIfAborted();
+        return slot;
+      },
+      sleep: async (ms) => {
+        const slept = sleep(ms, ports, signal);
+        passes.leave(key);
+        await slept;
+        await passes.turn(key);
+        signal.throwIfAborted();
+      },
     };
   }
+}
 
-  /** Waits until every goal that was aborted has cleaned up. */
-  async settle(): Promise<void> {
-    while (this.#goals.size > 0)
-      await Promise.allSettled([...this.#goals.values()].map(({ ended }) => ended));
-  }
+function printSelection(wanted: WantedOutputs): string {
+  const names = wanted.names();
+  return names === "all" ? "*" : [...names].sort(compareText).join(",");
 }
 
 function sleep(ms: number, ports: Ports, signal: AbortSignal): Promise<void> {

@@ -1,13 +1,13 @@
 import { type Derivation, derivationOptions, type OutputName, type StorePath } from "@drvkit/drv-parser";
-import type { PathInfo } from "@drvkit/narinfo";
 import { OutputError } from "../../outputs/error.js";
 import { realiseOutputs } from "../../outputs/realise.js";
-import { makeBuildSpec, requireExported } from "../../plan/sandbox-spec.js";
-import type { RunningBuild } from "../../ports/sandbox.js";
+import { makeBuildSpec } from "../../plan/sandbox-spec.js";
+import type { BuildSpec, RunningBuild } from "../../ports/sandbox.js";
 import type { OutputLocks } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
 import type { Slot } from "../../worker/slots.js";
-import { failureResult, succeed } from "./result.js";
+import { exportedGraphs } from "./exported-graphs.js";
+import { type BuildTimes, failureResult, succeed } from "./result.js";
 import { describeFailure, type RunEnd, runBuilder } from "./run-builder.js";
 import type { At } from "./stages.js";
 
@@ -18,77 +18,116 @@ export interface LockedBuild {
   readonly outputs: ReadonlyMap<OutputName, StorePath>;
   /** Outputs that are valid already. */
   readonly valid: ReadonlySet<StorePath>;
-  readonly locks: OutputLocks;
   readonly slot: Slot;
+  readonly locks: OutputLocks;
 }
 
 /** The builder from start to registered outputs. Rows T4–D1 and buildDone. */
 export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<At<"done">> {
-  const { store, trees, sandbox, clock, log } = cx.ports;
+  const { store, trees, sandbox, clock } = cx.ports;
   for (const path of build.outputs.values())
     if (!build.valid.has(path)) await trees.remove(store.realPathOf(path));
-
   const inputs = await store.queryClosure(build.inputs);
-  const spec = makeBuildSpec({
-    drvPath: cx.drvPath,
-    drv: build.drv,
-    inputs,
-    scratch: build.outputs,
-    graphs: await exportedGraphs(cx, build.drv, inputs),
-    storeDir: store.storeDir,
-    buildDir: sandbox.buildDirInside,
-    cores: cx.settings.cores,
-    impureEnv: cx.ports.impureEnv ?? (() => undefined),
-  });
+  const spec = await planBuild(build, inputs, cx);
 
   const [startedMs, startTimeSeconds] = [clock.monotonicMs(), clock.nowSeconds()];
-  const running = await sandbox.start(spec, cx.signal);
-  cx.counters.start();
+  const starting = sandbox.start(spec, cx.signal);
+  cx.leaveTurn();
+  const running = await starting;
   let done: At<"done"> | undefined;
   try {
-    cx.emit({
-      type: "build-started",
-      goal: cx.key,
-      drvPath: cx.drvPath,
-      mode: cx.mode,
-      layers: running.layers,
-      hostTools: running.hostTools,
-    });
-    const writer = await log.open(cx.drvPath);
-    let end: RunEnd;
-    try {
-      end = await runBuilder(running, writer, cx);
-      build.slot[Symbol.dispose]();
-    } finally {
-      await writer.close();
-    }
+    const end = await follow(running, build.slot, cx);
     cx.signal.throwIfAborted();
     const times = { startTimeSeconds, stopTimeSeconds: clock.nowSeconds() };
     done = await judge({ build, running, end, times, inputs }, cx);
     return done;
   } finally {
-    cx.counters.stop();
-    const failed = done === undefined || !("outputs" in done.result);
-    const kept = await running.close({
-      keepBuildDir: failed && cx.settings.keepFailed && !cx.signal.aborted,
-    });
-    if (kept !== undefined) cx.emit({ type: "kept-build-dir", goal: cx.key, path: kept });
-    const status = done?.result.status ?? "miscFailure";
+    await closeBuild(running, done, cx);
     cx.emit({
       type: "build-finished",
       goal: cx.key,
       drvPath: cx.drvPath,
-      status,
+      status: done?.result.status ?? "miscFailure",
       durationMs: clock.monotonicMs() - startedMs,
     });
   }
+}
+
+async function planBuild(
+  build: LockedBuild,
+  inputs: readonly StorePath[],
+  cx: GoalContext,
+): Promise<BuildSpec> {
+  const { store, sandbox } = cx.ports;
+  const { exportReferencesGraph } = derivationOptions(cx.drvPath, build.drv);
+  return makeBuildSpec({
+    drvPath: cx.drvPath,
+    drv: build.drv,
+    inputs,
+    scratch: build.outputs,
+    graphs: await exportedGraphs(exportReferencesGraph, new Set(inputs), store),
+    storeDir: store.storeDir,
+    buildDir: sandbox.buildDirInside,
+    cores: cx.settings.cores,
+    impureEnv: cx.ports.impureEnv ?? (() => undefined),
+  });
+}
+
+/** The builder to its end; then the slot is free, whatever remains to be done with the outputs. */
+async function follow(running: RunningBuild, slot: Slot, cx: GoalContext): Promise<RunEnd> {
+  cx.counters.start();
+  cx.emit({
+    type: "build-started",
+    goal: cx.key,
+    drvPath: cx.drvPath,
+    mode: cx.mode,
+    layers: running.layers,
+    hostTools: running.hostTools,
+  });
+  try {
+    const log = await cx.ports.log.open(cx.drvPath);
+    try {
+      return await runBuilder(running, log, cx);
+    } finally {
+      slot[Symbol.dispose]();
+      await warnIfFails("cannot complete the log", () => log.close(), cx);
+    }
+  } finally {
+    cx.counters.stop();
+  }
+}
+
+/** What could not be tidied up is reported and does not change how the build ended. */
+async function warnIfFails<Value>(
+  what: string,
+  act: () => Promise<Value>,
+  cx: GoalContext,
+): Promise<Value | undefined> {
+  try {
+    return await act();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    cx.emit({ type: "message", goal: cx.key, level: "warn", text: `${what} of '${cx.drvPath}': ${reason}` });
+    return undefined;
+  }
+}
+
+async function closeBuild(
+  running: RunningBuild,
+  done: At<"done"> | undefined,
+  cx: GoalContext,
+): Promise<void> {
+  const failed = done === undefined || !("outputs" in done.result);
+  const close = () => running.close({ keepBuildDir: failed && cx.settings.keepFailed });
+  const kept = await warnIfFails("cannot remove the build directory", close, cx);
+  if (kept !== undefined) cx.emit({ type: "kept-build-dir", goal: cx.key, path: kept });
 }
 
 interface Ended {
   readonly build: LockedBuild;
   readonly running: RunningBuild;
   readonly end: RunEnd;
-  readonly times: { readonly startTimeSeconds: number; readonly stopTimeSeconds: number };
+  readonly times: BuildTimes;
   /** Closure of the inputs. */
   readonly inputs: readonly StorePath[];
 }
@@ -103,10 +142,11 @@ async function judge({ build, running, end, times, inputs }: Ended, cx: GoalCont
   } catch (error) {
     if (!(error instanceof OutputError)) throw error;
     const { status, message, hint } = error;
+    const code = "ERR_BUILD_FAILED";
     return {
       at: "done",
       because: "failed",
-      result: failureResult(cx.drvPath, { status, message, hint, code: "ERR_BUILD_FAILED", times }),
+      result: failureResult(cx.drvPath, { status, message, hint, code, times, logTail: end.tail }),
     };
   }
   build.locks.deleteOnRelease();
@@ -115,24 +155,4 @@ async function judge({ build, running, end, times, inputs }: Ended, cx: GoalCont
     because: cx.mode === "check" ? "checked" : "built",
     times,
   });
-}
-
-async function exportedGraphs(
-  cx: GoalContext,
-  drv: Derivation,
-  inputs: readonly StorePath[],
-): Promise<ReadonlyMap<string, readonly PathInfo[]>> {
-  const { store } = cx.ports;
-  const graphs = new Map<string, readonly PathInfo[]>();
-  const allowed = new Set(inputs);
-  for (const { name, paths } of derivationOptions(cx.drvPath, drv).exportReferencesGraph) {
-    requireExported(paths, allowed);
-    const closure = await store.queryClosure(paths);
-    const infos = await Promise.all(closure.map((path) => store.queryPathInfo(path)));
-    graphs.set(
-      name,
-      infos.filter((info) => info !== undefined),
-    );
-  }
-  return graphs;
 }

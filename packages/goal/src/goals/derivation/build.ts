@@ -5,7 +5,7 @@ import {
   outputPathsOf,
   type StorePath,
 } from "@drvkit/drv-parser";
-import { invariant } from "../../error.js";
+import { GoalError, invariant } from "../../error.js";
 import { requireBuildable } from "../../plan/where-to-build.js";
 import type { OutputLocks } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
@@ -15,28 +15,29 @@ import { fail, succeed, wantedPaths } from "./result.js";
 import type { At, Next } from "./stages.js";
 
 /** Builds, unless another process did it first. Rows T1–Y6, D1. */
-export async function build({ inputs }: At<"build">, cx: GoalContext): Next<"build"> {
-  const drv = await cx.derivation();
+export async function build(stage: At<"build">, cx: GoalContext): Next<"build"> {
   try {
-    requireBuildable(cx.drvPath, drv, derivationOptions(cx.drvPath, drv), cx.settings);
+    return await lockAndBuild(stage, cx);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ERR_BUILD_REJECTED")
-      return fail(cx, "rejected", {
-        status: "inputRejected",
-        message: error.message,
-        code: "ERR_BUILD_REJECTED",
-      });
-    throw error;
+    if (!(error instanceof GoalError) || error.code !== "ERR_BUILD_REJECTED") throw error;
+    const { code, message, hint } = error;
+    return fail(cx, "rejected", { status: "inputRejected", message, code, hint });
   }
+}
+
+async function lockAndBuild({ inputs }: At<"build">, cx: GoalContext): Promise<At<"done">> {
+  const drv = await cx.derivation();
+  requireBuildable(cx.drvPath, drv, derivationOptions(cx.drvPath, drv), cx.settings);
   const outputs = knownOutputs(drv);
   await using right = await rightToBuild(cx, [...outputs.values()]);
+  const { slot, locks } = right;
 
   const valid = await cx.ports.store.queryValidPaths(outputs.values());
   if (cx.mode === "normal" && wantedPaths(cx, drv).every((path) => valid.has(path))) {
-    right.locks.deleteOnRelease();
+    locks.deleteOnRelease();
     return succeed(cx, drv, { status: "alreadyValid", because: "built-by-another" });
   }
-  return await buildLocked({ drv, inputs, outputs, valid, ...right }, cx); // the right is held to the end
+  return await buildLocked({ drv, inputs, outputs, valid, slot, locks }, cx); // the right is held to the end
 }
 
 function knownOutputs(drv: Derivation): ReadonlyMap<OutputName, StorePath> {

@@ -19,7 +19,7 @@ export async function load(_stage: At<"load">, cx: GoalContext): Next<"load"> {
   const drv = await cx.derivation();
   const type = derivationType(drv);
   derivationOptions(cx.drvPath, drv); // refuses attributes of a wrong type before anything is built
-  if (!hasKnownOutputPaths(type)) throw missingFeature("ca-derivations");
+  if (!hasKnownOutputPaths(type)) throw unknownOutputPaths(cx);
   for (const path of outputPathsOf(drv).values()) if (path !== undefined) await store.addTempRoot(path);
 
   const version = cx.wanted.version;
@@ -40,10 +40,10 @@ export async function load(_stage: At<"load">, cx: GoalContext): Next<"load"> {
   return { at: "realiseInputs", because: "needs-build" };
 }
 
-function missingFeature(name: string): GoalError {
-  return new GoalError(
-    "ERR_GOAL_FEATURE",
-    `experimental Nix feature '${name}' is disabled; use '--extra-experimental-features ${name}' to override`,
-    { hint: "this version builds derivations whose output paths are known" },
-  );
+function unknownOutputPaths({ drvPath, settings }: GoalContext): GoalError {
+  const hint = "this version builds derivations whose output paths are known";
+  const message = settings.experimentalFeatures.has("ca-derivations")
+    ? `output paths of '${drvPath}' are not known before it is built`
+    : "experimental Nix feature 'ca-derivations' is disabled; use '--extra-experimental-features ca-derivations' to override";
+  return new GoalError("ERR_GOAL_FEATURE", message, { hint });
 }

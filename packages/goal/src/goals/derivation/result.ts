@@ -29,9 +29,7 @@ export function succeed(
   drv: Derivation,
   how: { readonly status: SuccessStatus; readonly because: Because; readonly times?: BuildTimes },
 ): At<"done"> {
-  const outputs = new Map<OutputName, StorePath>();
-  for (const [name, path] of outputPathsOf(drv))
-    if (path !== undefined && cx.wanted.has(name)) outputs.set(name, path);
+  const outputs = wantedOutputs(cx, drv);
   const timesBuilt = how.times === undefined ? 0 : 1;
   const result: BuildResult = {
     drvPath: cx.drvPath,
@@ -41,6 +39,14 @@ export function succeed(
     outputs,
   };
   return { at: "done", because: how.because, result };
+}
+
+/** The outputs somebody wants now, and where they are. */
+export function wantedOutputs(cx: GoalContext, drv: Derivation): ReadonlyMap<OutputName, StorePath> {
+  const outputs = new Map<OutputName, StorePath>();
+  for (const [name, path] of outputPathsOf(drv))
+    if (path !== undefined && cx.wanted.has(name)) outputs.set(name, path);
+  return outputs;
 }
 
 /** The bad end. */
@@ -92,7 +98,5 @@ export function wantedPaths(cx: GoalContext, drv: Derivation): readonly StorePat
         hint: `it has ${quoted(drv.outputs.keys())}`,
       },
     );
-  return [...outputPathsOf(drv)].flatMap(([name, path]) =>
-    path !== undefined && cx.wanted.has(name) ? [path] : [],
-  );
+  return [...wantedOutputs(cx, drv).values()];
 }

@@ -29,7 +29,7 @@ export async function runBuilder(running: RunningBuild, log: LogWriter, cx: Goal
     running.kill();
   };
   const deadlines = new Deadlines(cx.ports.clock, settings, (message) =>
-    stop({ status: "timedOut", message: `building of '${cx.drvPath}' ${message}` }),
+    stop({ status: "timedOut", message: `${cx.name} ${message}` }),
   );
   const onAbort = () => running.kill();
   cx.signal.addEventListener("abort", onAbort, { once: true });
@@ -48,7 +48,7 @@ export async function runBuilder(running: RunningBuild, log: LogWriter, cx: Goal
         if (limit > 0 && size > limit)
           stop({
             status: "logLimitExceeded",
-            message: `building of '${cx.drvPath}' killed after writing more than ${limit} bytes of log output`,
+            message: `${cx.name} killed after writing more than ${limit} bytes of log output`,
           });
         else {
           lines.write(event.bytes);

@@ -1,9 +1,11 @@
+import { GoalError } from "../../error.js";
 import type { BuildResult } from "../../result/build-result.js";
+import { isSuccess } from "../../result/exit-status.js";
 import type { GoalContext } from "../../worker/context.js";
 import { build } from "./build.js";
 import { load } from "./load.js";
 import { realiseInputs } from "./realise-inputs.js";
-import { miscFailure } from "./result.js";
+import { miscFailure, wantedOutputs, wantedPaths } from "./result.js";
 import type { At, Stage } from "./stages.js";
 
 /** Takes one derivation through its stages to its result. Throws only when the goal was aborted. */
@@ -25,17 +27,26 @@ export async function runDerivationGoal(cx: GoalContext): Promise<BuildResult> {
   return stage.result;
 }
 
-/** One stage; what it throws is this goal's failure and nobody else's. */
+/** One stage; what it throws is this goal's failure and nobody else's. Only aborts and bugs leave it. */
 async function step(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext): Promise<Stage> {
   try {
     const version = cx.wanted.version;
     const next = await enter(stage, cx);
-    const grew = next.at === "done" && "outputs" in next.result && cx.wanted.version !== version;
-    return grew ? { at: "load", because: "outputs-added" } : next;
+    return cx.wanted.version === version ? next : covered(next, cx);
   } catch (error) {
     cx.signal.throwIfAborted();
+    if (error instanceof GoalError && error.code === "ERR_BUG") throw error;
     return { at: "done", because: "error", result: miscFailure(cx.drvPath, error) } satisfies At<"done">;
   }
+}
+
+/** More outputs were asked for during a stage. A build has made them all; any other good end is looked at again. */
+async function covered(next: Stage, cx: GoalContext): Promise<Stage> {
+  if (next.at !== "done" || !isSuccess(next.result)) return next;
+  if (next.result.timesBuilt === 0) return { at: "load", because: "outputs-added" };
+  const drv = await cx.derivation();
+  wantedPaths(cx, drv); // refuses names that are none
+  return { ...next, result: { ...next.result, outputs: wantedOutputs(cx, drv) } };
 }
 
 function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext): Promise<Stage> {
@@ -50,6 +61,6 @@ function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext):
 }
 
 function outcomeOf(result: BuildResult): "done" | "failed" | "dropped" {
-  if ("outputs" in result) return "done";
+  if (isSuccess(result)) return "done";
   return result.status === "dependencyFailed" ? "dropped" : "failed";
 }
