@@ -23,9 +23,7 @@ const outputs = new Map<StorePath, StorePath>();
 function write(name: string, script: string, inputs: Record<string, StorePath> = {}): StorePath {
   const variables = { name, builder: "/bin/sh", system: "x86_64-linux", out: "" };
   const paths = Object.entries(inputs).map(([key, drv]) => [key, outputs.get(drv) as string] as const);
-  const env = [...Object.entries(variables), ...paths].map(
-    ([key, value]) => [bytesOf(key), bytesOf(value)] as const,
-  );
+  const pair = ([key, value]: readonly [string, string]) => [bytesOf(key), bytesOf(value)] as const;
   const unfinished: Derivation = {
     name,
     outputs: new Map([[out, { kind: "deferred" }]]),
@@ -34,10 +32,9 @@ function write(name: string, script: string, inputs: Record<string, StorePath> =
     platform: "x86_64-linux",
     builder: bytesOf("/bin/sh"),
     args: [bytesOf("-euc"), bytesOf(script)],
-    env: Environment.from(env),
+    env: Environment.from([...Object.entries(variables), ...paths].map(pair)),
   };
-  const read = (drv: StorePath) => written.get(drv) as Derivation;
-  const path = computeOutputPaths(unfinished, read).get(out) as StorePath;
+  const path = computeOutputPaths(unfinished, (drv) => written.get(drv) as Derivation).get(out) as StorePath;
   const derivation: Derivation = {
     ...unfinished,
     outputs: new Map([[out, { kind: "inputAddressed", path }]]),
@@ -54,10 +51,9 @@ mkdirSync(folder, { recursive: true });
 const primes = `n=2; while [ $n -lt 120 ]; do d=2
   while [ $((d * d)) -le $n ] && [ $((n % d)) -ne 0 ]; do d=$((d + 1)); done
   [ $((d * d)) -le $n ] || { echo $n >> $out; echo "found $n"; }; n=$((n + 1)); done`;
-const squares =
-  "n=1; while [ $n -le 20 ]; do echo $((n * n)) >> $out; n=$((n + 1)); done; echo twenty squares";
+const squares = "n=1; while [ $n -le 20 ]; do echo $((n * n)) >> $out; n=$((n + 1)); done; echo 20 squares";
 const sum = 's=0; while read n; do s=$((s + n)); done < $numbers; echo $s > $out; echo "the sum is $s"';
 const a = write("sum-of-primes", sum, { numbers: write("primes", primes) });
 const b = write("sum-of-squares", sum, { numbers: write("squares", squares) });
-const report = `read a < $primes; read b < $squares; echo "primes below 120 add up to $a, twenty squares to $b" > $out`;
+const report = `read a < $primes; read b < $squares; echo "primes below 120 add up to $a, 20 squares to $b" > $out`;
 console.log(join(folder, baseNameOf(write("report", report, { primes: a, squares: b }))));

@@ -30,7 +30,7 @@ describe("examples", () => {
       const { stdout: file } = await example("01-make-derivations.ts", scratch.path("drvs"));
       const { stdout } = await example("02-build-and-watch.ts", file.trim(), scratch.store);
       const [, place = ""] = /^out: (.*)$/mu.exec(stdout) ?? [];
-      expect(readFileSync(place, "utf8")).toBe("primes below 120 add up to 1593, twenty squares to 2870\n");
+      expect(readFileSync(place, "utf8")).toBe("primes below 120 add up to 1593, 20 squares to 2870\n");
     },
   );
 
