@@ -1,6 +1,6 @@
 //! Locks on files.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::error::{Errno, Kind, OsError, Result};
@@ -43,7 +43,7 @@ impl FileLock {
         let path = lock_path(&self.path)?;
         match sys::unlink(&path) {
             Ok(()) | Err(Errno(libc::ENOENT)) => {}
-            Err(errno) => return Err(self.error("remove", errno)),
+            Err(errno) => return Err(lock_error("remove", &self.path, errno)),
         }
         // After the name is gone, so that nobody finds a marked file by its name. On a full disk the mark is lost; others of ours then see
         // that the name is another file's.
@@ -52,12 +52,10 @@ impl FileLock {
         Ok(())
     }
 
-    fn error(&self, step: &'static str, errno: Errno) -> OsError {
-        OsError::new(Kind::Lock, step, &self.path, errno)
-    }
-
     fn close(&mut self) {
         if let Some(file) = self.file.take() {
+            // Closing is not enough: a process that is being started has a copy of the descriptor until it execs.
+            let _ = sys::unlock(file.as_fd());
             drop(file);
             Waiting::a_lock_was_released();
         }
@@ -74,32 +72,56 @@ impl Drop for FileLock {
 pub fn try_lock(path: &[u8], mode: LockMode) -> Result<Option<FileLock>> {
     let name = lock_path(path)?;
     loop {
-        let error = |step| move |errno| OsError::new(Kind::Lock, step, path, errno);
-        let file = sys::open_or_create(&name, MODE).map_err(error("open"))?;
-        if !sys::stat(file.as_fd()).map_err(error("stat"))?.is_regular {
-            return Err(OsError::not_a_lock_file(path));
-        }
-        if !sys::try_flock(file.as_fd(), mode == LockMode::Exclusive).map_err(error("lock"))? {
-            return Ok(None);
-        }
-        let locked = sys::stat(file.as_fd()).map_err(error("stat"))?;
-        // Otherwise its previous owner has deleted it, and whoever comes next makes and locks another file of this name.
-        if sys::stat_name(&name).is_ok_and(|named| named.identity == locked.identity) {
-            if locked.size != 0 {
-                // Marked, but not by us: we mark only what has lost its name. Left so, it would be passed over for ever.
-                sys::empty(file.as_fd()).map_err(error("empty"))?;
+        let file =
+            sys::open_or_create(&name, MODE).map_err(|errno| lock_error("open", path, errno))?;
+        match claim(&file, &name, path, mode)? {
+            Claim::Held => {
+                return Ok(Some(FileLock {
+                    path: path.to_vec(),
+                    file: Some(file),
+                    mode,
+                }));
             }
-            return Ok(Some(FileLock {
-                path: path.to_vec(),
-                file: Some(file),
-                mode,
-            }));
+            Claim::Busy => return Ok(None),
+            Claim::Stale => {}
         }
     }
 }
 
+/// What came of the attempt to lock an open file.
+#[derive(Debug, PartialEq, Eq)]
+enum Claim {
+    Held,
+    Busy,
+    /// Its previous owner has deleted it: whoever comes next makes and locks another file of this name.
+    Stale,
+}
+
+fn claim(file: &OwnedFd, name: &CStr, path: &[u8], mode: LockMode) -> Result<Claim> {
+    let error = |step| move |errno| lock_error(step, path, errno);
+    if !sys::stat(file.as_fd()).map_err(error("stat"))?.is_regular {
+        return Err(OsError::not_a_lock_file(path));
+    }
+    if !sys::try_flock(file.as_fd(), mode == LockMode::Exclusive).map_err(error("lock"))? {
+        return Ok(Claim::Busy);
+    }
+    let locked = sys::stat(file.as_fd()).map_err(error("stat"))?;
+    if !sys::stat_name(name).is_ok_and(|named| named.identity == locked.identity) {
+        return Ok(Claim::Stale);
+    }
+    if locked.size != 0 {
+        // Marked, but not by us: we mark only what has lost its name. Left so, it would be passed over for ever.
+        sys::empty(file.as_fd()).map_err(error("empty"))?;
+    }
+    Ok(Claim::Held)
+}
+
+fn lock_error(step: &'static str, path: &[u8], errno: Errno) -> OsError {
+    OsError::new(Kind::Lock, step, path, errno)
+}
+
 fn lock_path(path: &[u8]) -> Result<CString> {
-    CString::new(path).map_err(|_| OsError::new(Kind::Lock, "open", path, Errno(libc::EINVAL)))
+    CString::new(path).map_err(|_| lock_error("open", path, Errno(libc::EINVAL)))
 }
 
 #[cfg(test)]

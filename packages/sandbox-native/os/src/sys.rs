@@ -113,6 +113,12 @@ pub fn try_flock(file: BorrowedFd<'_>, exclusive: bool) -> Result<bool> {
     }
 }
 
+/// Gives a lock up.
+pub fn unlock(file: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) })
+}
+
 /// Removes a name.
 pub fn unlink(path: &CStr) -> Result<()> {
     // SAFETY: `path` is NUL-terminated.

@@ -100,7 +100,7 @@ impl Walk<'_> {
             remove_attributes(handle, stat),
         )?;
         let mode = canonical_mode(stat);
-        // An extended attribute may have changed the mode (an access list), so it is compared with what was there only when none is.
+        // Always, because removing an access list may have changed it.
         if stat.file_type() != FileType::Symlink {
             self.io("set the mode of", name, sys::set_mode(handle, mode))?;
         }

@@ -41,8 +41,6 @@ pub enum Kind {
     NoSpace,
     /// Compressed bytes that do not decompress.
     Data,
-    /// Our own invariant broke.
-    Bug,
 }
 
 /// Why an operation on a tree failed.
@@ -74,7 +72,6 @@ impl TreeError {
             Kind::Io => "ERR_TREE_IO",
             Kind::NoSpace => "ERR_NO_SPACE",
             Kind::Data => "ERR_BZIP2_DATA",
-            Kind::Bug => "ERR_BUG",
         }
     }
 
@@ -156,11 +153,6 @@ impl TreeError {
             format!("'{}' is not complete bzip2 data", show(path)),
             path,
         )
-    }
-
-    /// A panic in our own code, caught at the edge of the pool.
-    pub fn bug(what: &str) -> Self {
-        Self::without_errno(Kind::Bug, format!("bug: {what}"), b"")
     }
 }
 

@@ -301,13 +301,16 @@ fn path_of_handle(handle: BorrowedFd<'_>) -> CString {
     CString::new(format!("/proc/self/fd/{}", handle.as_raw_fd())).expect("no NUL")
 }
 
+/// The number of fchmodat2, the same on every architecture; libc does not have it on all.
+const SYS_FCHMODAT2: libc::c_long = 452;
+
 /// Permission bits of the file behind a handle; not for links.
 pub fn set_mode(handle: BorrowedFd<'_>, mode: u32) -> Result<()> {
     // fchmodat2, because fchmod refuses handles. Linux 6.6.
     // SAFETY: the name is NUL-terminated.
     let status = unsafe {
         libc::syscall(
-            libc::SYS_fchmodat2,
+            SYS_FCHMODAT2,
             handle.as_raw_fd(),
             c"".as_ptr(),
             mode,
@@ -316,28 +319,21 @@ pub fn set_mode(handle: BorrowedFd<'_>, mode: u32) -> Result<()> {
     };
     match check(status as c_int) {
         // ENOSYS of an older kernel, EPERM of a container's filter that does not know the call.
-        Err(Errno(libc::ENOSYS | libc::EPERM)) => {
-            let path = path_of_handle(handle);
-            // chmod by the handle's path: the older way to the same file.
-            // SAFETY: the path is NUL-terminated.
-            check(unsafe { libc::chmod(path.as_ptr(), mode) })
-        }
+        Err(Errno(libc::ENOSYS | libc::EPERM)) => set_mode_by_path(handle, mode),
         result => result,
     }
 }
 
+fn set_mode_by_path(handle: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    let path = path_of_handle(handle);
+    // chmod by the handle's path: the older way to the same file.
+    // SAFETY: the path is NUL-terminated.
+    check(unsafe { libc::chmod(path.as_ptr(), mode) })
+}
+
 /// Modification time to `seconds` and zero nanoseconds; the access time stays.
 pub fn set_modified(handle: BorrowedFd<'_>, seconds: i64) -> Result<()> {
-    let times = [
-        libc::timespec {
-            tv_sec: 0,
-            tv_nsec: libc::UTIME_OMIT,
-        },
-        libc::timespec {
-            tv_sec: seconds as libc::time_t,
-            tv_nsec: 0,
-        },
-    ];
+    let times = times(seconds);
     // utimensat, because it takes handles on links as well. AT_EMPTY_PATH: Linux 5.8.
     // SAFETY: the name is NUL-terminated and `times` has the two elements that the kernel reads.
     let status = unsafe {
@@ -349,14 +345,31 @@ pub fn set_modified(handle: BorrowedFd<'_>, seconds: i64) -> Result<()> {
         )
     };
     match check(status) {
-        Err(Errno(libc::EINVAL)) => {
-            let path = path_of_handle(handle);
-            // The older way to the same file.
-            // SAFETY: as above.
-            check(unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), 0) })
-        }
+        Err(Errno(libc::EINVAL)) => set_modified_by_path(handle, &times),
         result => result,
     }
+}
+
+fn set_modified_by_path(handle: BorrowedFd<'_>, times: &[libc::timespec; 2]) -> Result<()> {
+    let path = path_of_handle(handle);
+    // utimensat by the handle's path: the older way to the same file.
+    // SAFETY: the path is NUL-terminated and `times` has the two elements that the kernel reads.
+    check(unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), 0) })
+}
+
+/// Access time unchanged, modification time at `seconds`.
+fn times(seconds: i64) -> [libc::timespec; 2] {
+    let unchanged = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: libc::UTIME_OMIT,
+    };
+    [
+        unchanged,
+        libc::timespec {
+            tv_sec: seconds,
+            tv_nsec: 0,
+        },
+    ]
 }
 
 /// Owner and group of the file behind a handle.
@@ -519,8 +532,28 @@ pub fn rename(from: (BorrowedFd<'_>, &CStr), to: (BorrowedFd<'_>, &CStr)) -> Res
     })
 }
 
+/// Exchanges two names.
+#[cfg(test)]
+pub fn exchange(one: (BorrowedFd<'_>, &CStr), other: (BorrowedFd<'_>, &CStr)) -> Result<()> {
+    // SAFETY: both names are NUL-terminated.
+    let status = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            one.0.as_raw_fd(),
+            one.1.as_ptr(),
+            other.0.as_raw_fd(),
+            other.1.as_ptr(),
+            libc::RENAME_EXCHANGE,
+        )
+    };
+    check(status as c_int)
+}
+
 /// The effective user and group of this process.
 pub fn effective_ids() -> (u32, u32) {
     // SAFETY: both always succeed.
     unsafe { (libc::geteuid(), libc::getegid()) }
 }
+
+#[cfg(test)]
+mod tests;

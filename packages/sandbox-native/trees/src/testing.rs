@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::error::{Result, TreeError};
 use crate::sys;
@@ -74,6 +74,26 @@ pub fn make_fifo(path: &Path) {
 
 pub fn failure<T: std::fmt::Debug>(result: Result<T>) -> TreeError {
     result.expect_err("it must be refused")
+}
+
+/// Does `disturb` over and over in another thread while `body` runs, and stops also when it fails.
+pub fn while_disturbed(disturb: impl Fn() + Send + Sync, body: impl FnOnce()) {
+    struct StopAtEnd<'a>(&'a AtomicBool);
+    impl Drop for StopAtEnd<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _stop = StopAtEnd(&stop);
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                disturb();
+            }
+        });
+        body();
+    });
 }
 
 /// Runs the test `name` as whoever runs the tests and, if that is root, again as an ordinary user in a process of its own: root passes

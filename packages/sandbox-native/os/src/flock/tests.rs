@@ -34,6 +34,17 @@ fn shares_with_those_who_share() {
     assert!(lock(&path, Exclusive).is_some());
 }
 
+/// As in a process that was forked and has not come to exec.
+#[test]
+fn is_released_although_the_open_file_lives_on_in_a_copy() {
+    let temp = TempDir::new();
+    let path = temp.join("x.lock");
+    let held = lock(&path, Exclusive).unwrap();
+    let _copy = held.file.as_ref().unwrap().try_clone().unwrap();
+    drop(held);
+    assert!(lock(&path, Exclusive).is_some());
+}
+
 #[test]
 fn makes_a_file_that_only_its_owner_can_open() {
     let temp = TempDir::new();
@@ -83,6 +94,25 @@ fn a_file_that_lost_its_name_is_nobodys_lock() {
     let fresh = lock(&path, Exclusive).expect("another file");
     assert!(lock(&path, Exclusive).is_none());
     drop((stale, fresh));
+}
+
+/// What another one sees that opened the file before its owner deleted it.
+#[test]
+fn an_open_file_whose_owner_deleted_it_is_stale() {
+    let temp = TempDir::new();
+    let path = temp.join("x.lock");
+    let name = lock_path(bytes(&path)).unwrap();
+    let claim_open = |file: &OwnedFd| claim(file, &name, bytes(&path), Exclusive).unwrap();
+    let owner = lock(&path, Exclusive).unwrap();
+    let open = sys::open_or_create(&name, MODE).unwrap();
+    assert_eq!(claim_open(&open), Claim::Busy);
+    owner.release_and_delete().unwrap();
+    assert_eq!(claim_open(&open), Claim::Stale);
+    let next = lock(&path, Exclusive).expect("another file");
+    assert_eq!(claim_open(&open), Claim::Stale);
+    drop(next);
+    let again = sys::open_or_create(&name, MODE).unwrap();
+    assert_eq!(claim_open(&again), Claim::Held);
 }
 
 #[test]

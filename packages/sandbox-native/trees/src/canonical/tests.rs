@@ -231,6 +231,16 @@ fn refuses_a_foreign_directory_at_the_top() {
 }
 
 #[test]
+fn refuses_a_foreign_directory_even_if_it_was_seen() {
+    let temp = TempDir::new();
+    let tree = make_tree(&temp);
+    let mut seen = SeenInodes::new();
+    canonicalise_tree(bytes(&tree), None, &mut seen).unwrap();
+    let error = failure(canonicalise_tree(bytes(&tree), Some(BUILDER), &mut seen));
+    assert_eq!(error.code(), "ERR_TREE_OWNERSHIP");
+}
+
+#[test]
 fn takes_hard_links_inside_one_build() {
     if !is_root() {
         return; // Without a builder of its own there is no ownership to check.

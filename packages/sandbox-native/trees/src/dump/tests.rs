@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::*;
-use crate::testing::{TempDir, bytes, failure, make_fifo, set_mode};
+use crate::testing::{TempDir, bytes, failure, make_fifo, set_mode, while_disturbed};
 
 fn dump_in_chunks(path: &Path, chunk_bytes: usize) -> Result<Vec<u8>> {
     let mut dumper = Dumper::open(bytes(path))?;
@@ -264,4 +264,32 @@ fn says_which_path_is_absent() {
             temp.join("absent").display()
         )
     );
+}
+
+/// A file is exchanged for a link to a secret, and back, while the tree is dumped.
+#[test]
+fn never_shows_what_a_link_points_to() {
+    const SECRET: &[u8] = b"a secret outside of the tree";
+    let temp = TempDir::new();
+    let tree = temp.join("tree");
+    fs::create_dir(&tree).unwrap();
+    fs::write(temp.join("secret"), SECRET).unwrap();
+    fs::write(tree.join("x"), "plain").unwrap();
+    let new = temp.join("new");
+    let exchange = || {
+        symlink("../secret", &new).unwrap();
+        fs::rename(&new, tree.join("x")).unwrap();
+        fs::write(&new, "plain").unwrap();
+        fs::rename(&new, tree.join("x")).unwrap();
+    };
+    while_disturbed(exchange, || {
+        for _ in 0..5000 {
+            match dump(&tree) {
+                Ok(archive) => {
+                    assert!(!archive.windows(SECRET.len()).any(|window| window == SECRET))
+                }
+                Err(error) => assert_eq!(error.code(), "ERR_TREE_IO"),
+            }
+        }
+    });
 }
