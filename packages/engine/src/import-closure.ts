@@ -11,6 +11,7 @@ import {
   type StoreDir,
   type StorePath,
 } from "@drvkit/drv-parser";
+import { statTree } from "@drvkit/sandbox-native";
 import type { LmdbStore } from "@drvkit/store-lmdb";
 import { EngineSetupError, hasCode } from "./error.js";
 
@@ -75,8 +76,10 @@ async function closureOrder(
     if (seen.has(path)) return;
     seen.add(path);
     if ((await store.queryValidPaths([path])).has(path)) return;
-    if (!isDerivationPath(path)) order.push({ path, references: [] });
-    else {
+    if (!isDerivationPath(path)) {
+      await requireMember(join(folder, baseNameOf(path)));
+      order.push({ path, references: [] });
+    } else {
       const drv =
         derivation ?? (await readDerivationFile(store.storeDir, join(folder, baseNameOf(path)))).derivation;
       stack.push({ path, references: [...drv.inputDrvs.keys(), ...drv.inputSrcs], next: 0 });
@@ -114,11 +117,20 @@ async function readMember(file: string): Promise<Uint8Array> {
   try {
     return await readFile(file);
   } catch (error) {
-    throw new EngineSetupError("ERR_IMPORT_MISSING", `cannot read '${file}'`, {
-      hint: "put every derivation and source of the closure into one folder",
-      cause: error,
-    });
+    throw missing(file, error);
   }
+}
+
+/** A source that is not there is found out before anything is imported. */
+async function requireMember(file: string): Promise<void> {
+  if ((await statTree(file)) === undefined) throw missing(file);
+}
+
+function missing(file: string, cause?: unknown): EngineSetupError {
+  return new EngineSetupError("ERR_IMPORT_MISSING", `cannot read '${file}'`, {
+    hint: "put every derivation and source of the closure into one folder",
+    cause,
+  });
 }
 
 function mismatch(file: string, computed: StorePath | undefined, cause?: unknown): EngineSetupError {

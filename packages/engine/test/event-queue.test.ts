@@ -1,0 +1,42 @@
+import type { Event } from "@drvkit/goal";
+import { expect, test } from "vitest";
+import { EventQueue } from "../src/build.js";
+
+const event = (atMs: number): Event => ({ type: "run-finished", atMs, exitStatus: 0 });
+
+test("keeps events for a reader who comes late", async () => {
+  const queue = new EventQueue();
+  queue.push(event(1));
+  queue.push(event(2));
+  queue.end();
+  const seen: number[] = [];
+  for await (const each of queue) seen.push(each.atMs);
+  expect(seen).toEqual([1, 2]);
+});
+
+test("gives a waiting reader each event as it comes, and ends", async () => {
+  const queue = new EventQueue();
+  const seen: number[] = [];
+  const reading = (async () => {
+    for await (const each of queue) seen.push(each.atMs);
+  })();
+  queue.push(event(1));
+  await new Promise(setImmediate);
+  expect(seen).toEqual([1]);
+  queue.push(event(2));
+  queue.push(event(3));
+  await new Promise(setImmediate);
+  expect(seen).toEqual([1, 2, 3]);
+  queue.end();
+  await reading;
+});
+
+test("drops the oldest when nobody ever reads", async () => {
+  const queue = new EventQueue();
+  for (let at = 0; at < 150_000; at += 1) queue.push(event(at));
+  queue.end();
+  const seen: number[] = [];
+  for await (const each of queue) seen.push(each.atMs);
+  expect(seen.length).toBeLessThanOrEqual(100_000);
+  expect(seen.at(-1)).toBe(149_999);
+});
