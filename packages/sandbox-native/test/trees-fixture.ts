@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
+import * as fc from "fast-check";
 import { afterEach } from "vitest";
 import { removeTree } from "../ts/trees.js";
 
@@ -96,6 +97,74 @@ function contentsOf(node: TreeNode & { type: "regular" }): Buffer {
   }
   return bytes;
 }
+
+/** The archive of a described tree, straight from the grammar. */
+export function archiveOf(node: TreeNode): Buffer {
+  const string = (bytes: string | Buffer): Buffer => {
+    const text = Buffer.from(bytes);
+    const padded = Buffer.alloc(8 + Math.ceil(text.length / 8) * 8);
+    padded.writeBigUInt64LE(BigInt(text.length));
+    text.copy(padded, 8);
+    return padded;
+  };
+  const strings = (...all: readonly (string | Buffer)[]) => Buffer.concat(all.map(string));
+  const body = (node: TreeNode): Buffer => {
+    switch (node.type) {
+      case "regular": {
+        const executable = node.executable ? ["executable", ""] : [];
+        return strings("(", "type", "regular", ...executable, "contents", contentsOf(node), ")");
+      }
+      case "symlink":
+        return strings("(", "type", "symlink", "target", Buffer.from(node.targetBase64, "base64"), ")");
+      case "directory": {
+        const named = node.entries.map(({ nameBase64, node }) => ({
+          name: Buffer.from(nameBase64, "base64"),
+          node,
+        }));
+        const entries = named
+          .sort((a, b) => Buffer.compare(a.name, b.name))
+          .flatMap(({ name, node }) => [
+            strings("entry", "(", "name", name, "node"),
+            body(node),
+            strings(")"),
+          ]);
+        return Buffer.concat([strings("(", "type", "directory"), ...entries, strings(")")]);
+      }
+    }
+  };
+  return Buffer.concat([strings("nix-archive-1"), body(node)]);
+}
+
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
+
+/** Bytes that may be a name or a link's target: neither NUL nor slash, nor a name that every directory has. */
+const nameBytes = (maxLength: number) =>
+  fc
+    .uint8Array({ minLength: 1, maxLength })
+    .filter(
+      (bytes) =>
+        !bytes.some((byte) => byte === 0 || byte === 0x2f) && ![".", ".."].includes(`${Buffer.from(bytes)}`),
+    )
+    .map(base64);
+
+/** Any tree that can be put on disk. */
+export const treeArbitrary: fc.Arbitrary<TreeNode> = fc.letrec<{ node: TreeNode }>((tie) => ({
+  node: fc.oneof(
+    { maxDepth: 4, depthSize: "small" },
+    fc
+      .record({ executable: fc.boolean(), contents: fc.uint8Array({ maxLength: 40 }) })
+      .map(({ executable, contents }): TreeNode => {
+        return { type: "regular", executable, size: contents.length, contentsBase64: base64(contents) };
+      }),
+    nameBytes(40).map((targetBase64): TreeNode => ({ type: "symlink", targetBase64 })),
+    fc
+      .uniqueArray(fc.record({ nameBase64: nameBytes(20), node: tie("node") }), {
+        maxLength: 6,
+        selector: ({ nameBase64 }) => nameBase64,
+      })
+      .map((entries): TreeNode => ({ type: "directory", entries })),
+  ),
+})).node;
 
 /** All of a stream. */
 export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {

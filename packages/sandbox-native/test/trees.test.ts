@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { promisify } from "node:util";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   canonicaliseTree,
@@ -27,7 +28,7 @@ import {
   scanTree,
   statTree,
 } from "../ts/trees.js";
-import { collect, narVectors, restore, tempDir } from "./trees-fixture.js";
+import { archiveOf, collect, narVectors, restore, tempDir, treeArbitrary } from "./trees-fixture.js";
 
 const isRoot = process.getuid?.() === 0;
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -54,6 +55,24 @@ describe.skipIf(narVectors.length === 0)("archives of the specification (skipped
     const { digest, sizeBytes } = await hashTree(path);
     expect([sizeBytes, hex(digest)]).toEqual([narSize, narSha256Hex]);
   });
+});
+
+test("dumps any tree as the grammar says, hashes it and copies it", async () => {
+  const dir = tempDir();
+  let number = 0;
+  await fc.assert(
+    fc.asyncProperty(treeArbitrary, async (tree) => {
+      const path = `${dir}/${number++}`;
+      restore(tree, Buffer.from(path));
+      const archive = archiveOf(tree);
+      expect((await collect(dumpTree(path))).toString("base64")).toBe(archive.toString("base64"));
+      expect(hex((await hashTree(path)).digest)).toBe(sha256(archive));
+      await copyTree(path, `${path}-copy`);
+      await canonicaliseTree(`${path}-copy`);
+      expect(hex((await hashTree(`${path}-copy`)).digest)).toBe(sha256(archive));
+    }),
+    { numRuns: 100 },
+  );
 });
 
 describe("hashTree", () => {
