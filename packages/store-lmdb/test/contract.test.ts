@@ -1,9 +1,28 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { StorePort } from "@drvkit/goal";
+import { type StoreUnderTest, storeContract } from "@drvkit/goal/testing";
 import { describe, expectTypeOf, test } from "vitest";
-import type { LmdbStore } from "../src/index.js";
+import { type LmdbStore, openStore } from "../src/index.js";
+
+async function make(): Promise<StoreUnderTest> {
+  const root = await mkdtemp(join(tmpdir(), "drvkit-contract-"));
+  const store = await openStore({ root });
+  return {
+    store,
+    writeFile,
+    async [Symbol.asyncDispose]() {
+      await store.close();
+      await rm(root, { recursive: true });
+    },
+  };
+}
 
 describe("LmdbStore", () => {
   test("is what goals ask of a store", () => {
     expectTypeOf<LmdbStore>().toExtend<StorePort>();
   });
+
+  for (const { name, run } of storeContract(make)) test(name, run);
 });
