@@ -1,0 +1,164 @@
+import { bytesOf, type StorePath } from "@drvkit/drv-parser";
+import type { BuildSpec, ExitStatus, RunningBuild, SandboxEvent, SandboxPort } from "../ports/sandbox.js";
+import type { FakeTree } from "./fake-tree.js";
+import type { FakeTrees } from "./fake-trees.js";
+
+/** How a {@link FakeSandbox} presents itself. */
+export interface FakeSandboxOptions {
+  readonly layers?: readonly string[];
+  readonly builderUid?: number;
+  /** Refuses to start a build by returning an error. */
+  readonly refuse?: (spec: BuildSpec) => Error | undefined;
+}
+
+/**
+ * Builders that do what the test says: `const build = await sandbox.nextBuild(); build.write("…"); build.exit(0)`.
+ */
+export class FakeSandbox implements SandboxPort {
+  readonly buildDirInside = "/build";
+  /** Every build that was started, in order. */
+  readonly builds: FakeBuild[] = [];
+  readonly #unseen: FakeBuild[] = [];
+  readonly #waiting: ((build: FakeBuild) => void)[] = [];
+
+  constructor(
+    private readonly trees: FakeTrees,
+    private readonly options: FakeSandboxOptions = {},
+  ) {}
+
+  async start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild> {
+    signal.throwIfAborted();
+    const refused = this.options.refuse?.(spec);
+    if (refused !== undefined) throw refused;
+    const build = new FakeBuild(spec, this.builds.length, this.trees, this.options);
+    this.builds.push(build);
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#unseen.push(build);
+    else waiting(build);
+    return build;
+  }
+
+  /** The next build that was or will be started. */
+  nextBuild(): Promise<FakeBuild> {
+    const build = this.#unseen.shift();
+    return build === undefined
+      ? new Promise((resolve) => this.#waiting.push(resolve))
+      : Promise.resolve(build);
+  }
+
+  /** Builds whose builder has not ended. */
+  running(): readonly FakeBuild[] {
+    return this.builds.filter(({ ended }) => !ended);
+  }
+
+  /** From now on every build writes a file for each output and exits with 0. Returns how to stop. */
+  succeedAlways(): () => void {
+    let stopped = false;
+    const conduct = async () => {
+      while (!stopped) (await this.nextBuild()).succeed();
+    };
+    void conduct();
+    return () => {
+      stopped = true;
+    };
+  }
+}
+
+/** One builder, conducted by the test. */
+export class FakeBuild implements RunningBuild {
+  readonly layers: readonly string[];
+  readonly builderUid: number | undefined;
+  readonly buildDir: string;
+  readonly hostTools = false;
+  /** The goal sent SIGKILL. */
+  killed = false;
+  /** The builder's process is gone. */
+  ended = false;
+  /** How it was closed; `undefined` until then. */
+  closed: { readonly keepBuildDir: boolean } | undefined;
+  readonly #events: SandboxEvent[] = [];
+  #wake: (() => void) | undefined;
+  #eof = false;
+
+  constructor(
+    readonly spec: BuildSpec,
+    private readonly id: number,
+    private readonly trees: FakeTrees,
+    options: FakeSandboxOptions,
+  ) {
+    this.layers = options.layers ?? ["fake"];
+    this.builderUid = options.builderUid;
+    this.buildDir = `/fake-builds/${id}`;
+  }
+
+  /** The builder prints. */
+  write(text: string | Uint8Array): void {
+    this.#push({ type: "output", bytes: typeof text === "string" ? bytesOf(text) : text });
+  }
+
+  /** The builder writes an output. */
+  put(output: StorePath, tree: FakeTree): void {
+    this.trees.put(this.scratchLocation(output), tree);
+  }
+
+  /** The builder closes its output and runs on. */
+  closeOutput(): void {
+    if (this.#eof) return;
+    this.#eof = true;
+    this.#push({ type: "eof" });
+  }
+
+  /** The builder ends. */
+  exit(code: number): void {
+    this.#end({ kind: "exited", code });
+  }
+
+  /** Writes a file for each output and exits with 0. */
+  succeed(): void {
+    for (const output of this.spec.outputs) this.put(output, `made by ${this.spec.drvPath}\n`);
+    this.exit(0);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<SandboxEvent> {
+    for (;;) {
+      const event = this.#events.shift();
+      if (event !== undefined) {
+        yield event;
+        if (event.type === "exit") return;
+        continue;
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  scratchLocation(output: StorePath): string {
+    return `/fake-scratch/${this.id}${output}`;
+  }
+
+  kill(): void {
+    if (this.ended) return;
+    this.killed = true;
+    this.#end({ kind: "signalled", signal: 9 });
+  }
+
+  async close(options: { readonly keepBuildDir: boolean }): Promise<string | undefined> {
+    this.kill();
+    this.closed ??= options;
+    await this.trees.remove(`/fake-scratch/${this.id}`);
+    return this.closed.keepBuildDir ? this.buildDir : undefined;
+  }
+
+  #end(status: ExitStatus): void {
+    if (this.ended) return;
+    this.closeOutput();
+    this.ended = true;
+    this.#push({ type: "exit", status });
+  }
+
+  #push(event: SandboxEvent): void {
+    this.#events.push(event);
+    this.#wake?.();
+  }
+}

@@ -1,0 +1,111 @@
+import { EngineError, type Hash, type HashAlgorithm, hashBytes } from "@drvkit/drv-parser";
+import type { ScanResult, TreeStat, TreesPort } from "../ports/trees.js";
+import { archiveOf, canonicalTree, type FakeNode, type FakeTree, modeOf, nodeOf } from "./fake-tree.js";
+
+/** File trees in memory, by the path of their top. Hashes are those of Nix. */
+export class FakeTrees implements TreesPort {
+  readonly #trees = new Map<string, FakeNode>();
+  /** What {@link freeBytes} answers. */
+  free = 2 ** 40;
+  /** Every change, in order: `move FROM TO`, `remove PATH`, `copy FROM TO`, `canonicalise PATH`. */
+  readonly changes: string[] = [];
+
+  /** Puts a tree in place, as a builder would. */
+  put(path: string, tree: FakeTree): void {
+    this.#trees.set(path, nodeOf(tree));
+  }
+
+  /** The tree at `path`. */
+  get(path: string): FakeNode | undefined {
+    return this.#trees.get(path);
+  }
+
+  /** Paths of all trees. */
+  paths(): readonly string[] {
+    return [...this.#trees.keys()];
+  }
+
+  async stat(path: string): Promise<TreeStat | undefined> {
+    const node = this.#trees.get(path);
+    if (node === undefined) return undefined;
+    const sizeBytes = node.type === "regular" ? node.content.length : 0;
+    return { type: node.type, mode: modeOf(node), uid: uidOf(node), sizeBytes };
+  }
+
+  async canonicalise(path: string, { allowedUid }: { readonly allowedUid?: number }): Promise<void> {
+    this.changes.push(`canonicalise ${path}`);
+    const node = this.#require(path);
+    for (const each of everyNode(node)) {
+      if (each.type === "other") throw treeError("ERR_TREE_TYPE", `file '${path}' has an unsupported type`);
+      if (allowedUid !== undefined && uidOf(each) !== allowedUid)
+        throw treeError("ERR_TREE_OWNERSHIP", `invalid ownership on file '${path}'`);
+    }
+    this.#trees.set(path, canonicalTree(node));
+  }
+
+  async scan(path: string, hashParts: readonly string[]): Promise<ScanResult> {
+    const archive = archiveOf(this.#require(path));
+    const text = new TextDecoder("latin1").decode(archive);
+    return {
+      narHash: hashBytes("sha256", archive).digest,
+      narSizeBytes: archive.length,
+      found: hashParts.filter((part) => text.includes(part)),
+    };
+  }
+
+  async hash(path: string, method: "flat" | "nar", algorithm: HashAlgorithm): Promise<Hash> {
+    const node = this.#require(path);
+    if (method === "nar") return hashBytes(algorithm, archiveOf(node));
+    if (node.type === "regular") return hashBytes(algorithm, node.content);
+    throw treeError("ERR_TREE_TYPE", `'${path}' is not a regular file`);
+  }
+
+  async copy(source: string, target: string): Promise<void> {
+    this.changes.push(`copy ${source} ${target}`);
+    this.#requireFree(target);
+    this.#trees.set(target, canonicalTree(this.#require(source)));
+  }
+
+  async move(from: string, to: string): Promise<void> {
+    this.changes.push(`move ${from} ${to}`);
+    this.#requireFree(to);
+    this.#trees.set(to, this.#require(from));
+    this.#trees.delete(from);
+  }
+
+  async remove(path: string): Promise<void> {
+    for (const each of [...this.#trees.keys()])
+      if (each === path || each.startsWith(`${path}/`)) {
+        this.changes.push(`remove ${each}`);
+        this.#trees.delete(each);
+      }
+  }
+
+  async freeBytes(): Promise<number> {
+    return this.free;
+  }
+
+  #require(path: string): FakeNode {
+    const node = this.#trees.get(path);
+    if (node === undefined) throw treeError("ERR_TREE_IO", `no such file: '${path}'`);
+    return node;
+  }
+
+  #requireFree(path: string): void {
+    if (this.#trees.has(path)) throw treeError("ERR_TREE_EXISTS", `'${path}' exists`);
+  }
+}
+
+function uidOf(node: FakeNode): number {
+  return "uid" in node ? (node.uid ?? 0) : 0;
+}
+
+function* everyNode(node: FakeNode): Generator<FakeNode> {
+  yield node;
+  if (node.type === "directory")
+    for (const entry of Object.values(node.entries)) yield* everyNode(nodeOf(entry));
+}
+
+function treeError(code: string, message: string): EngineError {
+  return new EngineError(code, message);
+}

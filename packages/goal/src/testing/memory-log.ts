@@ -1,0 +1,31 @@
+import type { StorePath } from "@drvkit/drv-parser";
+import type { LogPort, LogWriter } from "../ports/log.js";
+
+/** Logs in memory. */
+export class MemoryLog implements LogPort {
+  readonly #chunks = new Map<StorePath, Uint8Array[]>();
+  /** Derivations whose log is complete. */
+  readonly closed = new Set<StorePath>();
+
+  async open(drvPath: StorePath): Promise<LogWriter> {
+    const chunks: Uint8Array[] = [];
+    this.#chunks.set(drvPath, chunks);
+    this.closed.delete(drvPath);
+    return {
+      write: async (bytes) => {
+        chunks.push(bytes.slice());
+      },
+      close: async () => {
+        this.closed.add(drvPath);
+      },
+    };
+  }
+
+  /** What was written for this derivation; `undefined` when it was never built. */
+  textOf(drvPath: StorePath): string | undefined {
+    const chunks = this.#chunks.get(drvPath);
+    if (chunks === undefined) return undefined;
+    const decoder = new TextDecoder();
+    return chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join("") + decoder.decode();
+  }
+}

@@ -1,0 +1,193 @@
+import {
+  compareText,
+  computeDerivationPath,
+  computeTextPath,
+  type Derivation,
+  defaultStoreDir,
+  derivationNameOf,
+  EngineError,
+  hashBytes,
+  isDerivationPath,
+  parseDerivation,
+  printDerivation,
+  type StoreDir,
+  type StorePath,
+} from "@drvkit/drv-parser";
+import type { PathInfo } from "@drvkit/narinfo";
+import type { OutputLocks, StorePort } from "../ports/store.js";
+import { archiveOf } from "./fake-tree.js";
+import { FakeTrees } from "./fake-trees.js";
+
+/** A store in memory: what is valid in a map, the files in {@link FakeTrees}. */
+export class MemoryStore implements StorePort {
+  readonly storeDir: StoreDir;
+  /** Everything that was protected from collection. */
+  readonly tempRoots = new Set<StorePath>();
+  /** Paths whose lock is held. */
+  readonly locked = new Set<StorePath>();
+  /** Paths whose lock file was deleted on release. */
+  readonly deletedLocks = new Set<StorePath>();
+  /** One entry per registration. */
+  readonly registrations: (readonly StorePath[])[] = [];
+  readonly #valid = new Map<StorePath, PathInfo>();
+  #tempDirs = 0;
+
+  constructor(
+    readonly trees: FakeTrees = new FakeTrees(),
+    options: { readonly storeDir?: StoreDir } = {},
+  ) {
+    this.storeDir = options.storeDir ?? defaultStoreDir;
+  }
+
+  async queryPathInfo(path: StorePath): Promise<PathInfo | undefined> {
+    return this.#valid.get(path);
+  }
+
+  async queryValidPaths(paths: Iterable<StorePath>): Promise<ReadonlySet<StorePath>> {
+    return new Set([...paths].filter((path) => this.#valid.has(path)));
+  }
+
+  async queryClosure(starts: Iterable<StorePath>): Promise<readonly StorePath[]> {
+    const seen = new Set(starts);
+    for (const path of seen) for (const reference of this.#require(path).references) seen.add(reference);
+    return [...seen].sort(compareText);
+  }
+
+  async readDerivation(drvPath: StorePath): Promise<Derivation> {
+    this.#require(drvPath);
+    return this.readDerivationSync(drvPath);
+  }
+
+  /** The derivation whose file is there, valid or not. */
+  readDerivationSync(drvPath: StorePath): Derivation {
+    const file = this.trees.get(this.realPathOf(drvPath));
+    if (file?.type !== "regular") throw notValid(drvPath);
+    return parseDerivation(file.content, { name: derivationNameOf(drvPath), storeDir: this.storeDir });
+  }
+
+  async addTempRoot(path: StorePath): Promise<void> {
+    this.tempRoots.add(path);
+  }
+
+  async tryLockOutputs(targets: readonly StorePath[]): Promise<OutputLocks | undefined> {
+    if (targets.some((path) => this.locked.has(path))) return undefined;
+    for (const path of targets) this.locked.add(path);
+    let [held, deleting] = [true, false];
+    return {
+      deleteOnRelease: () => {
+        deleting = true;
+      },
+      [Symbol.asyncDispose]: async () => {
+        if (!held) return;
+        held = false;
+        for (const path of targets) {
+          this.locked.delete(path);
+          if (deleting) this.deletedLocks.add(path);
+        }
+      },
+    };
+  }
+
+  realPathOf(path: StorePath): string {
+    return `/memory${path}`;
+  }
+
+  async makeTempDir(): Promise<{ readonly path: string } & AsyncDisposable> {
+    this.#tempDirs += 1;
+    const path = `/memory${this.storeDir}/tmp-${this.#tempDirs}`;
+    return { path, [Symbol.asyncDispose]: () => this.trees.remove(path) };
+  }
+
+  async registerValidPaths(infos: readonly PathInfo[]): Promise<void> {
+    const added = new Map(infos.map((info) => [info.path, info]));
+    for (const info of infos)
+      for (const reference of info.references)
+        if (!added.has(reference) && !this.#valid.has(reference)) throw notValid(reference);
+    requireNoCycle(added);
+    for (const info of infos) {
+      if (isDerivationPath(info.path)) this.readDerivationSync(info.path);
+      const before = this.#valid.get(info.path);
+      this.#valid.set(
+        info.path,
+        before === undefined
+          ? info
+          : {
+              ...info,
+              registrationTimeSeconds: before.registrationTimeSeconds,
+              ...(before.deriver === undefined ? {} : { deriver: before.deriver }),
+            },
+      );
+    }
+    this.registrations.push([...added.keys()]);
+  }
+
+  /** Forgets a path, as a collection of garbage would; its files stay. */
+  forget(path: StorePath): void {
+    this.#valid.delete(path);
+  }
+
+  /** Adds a text object. */
+  addText(name: string, text: string, references: Iterable<StorePath> = []): StorePath {
+    const content = new TextEncoder().encode(text);
+    const refs = [...references];
+    const path = computeTextPath(this.storeDir, name, content, refs);
+    this.#add(path, content, refs);
+    return path;
+  }
+
+  /** Adds a derivation; returns its path. */
+  addDerivation(drv: Derivation): StorePath {
+    const path = computeDerivationPath(this.storeDir, drv);
+    this.#add(path, printDerivation(drv), [...drv.inputDrvs.keys(), ...drv.inputSrcs]);
+    return path;
+  }
+
+  #add(path: StorePath, content: Uint8Array, references: readonly StorePath[]): void {
+    const tree = { type: "regular", content } as const;
+    const archive = archiveOf(tree);
+    this.trees.put(this.realPathOf(path), tree);
+    this.#valid.set(path, {
+      path,
+      narHash: hashBytes("sha256", archive),
+      narSizeBytes: archive.length,
+      references: new Set(references),
+      registrationTimeSeconds: 1,
+      ultimate: false,
+      signatures: [],
+      ca: { method: "text", hash: hashBytes("sha256", content) },
+    });
+  }
+
+  #require(path: StorePath): PathInfo {
+    const info = this.#valid.get(path);
+    if (info === undefined) throw notValid(path);
+    return info;
+  }
+}
+
+function notValid(path: StorePath): EngineError {
+  return new EngineError("ERR_STORE_NOT_VALID", `path '${path}' is not valid`);
+}
+
+/** References to itself are none; what is valid already refers to nothing new. */
+function requireNoCycle(added: ReadonlyMap<StorePath, PathInfo>): void {
+  const state = new Map<StorePath, "open" | "done">();
+  for (const start of added.keys()) {
+    const stack = [{ path: start, leaving: false }];
+    for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
+      if (top.leaving) state.set(top.path, "done");
+      if (state.has(top.path)) continue;
+      state.set(top.path, "open");
+      stack.push({ path: top.path, leaving: true });
+      for (const path of added.get(top.path)?.references ?? []) {
+        if (path === top.path || !added.has(path)) continue;
+        if (state.get(path) === "open")
+          throw new EngineError(
+            "ERR_STORE_CYCLE",
+            `cycle detected in the references of '${path}' from '${top.path}'`,
+          );
+        stack.push({ path, leaving: false });
+      }
+    }
+  }
+}

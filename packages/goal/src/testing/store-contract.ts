@@ -1,0 +1,283 @@
+import {
+  bytesOf,
+  computeDerivationPath,
+  computeOutputPaths,
+  type Derivation,
+  Environment,
+  hashBytes,
+  makeOutputName,
+  makeStorePath,
+  printDerivation,
+  type StoreDir,
+  type StorePath,
+} from "@drvkit/drv-parser";
+import type { PathInfo } from "@drvkit/narinfo";
+import type { StorePort } from "../ports/store.js";
+
+/** A fresh, empty store, and a way to put files where it expects them. */
+export interface StoreUnderTest extends AsyncDisposable {
+  readonly store: StorePort;
+  writeFile(path: string, content: Uint8Array): Promise<void>;
+}
+
+/** One sentence that holds of every store, and the proof. */
+export interface ContractCase {
+  readonly name: string;
+  readonly run: () => Promise<void>;
+}
+
+/**
+ * What goals rely on of a store, as cases for any test runner:
+ * `for (const { name, run } of storeContract(make)) test(name, run)`.
+ */
+export function storeContract(make: () => Promise<StoreUnderTest>): readonly ContractCase[] {
+  const of = (name: string, prove: (under: StoreUnderTest) => Promise<void>): ContractCase => ({
+    name,
+    run: async () => {
+      await using under = await make();
+      await prove(under);
+    },
+  });
+  return [...validity, ...closures, ...derivations, ...locking].map(([name, prove]) => of(name, prove));
+}
+
+type Case = readonly [name: string, prove: (under: StoreUnderTest) => Promise<void>];
+
+const validity: readonly Case[] = [
+  [
+    "knows nothing of a path that was never registered",
+    async ({ store }) => {
+      const { a } = objects(store.storeDir);
+      equal(await store.queryPathInfo(a.path), undefined);
+      equal([...(await store.queryValidPaths([a.path]))], []);
+    },
+  ],
+  [
+    "registers several paths that refer to each other in one direction, in any order",
+    async ({ store }) => {
+      const { a, b, c } = objects(store.storeDir);
+      await store.registerValidPaths([c, b, a]);
+      const valid = await store.queryValidPaths([a.path, b.path, c.path, unknown(store.storeDir)]);
+      equal([...valid].sort(), [a.path, b.path, c.path].sort());
+    },
+  ],
+  [
+    "keeps every field of an info",
+    async ({ store }) => {
+      const { a } = objects(store.storeDir);
+      const deriver = makeStorePath(store.storeDir, `${"1".repeat(32)}-a.drv`);
+      const info = { ...a, deriver, ultimate: true, signatures: ["key:sig"] };
+      await store.registerValidPaths([info]);
+      equal(printInfo(await store.queryPathInfo(a.path)), printInfo(info));
+    },
+  ],
+  [
+    "lets a path refer to itself",
+    async ({ store }) => {
+      const { a } = objects(store.storeDir);
+      await store.registerValidPaths([{ ...a, references: new Set([a.path]) }]);
+      equal([...((await store.queryPathInfo(a.path))?.references ?? [])], [a.path]);
+    },
+  ],
+  [
+    "registers nothing when one reference is neither valid nor registered with it",
+    async ({ store }) => {
+      const { a, b, c } = objects(store.storeDir);
+      await refuses("ERR_STORE_NOT_VALID", () => store.registerValidPaths([a, c]));
+      equal([...(await store.queryValidPaths([a.path, b.path, c.path]))], []);
+    },
+  ],
+  [
+    "registers nothing when references run in a circle",
+    async ({ store }) => {
+      const { a, b, c } = objects(store.storeDir);
+      const circle = { ...a, references: new Set([c.path]) };
+      await refuses("ERR_STORE_CYCLE", () => store.registerValidPaths([circle, b, c]));
+      equal([...(await store.queryValidPaths([a.path, b.path, c.path]))], []);
+    },
+  ],
+  [
+    "keeps the time of the first registration",
+    async ({ store }) => {
+      const { a } = objects(store.storeDir);
+      await store.registerValidPaths([{ ...a, registrationTimeSeconds: 100 }]);
+      await store.registerValidPaths([{ ...a, registrationTimeSeconds: 200, ultimate: true }]);
+      const info = await store.queryPathInfo(a.path);
+      equal([info?.registrationTimeSeconds, info?.ultimate], [100, true]);
+    },
+  ],
+  [
+    "registers nothing without complaint",
+    async ({ store }) => {
+      await store.registerValidPaths([]);
+    },
+  ],
+];
+
+const closures: readonly Case[] = [
+  [
+    "answers a closure in byte order, starts included, each member once",
+    async ({ store }) => {
+      const { a, b, c } = objects(store.storeDir);
+      await store.registerValidPaths([a, b, c]);
+      equal(await store.queryClosure([c.path, a.path]), [a.path, b.path, c.path].sort());
+      equal(await store.queryClosure([b.path]), [a.path, b.path].sort());
+      equal(await store.queryClosure([]), []);
+    },
+  ],
+  [
+    "refuses the closure of a path that is not valid",
+    async ({ store }) => {
+      await refuses("ERR_STORE_NOT_VALID", () => store.queryClosure([unknown(store.storeDir)]));
+    },
+  ],
+];
+
+const derivations: readonly Case[] = [
+  [
+    "reads a derivation that is valid",
+    async (under) => {
+      const { drvPath, drv } = await registerDerivation(under);
+      equal(printDerivation(await under.store.readDerivation(drvPath)), printDerivation(drv));
+    },
+  ],
+  [
+    "refuses to read a derivation that is not valid",
+    async ({ store }) => {
+      const drvPath = makeStorePath(store.storeDir, `${"2".repeat(32)}-absent.drv`);
+      await refuses("ERR_STORE_NOT_VALID", () => store.readDerivation(drvPath));
+    },
+  ],
+];
+
+const locking: readonly Case[] = [
+  [
+    "gives a lock to one at a time",
+    async ({ store }) => {
+      const { a } = objects(store.storeDir);
+      const first = await store.tryLockOutputs([a.path]);
+      equal(await store.tryLockOutputs([a.path]), undefined);
+      await first?.[Symbol.asyncDispose]();
+      const second = await store.tryLockOutputs([a.path]);
+      equal(second === undefined, false);
+      await second?.[Symbol.asyncDispose]();
+    },
+  ],
+  [
+    "gives all locks of a set or none",
+    async ({ store }) => {
+      const { a, b, c } = objects(store.storeDir);
+      const held = await store.tryLockOutputs([b.path]);
+      equal(await store.tryLockOutputs([a.path, b.path, c.path]), undefined);
+      const others = await store.tryLockOutputs([a.path, c.path]);
+      equal(others === undefined, false);
+      await others?.[Symbol.asyncDispose]();
+      await held?.[Symbol.asyncDispose]();
+    },
+  ],
+  [
+    "gives a lock again after its file was deleted",
+    async ({ store }) => {
+      const { a } = objects(store.storeDir);
+      const first = await store.tryLockOutputs([a.path]);
+      first?.deleteOnRelease();
+      await first?.[Symbol.asyncDispose]();
+      const second = await store.tryLockOutputs([a.path]);
+      equal(second === undefined, false);
+      await second?.[Symbol.asyncDispose]();
+    },
+  ],
+  [
+    "makes temporary directories that are never the same",
+    async ({ store }) => {
+      await using first = await store.makeTempDir();
+      await using second = await store.makeTempDir();
+      equal(first.path === second.path, false);
+    },
+  ],
+  [
+    "protects paths that are not valid yet, and says where their files belong",
+    async ({ store }) => {
+      const { a, b } = objects(store.storeDir);
+      await store.addTempRoot(a.path);
+      equal(store.realPathOf(a.path) === store.realPathOf(b.path), false);
+    },
+  ],
+];
+
+/** `c` refers to `b`, `b` to `a`. */
+function objects(storeDir: StoreDir): { readonly a: PathInfo; readonly b: PathInfo; readonly c: PathInfo } {
+  const object = (name: string, digit: string, references: readonly StorePath[]): PathInfo => ({
+    path: makeStorePath(storeDir, `${digit.repeat(32)}-${name}`),
+    narHash: hashBytes("sha256", bytesOf(name)),
+    narSizeBytes: 120,
+    references: new Set(references),
+    registrationTimeSeconds: 1,
+    ultimate: false,
+    signatures: [],
+  });
+  const a = object("a", "b", []);
+  const b = object("b", "a", [a.path]);
+  return { a, b, c: object("c", "c", [b.path]) };
+}
+
+function unknown(storeDir: StoreDir): StorePath {
+  return makeStorePath(storeDir, `${"d".repeat(32)}-unknown`);
+}
+
+async function registerDerivation({ store, writeFile }: StoreUnderTest) {
+  const out = makeOutputName("out");
+  const plain: Derivation = {
+    name: "contract",
+    outputs: new Map([[out, { kind: "deferred" }]]),
+    inputDrvs: new Map(),
+    inputSrcs: new Set(),
+    platform: "x86_64-linux",
+    builder: bytesOf("/bin/sh"),
+    args: [],
+    env: Environment.from([[bytesOf("out"), bytesOf("")]]),
+  };
+  const unread = () => {
+    throw new Error("the derivation has no inputs");
+  };
+  const path = computeOutputPaths(plain, unread, { storeDir: store.storeDir }).get(out) as StorePath;
+  const drv: Derivation = {
+    ...plain,
+    outputs: new Map([[out, { kind: "inputAddressed", path }]]),
+    env: plain.env.with("out", bytesOf(path)),
+  };
+  const drvPath = computeDerivationPath(store.storeDir, drv);
+  await writeFile(store.realPathOf(drvPath), printDerivation(drv));
+  await store.registerValidPaths([{ ...objects(store.storeDir).a, path: drvPath }]);
+  return { drvPath, drv };
+}
+
+function printInfo(info: PathInfo | undefined): unknown {
+  return info === undefined ? undefined : { ...info, references: [...info.references].sort() };
+}
+
+/** Deep equality as far as the cases above need it. */
+function equal(actual: unknown, expected: unknown): void {
+  const [a, b] = [print(actual), print(expected)];
+  if (a !== b) throw new Error(`expected ${b}, got ${a}`);
+}
+
+function print(value: unknown): string {
+  return String(
+    JSON.stringify(value, (_key, each: unknown) => {
+      if (each instanceof Uint8Array) return [...each];
+      if (typeof each !== "object" || each === null || Array.isArray(each)) return each;
+      return Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)));
+    }),
+  );
+}
+
+async function refuses(code: string, act: () => Promise<unknown>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === code) return;
+    throw error;
+  }
+  throw new Error(`expected a refusal with code ${code}`);
+}

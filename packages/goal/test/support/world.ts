@@ -1,0 +1,120 @@
+import type { OutputName, StorePath } from "@drvkit/drv-parser";
+import {
+  type BuildMode,
+  type BuildResult,
+  defaultWorkerSettings,
+  type GoalRequest,
+  type RunOutcome,
+  runGoals,
+  type WorkerSettings,
+} from "../../src/index.js";
+import {
+  addRecipe,
+  type FakeBuild,
+  type MemoryPorts,
+  memoryPorts,
+  outputsByName,
+  type RecordedEvents,
+  type Recipe,
+  recordEvents,
+} from "../../src/testing/index.js";
+
+export interface RunHow extends Partial<WorkerSettings> {
+  readonly mode?: BuildMode;
+  readonly signal?: AbortSignal;
+}
+
+/** A store, a sandbox and a clock in memory, the events of the runs on them, and short ways to use them. */
+export class World {
+  readonly events: RecordedEvents = recordEvents();
+
+  constructor(readonly ports: MemoryPorts = memoryPorts()) {}
+
+  add(recipe: Recipe): StorePath {
+    return addRecipe(this.ports.store, recipe);
+  }
+
+  outputs(drvPath: StorePath): Readonly<Record<string, StorePath>> {
+    return outputsByName(this.ports.store, drvPath);
+  }
+
+  out(drvPath: StorePath, name = "out"): StorePath {
+    return this.outputs(drvPath)[name] as StorePath;
+  }
+
+  run(requests: readonly (StorePath | GoalRequest)[], how: RunHow = {}): Promise<RunOutcome> {
+    const { mode = "normal", signal = new AbortController().signal, ...settings } = how;
+    return runGoals(
+      requests.map((request) =>
+        typeof request === "string" ? { drvPath: request, outputs: "all" as const } : request,
+      ),
+      {
+        ports: this.ports,
+        settings: { ...defaultWorkerSettings, ...settings },
+        mode,
+        signal,
+        emit: this.events.emit,
+      },
+    );
+  }
+
+  /** Runs with builders that all succeed. */
+  async realise(requests: readonly (StorePath | GoalRequest)[], how: RunHow = {}): Promise<RunOutcome> {
+    const outcome = this.run(requests, how);
+    let ended = false;
+    outcome.finally(() => {
+      ended = true;
+    });
+    const conduct = async () => {
+      while (!ended) (await this.ports.sandbox.nextBuild()).succeed();
+    };
+    void conduct();
+    return outcome;
+  }
+
+  /** The next build, which must be the one of `drvPath`. */
+  async building(drvPath: StorePath): Promise<FakeBuild> {
+    const build = await this.ports.sandbox.nextBuild();
+    if (build.spec.drvPath !== drvPath) throw new Error(`${build.spec.drvPath} builds, not ${drvPath}`);
+    return build;
+  }
+
+  /** Names of derivations in the order in which their builders started. */
+  buildOrder(): readonly string[] {
+    return this.ports.sandbox.builds.map(({ spec }) => nameOf(spec.drvPath));
+  }
+
+  isValid(path: StorePath): Promise<boolean> {
+    return this.ports.store.queryPathInfo(path).then((info) => info !== undefined);
+  }
+}
+
+export function nameOf(drvPath: StorePath): string {
+  return drvPath.replace(/^.*\/[^-]*-/u, "").replace(/\.drv$/u, "");
+}
+
+/** Statuses of results, in order. */
+export function statuses(outcome: RunOutcome): readonly BuildResult["status"][] {
+  return outcome.results.map(({ status }) => status);
+}
+
+/** The failure of a result. */
+export function failureOf(result: BuildResult | undefined): Extract<BuildResult, { errorMessage: string }> {
+  if (result === undefined || !("errorMessage" in result)) throw new Error("the result is no failure");
+  return result;
+}
+
+export function outputsOf(result: BuildResult | undefined): Readonly<Record<string, StorePath>> {
+  if (result === undefined || !("outputs" in result)) throw new Error("the result is a failure");
+  return Object.fromEntries(result.outputs);
+}
+
+/** Names of outputs, unchecked: for requests of tests. */
+export function names(...outputs: string[]): ReadonlySet<OutputName> {
+  return new Set(outputs as OutputName[]);
+}
+
+/** Everything that is ready now has been done. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
