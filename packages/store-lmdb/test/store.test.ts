@@ -438,7 +438,9 @@ describe("adding", () => {
       .realPathOf((await store.addText("other", Buffer.from("x"))).path)
       .replace(/[^/]*$/, "");
     const path = "/nix/store/wflv0hgb0qb1ddc5nxmsg0y9zjjhfvmh-empty";
-    mkdirSync(join(place, "wflv0hgb0qb1ddc5nxmsg0y9zjjhfvmh-empty/half"), { recursive: true, mode: 0o555 });
+    const leftOver = join(place, "wflv0hgb0qb1ddc5nxmsg0y9zjjhfvmh-empty");
+    mkdirSync(join(leftOver, "half"), { recursive: true });
+    chmodSync(leftOver, 0o555);
     const info = await store.addText("empty", Buffer.alloc(0));
     expect(info.path).toBe(path);
     expect(statSync(store.realPathOf(info.path)).isFile()).toBe(true);

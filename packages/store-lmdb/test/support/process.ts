@@ -1,15 +1,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
+import { removeTree } from "../../src/files.js";
 
 /** A directory that goes with the test. */
 export function tempRoot(): string {
   const root = mkdtempSync(join(tmpdir(), "drvkit-store-"));
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+  // Objects are read-only directories, which an ordinary user cannot simply remove.
+  onTestFinished(() => removeTree(root));
   return root;
 }
 
