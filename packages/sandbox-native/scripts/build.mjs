@@ -34,7 +34,9 @@ function isFresh(made, sources) {
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: packageDir, stdio: "inherit" });
   if (error?.code === "ENOENT" && command === "cargo") {
-    fail("building @drvkit/sandbox-native needs Rust: install cargo (https://rustup.rs) and a C compiler, then run this again");
+    fail(
+      "building @drvkit/sandbox-native needs Rust: install cargo (https://rustup.rs) and a C compiler, then run this again",
+    );
   }
   if (error !== undefined) fail(`${command} cannot be started: ${error.message}`);
   if (status !== 0) process.exit(status ?? 1);
@@ -57,7 +59,9 @@ function triple() {
 function buildAddon() {
   const platform = triple();
   if (platform === undefined) {
-    process.stderr.write(`there is no addon for ${process.platform} on ${process.arch}: only the JavaScript is built\n`);
+    process.stderr.write(
+      `there is no addon for ${process.platform} on ${process.arch}: only the JavaScript is built\n`,
+    );
     return;
   }
   const name = `sandbox-native.${platform}.node`;
@@ -73,5 +77,7 @@ function buildScript() {
   run(process.execPath, [at("node_modules/tsup/dist/cli-default.js")]);
 }
 
-buildAddon();
-buildScript();
+// `build.mjs addon` and `build.mjs script` build one of the two, so that a caller can do both side by side.
+const [only] = process.argv.slice(2);
+if (only !== "script") buildAddon();
+if (only !== "addon") buildScript();

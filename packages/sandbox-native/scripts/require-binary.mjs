@@ -3,6 +3,8 @@ import { readFileSync, statSync } from "node:fs";
 
 const { name, main } = JSON.parse(readFileSync("package.json", "utf8"));
 if (!statSync(main, { throwIfNoEntry: false })?.isFile()) {
-  process.stderr.write(`${name} cannot be packed: "${main}" is missing; build it on that platform first\n`);
+  process.stderr.write(
+    `${name} cannot be packed: the binary "${main}" is missing; build it on that platform first\n`,
+  );
   process.exit(1);
 }

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import {
+  chmodSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -386,6 +387,13 @@ sandboxed(`binds${because}`, () => {
     ).toBe("filefile");
   });
 
+  test("a directory of the machine replaces one of the skeleton", async () => {
+    const directory = newDirectory();
+    mkdirSync(join(directory, "etc"));
+    writeFileSync(join(directory, "etc/only"), "");
+    expect(await look([bind(join(directory, "etc"), "/etc")], "ls -A /etc")).toBe("only\n");
+  });
+
   test.each([
     {
       name: "a source that is absent",
@@ -478,7 +486,8 @@ sandboxed(`who starts it${because}`, () => {
     const elsewhere = newDirectory();
     writeFileSync(join(elsewhere, "kept"), "");
     symlinkSync(elsewhere, join(directory, "chroot"));
-    mkdirSync(join(directory, "temp/build/deep"), { recursive: true, mode: 0o500 });
+    mkdirSync(join(directory, "temp/build/deep"), { recursive: true });
+    chmodSync(join(directory, "temp/build"), 0o500);
     const { output } = await harness.collect(await startSandbox(spec(directory, ["-c", "ls -A /build"])));
     expect(output).toBe("");
     expect(statSync(join(elsewhere, "kept")).isFile()).toBe(true);

@@ -99,7 +99,9 @@ fn mounts(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
     ops.push(new_file_system("proc", "/proc", &[], NO_DEVICES | libc::MOUNT_ATTR_NOEXEC));
     ops.extend(shared_memory(spec, machine));
     ops.extend(terminals(spec, machine));
-    ops.push(Op::SetMode { target: b"/etc".to_vec(), mode: 0o555 });
+    if owns(spec, b"/etc") {
+        ops.push(Op::SetMode { target: b"/etc".to_vec(), mode: 0o555 });
+    }
     ops.push(Op::RootAttributes { attributes: libc::MOUNT_ATTR_RDONLY | NO_DEVICES });
     ops.push(Op::PivotRoot);
     ops.into_iter().map(Instruction::from).collect()
@@ -126,7 +128,7 @@ fn binds(spec: &Spec, machine: &Machine) -> Vec<Op> {
             ops.entry(b"/dev/kvm".to_vec()).or_insert_with(|| device(b"/dev/kvm".to_vec()));
         }
     }
-    if spec.parts.network == Network::Host {
+    if spec.parts.network == Network::Host && owns(spec, b"/etc") {
         for (target, source) in &machine.network_files {
             ops.entry(target.clone()).or_insert_with(|| Op::Bind {
                 source: source.clone(),
@@ -381,6 +383,14 @@ execute /bin/sh";
         assert!(plan.contains(&"bind /x /dev/null rw".to_owned()));
         assert!(!plan.iter().any(|line| line.contains("/dev/null /dev/null") || line.contains("devpts")));
         assert!(!plan.iter().any(|line| line.starts_with("symlink /dev/stdin")));
+    }
+
+    #[test]
+    fn an_etc_of_this_machine_is_left_as_it_is() {
+        let binds = vec![bind("/etc", "/etc")];
+        let plan = lines(SpecParts { binds, network: Network::Host, ..parts() }, &machine(), Ending::Build);
+        let about: Vec<_> = plan.iter().filter(|line| line.contains("/etc")).collect();
+        assert_eq!(about, ["bind /etc /etc ro"]);
     }
 
     #[test]
