@@ -31,6 +31,7 @@ export class EngineError extends Error {
  * - `ERR_DRV_OUTPUT_PATH`: an output path is not the one the derivation gives
  * - `ERR_DRV_ENVIRONMENT`: the variable of an output does not hold its path
  * - `ERR_DRV_ATTRIBUTE`: an attribute has the wrong type
+ * - `ERR_DRV_CONTEXT`: a dependency was turned into a bare string
  * - `ERR_DERIVED_PATH`: a text is no derived path
  * - `ERR_JSON_SYNTAX`: structured attributes are no JSON
  */
@@ -49,6 +50,7 @@ export type DrvErrorCode =
   | "ERR_DRV_OUTPUT_PATH"
   | "ERR_DRV_ENVIRONMENT"
   | "ERR_DRV_ATTRIBUTE"
+  | "ERR_DRV_CONTEXT"
   | "ERR_DERIVED_PATH"
   | "ERR_JSON_SYNTAX";
 

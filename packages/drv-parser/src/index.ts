@@ -1,5 +1,9 @@
 export { isCanonicalDerivation, type ParseOptions, parseDerivation } from "./aterm/parse.js";
 export { printDerivation } from "./aterm/print.js";
+export { AuthoredDerivation } from "./author/authored.js";
+export { type AuthorOptions, type DerivationAttributes, derivation } from "./author/derivation.js";
+export { joinText, nix, Output, Source, Text, type TextPart } from "./author/text.js";
+export type { AttributeValue } from "./author/value.js";
 export { decodeNixBase32, encodeNixBase32 } from "./bytes/nix-base32.js";
 export { bytesOf, compareBytes, compareText, textOf } from "./bytes/text.js";
 export { type Derivation, type DerivationOutput, outputPathsOf } from "./derivation/derivation.js";

@@ -182,32 +182,28 @@ withVectors(`malformed-derivations.json${why}`, () => {
   const cases: readonly MalformedCase[] = vectors("malformed-derivations.json")?.cases ?? [];
   const read = reader(join(shared, "vectors/drvs"));
 
-  test.each(cases)(
-    "$name",
-    (each) => {
-      const bytes =
-        each.text === undefined ? Buffer.from(each.base64 ?? "", "base64") : Buffer.from(each.text);
-      const name = each.drvName.replace(/\.drv$/u, "");
-      const path = makeStorePath(storeDir, `${"0".repeat(32)}-${each.drvName}`);
-      const register = () => {
-        const drv = parseDerivation(bytes, { name });
-        validateDerivation(path, drv, read);
-      };
-      if (each.required.startsWith("accept")) {
-        expect(register).not.toThrow();
-        expect(isCanonicalDerivation(bytes, { name })).toBe(true);
-      } else if (each.required.startsWith("reject") || each.required.startsWith("needs")) {
-        expect(register).toThrow(expect.objectContaining({ code: expect.stringMatching(/^ERR_|^ENOENT/u) }));
-      } else if (each.required.startsWith("2.8 accepts")) {
-        expect(register).not.toThrow();
-      } else {
-        // Read leniently and found not canonical; refused where it would become valid.
-        expect(() => parseDerivation(bytes, { name, lenient: true })).not.toThrow();
-        expect(isCanonicalDerivation(bytes, { name })).toBe(false);
-        expect(register).toThrow(expect.objectContaining({ code: expect.stringMatching(/^ERR_/u) }));
-      }
-    },
-  );
+  test.each(cases)("$name", (each) => {
+    const bytes = each.text === undefined ? Buffer.from(each.base64 ?? "", "base64") : Buffer.from(each.text);
+    const name = each.drvName.replace(/\.drv$/u, "");
+    const path = makeStorePath(storeDir, `${"0".repeat(32)}-${each.drvName}`);
+    const register = () => {
+      const drv = parseDerivation(bytes, { name });
+      validateDerivation(path, drv, read);
+    };
+    if (each.required.startsWith("accept")) {
+      expect(register).not.toThrow();
+      expect(isCanonicalDerivation(bytes, { name })).toBe(true);
+    } else if (each.required.startsWith("reject") || each.required.startsWith("needs")) {
+      expect(register).toThrow(expect.objectContaining({ code: expect.stringMatching(/^ERR_|^ENOENT/u) }));
+    } else if (each.required.startsWith("2.8 accepts")) {
+      expect(register).not.toThrow();
+    } else {
+      // Read leniently and found not canonical; refused where it would become valid.
+      expect(() => parseDerivation(bytes, { name, lenient: true })).not.toThrow();
+      expect(isCanonicalDerivation(bytes, { name })).toBe(false);
+      expect(register).toThrow(expect.objectContaining({ code: expect.stringMatching(/^ERR_/u) }));
+    }
+  });
 });
 
 withVectors(`ca-derivations.json${why}`, () => {
@@ -219,12 +215,9 @@ withVectors(`ca-derivations.json${why}`, () => {
       expect(outputPlaceholder(makeOutputName(each.output))).toBe(each.placeholder);
     expect(own.length).toBeGreaterThan(0);
     for (const each of upstreamPlaceholders)
-      expect(
-        upstreamPlaceholder(
-          parseStorePath(storeDir, each.drvPath),
-          makeOutputName(each.output),
-        ),
-      ).toBe(each.placeholder);
+      expect(upstreamPlaceholder(parseStorePath(storeDir, each.drvPath), makeOutputName(each.output))).toBe(
+        each.placeholder,
+      );
   });
 });
 
