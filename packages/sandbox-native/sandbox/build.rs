@@ -43,7 +43,9 @@ fn build() -> PathBuf {
             .env("RUSTFLAGS", flags);
         match cargo.status() {
             Ok(status) if status.success() => return shared.join(&triple).join("helper/drvkit-helper"),
-            Ok(_) if !flags.is_empty() => println!("cargo::warning=no static C library: the helper is linked dynamically"),
+            Ok(_) if !flags.is_empty() => {
+                println!("cargo::warning=no static C library: the helper is linked dynamically")
+            }
             Ok(status) => panic!("building the helper executable failed: {status}"),
             Err(error) => panic!("cargo cannot be started to build the helper executable: {error}"),
         }

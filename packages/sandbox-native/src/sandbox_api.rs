@@ -57,9 +57,7 @@ pub fn start_sandbox<'env>(env: &'env Env, spec: JsSpec) -> napi::Result<Object<
 #[napi]
 pub fn probe_sandbox<'env>(env: &'env Env, directory: String, uid: u32, gid: u32) -> napi::Result<Object<'env>> {
     promise(env, |settle: Settle<Vec<JsProbe>>| {
-        on_thread(settle, move || {
-            Ok(probe(directory.as_ref(), uid, gid)?.into_iter().map(JsProbe::from).collect())
-        });
+        on_thread(settle, move || Ok(probe(directory.as_ref(), uid, gid)?.into_iter().map(JsProbe::from).collect()));
     })
 }
 

@@ -356,6 +356,30 @@ sandboxed(`how a build ends${because}`, () => {
   });
 });
 
+sandboxed(`many builds${because}`, () => {
+  const count = (directory: string) => readdirSync(directory).length;
+
+  test("leave no descriptor, no thread and no process, whether they succeed, fail or are never read", async () => {
+    const round = async () => {
+      const good = Array.from({ length: 8 }, () => build(["-c", "echo a"]));
+      const failed = build([], { binds: [bind("/no/such", "/a")] }).catch(() => undefined);
+      const killed = startSandbox(spec(newDirectory(), ["-c", "sleep 1000"])).then(async (running) => {
+        running.kill();
+        await harness.collect(running);
+      });
+      await Promise.all([...good, failed, killed]);
+    };
+    await round();
+    const before = [count("/proc/self/fd"), count("/proc/self/task")];
+    for (let index = 0; index < 5; index++) await round();
+    const settled = () =>
+      count("/proc/self/fd") <= (before[0] ?? 0) && count("/proc/self/task") <= (before[1] ?? 0);
+    expect(await harness.eventually(settled)).toBe(true);
+    const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8");
+    expect(children.trim()).toBe("");
+  });
+});
+
 sandboxed(`binds${because}`, () => {
   const look = async (binds: readonly ReturnType<typeof bind>[], script: string) =>
     (await build(["-c", script], { binds: [...toolBinds, ...binds] })).output;

@@ -112,7 +112,8 @@ fn close_descriptors() -> Result<(), Errno> {
 /// Everything that can fail before the report is done before it: afterwards only the builder's own output is left to
 /// say what went wrong.
 fn execute(path: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>]) -> Result<(), Errno> {
-    let c_strings = |texts: &[Vec<u8>]| texts.iter().map(|text| sys::c_string(text)).collect::<Result<Vec<CString>, _>>();
+    let c_strings =
+        |texts: &[Vec<u8>]| texts.iter().map(|text| sys::c_string(text)).collect::<Result<Vec<CString>, _>>();
     let (program, arguments, environment) = (sys::c_string(path)?, c_strings(arguments)?, c_strings(environment)?);
     sys::report(Report::Ready);
     let errno = sys::execute(&program, &arguments, &environment);

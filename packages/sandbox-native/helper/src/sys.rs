@@ -196,9 +196,7 @@ pub fn umask(mask: u32) {
 /// The interface flags are set by an ioctl on any socket; netlink would need a parser for the same.
 pub fn loopback_up() -> Result<(), Errno> {
     // SAFETY: numbers only.
-    let socket = owned(c_long::from(unsafe {
-        libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)
-    }))?;
+    let socket = owned(c_long::from(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) }))?;
     // SAFETY: the structure is plain data and zero is valid.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (slot, byte) in request.ifr_name.iter_mut().zip(b"lo") {
@@ -225,7 +223,13 @@ pub fn set_domain_name(name: &[u8]) -> Result<(), Errno> {
 pub fn private_mounts() -> Result<(), Errno> {
     // SAFETY: both texts end in NUL; the other pointers may be null for a change of propagation.
     check(unsafe {
-        libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null())
+        libc::mount(
+            c"none".as_ptr(),
+            c"/".as_ptr(),
+            std::ptr::null(),
+            libc::MS_REC | libc::MS_PRIVATE,
+            std::ptr::null(),
+        )
     })
     .map(drop)
 }
@@ -278,9 +282,10 @@ pub fn status(fd: BorrowedFd<'_>) -> Result<Status, Errno> {
 pub fn read_link(fd: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
     let mut text = vec![0_u8; libc::PATH_MAX as usize];
     // SAFETY: the range is that of the buffer.
-    let length = check_long(unsafe {
-        libc::readlinkat(fd.as_raw_fd(), c"".as_ptr(), text.as_mut_ptr().cast(), text.len())
-    } as c_long)?;
+    let length =
+        check_long(
+            unsafe { libc::readlinkat(fd.as_raw_fd(), c"".as_ptr(), text.as_mut_ptr().cast(), text.len()) } as c_long
+        )?;
     text.truncate(length as usize);
     Ok(text)
 }
@@ -308,10 +313,8 @@ pub fn make_symlink(parent: BorrowedFd<'_>, name: &CStr, text: &CStr) -> Result<
 pub fn set_times(parent: BorrowedFd<'_>, name: &CStr, status: &Status) -> Result<(), Errno> {
     let times = [status.accessed, status.modified];
     // SAFETY: the name ends in NUL, the times live during the call.
-    check(unsafe {
-        libc::utimensat(parent.as_raw_fd(), name.as_ptr(), times.as_ptr(), libc::AT_SYMLINK_NOFOLLOW)
-    })
-    .map(drop)
+    check(unsafe { libc::utimensat(parent.as_raw_fd(), name.as_ptr(), times.as_ptr(), libc::AT_SYMLINK_NOFOLLOW) })
+        .map(drop)
 }
 
 /// Of the descriptor, so that no name is looked up twice.
@@ -323,7 +326,8 @@ pub fn change_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
 /// A copy of the mounts at a descriptor, attached nowhere yet. Recursive, because a part of a locked set of mounts may
 /// not be shown without what covers it.
 pub fn clone_tree(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    let flags = libc::AT_EMPTY_PATH as u32 | libc::AT_RECURSIVE as u32 | libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    let flags =
+        libc::AT_EMPTY_PATH as u32 | libc::AT_RECURSIVE as u32 | libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
     // SAFETY: the empty path ends in NUL.
     owned(unsafe { libc::syscall(libc::SYS_open_tree, fd.as_raw_fd(), c"".as_ptr(), flags) })
 }

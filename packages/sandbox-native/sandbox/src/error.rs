@@ -77,7 +77,8 @@ pub(crate) fn explain(op: &Op, subject: u32, errno: i32, limits: &Limits) -> Err
             libc::EPERM | libc::EACCES => error.unavailable("user namespace", forbidden(limits)),
             libc::EINVAL | libc::ENOSYS => error.unavailable(
                 "user namespace",
-                "the kernel was built without one of the namespaces (CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS)".into(),
+                "the kernel was built without one of the namespaces (CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS)"
+                    .into(),
             ),
             _ => error,
         },
@@ -107,7 +108,8 @@ pub(crate) fn explain_ids(step: &str, path: &[u8], errno: i32) -> Error {
     if matches!(errno, libc::EPERM | libc::EINVAL) {
         return error.unavailable(
             "user ids",
-            "the ids of the builder are not ids of this container: give it more ids, or start as an ordinary user".into(),
+            "the ids of the builder are not ids of this container: give it more ids, or start as an ordinary user"
+                .into(),
         );
     }
     error
@@ -170,12 +172,10 @@ mod tests {
     fn other_failures_keep_step_path_and_number() {
         let bind = Op::Bind { source: b"/s".to_vec(), target: b"/t".to_vec(), attributes: 0, optional: false };
         let error = explain(&bind, 1, libc::EEXIST, &limits());
-        assert_eq!((error.kind, error.step.as_deref(), error.path.as_deref(), error.errno), (
-            Kind::Setup,
-            Some("bind"),
-            Some("/t"),
-            Some(libc::EEXIST)
-        ));
+        assert_eq!(
+            (error.kind, error.step.as_deref(), error.path.as_deref(), error.errno),
+            (Kind::Setup, Some("bind"), Some("/t"), Some(libc::EEXIST))
+        );
         assert_eq!(error.message, "the step \"bind\" of the sandbox failed on \"/t\": file exists");
     }
 }

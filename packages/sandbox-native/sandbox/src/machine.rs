@@ -60,7 +60,8 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn read() -> Limits {
-        let sysctl = |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).ok().map(|text| text.trim().to_owned());
+        let sysctl =
+            |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).ok().map(|text| text.trim().to_owned());
         Limits {
             max_user_namespaces: sysctl("user/max_user_namespaces"),
             unprivileged_clone_off: sysctl("kernel/unprivileged_userns_clone").as_deref() == Some("0"),

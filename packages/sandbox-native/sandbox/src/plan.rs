@@ -55,7 +55,8 @@ fn tolerating(op: Op, tolerated: &[i32]) -> Instruction {
 
 /// From the helper to a process of its own.
 fn process(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
-    let namespaces = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    let namespaces =
+        libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     let network = if spec.parts.network == Network::Private { libc::CLONE_NEWNET } else { 0 };
     // CLONE_PARENT: the builder is a child of the engine, which then learns of its end.
     let flags = namespaces | network | libc::CLONE_PARENT | libc::SIGCHLD;
@@ -213,7 +214,10 @@ fn rights(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
     }
     ops.extend([
         // Containers allow few values; an address layout that varies does less harm than no build.
-        tolerating(Op::Personality { persona: persona | ADDR_NO_RANDOMIZE }, &[libc::EPERM, libc::EINVAL, libc::ENOSYS]),
+        tolerating(
+            Op::Personality { persona: persona | ADDR_NO_RANDOMIZE },
+            &[libc::EPERM, libc::EINVAL, libc::ENOSYS],
+        ),
         Op::SoftLimit { resource: RLIMIT_CORE, value: 0 }.into(),
         Op::SoftLimit { resource: RLIMIT_NOFILE, value: OPEN_FILES }.into(),
         Op::ChangeUser { uid: INNER_UID, gid: INNER_GID }.into(),
@@ -243,8 +247,8 @@ fn last(spec: &Spec, ending: Ending) -> Op {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::tests::{bind, parts};
     use crate::spec::SpecParts;
+    use crate::spec::tests::{bind, parts};
 
     fn machine() -> Machine {
         Machine {
@@ -359,7 +363,8 @@ execute /bin/sh";
 
     #[test]
     fn only_the_network_can_be_shared() {
-        let all = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+        let all =
+            libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
         assert_eq!(flags(parts()) & (all | libc::CLONE_NEWNET), all | libc::CLONE_NEWNET);
         assert_eq!(flags(SpecParts { network: Network::Host, ..parts() }) & (all | libc::CLONE_NEWNET), all);
     }

@@ -65,7 +65,9 @@ fn judge(program: &[drvkit_helper::Instruction], result: &Result<Vec<u32>, Faile
                 Ok(skipped) if skipped.contains(&index) => (false, "the kernel does not offer it".to_owned(), None),
                 Ok(_) => (true, "applied".to_owned(), None),
                 Err(Failed { index: Some(at), .. }) if index < *at => (true, "applied".to_owned(), None),
-                Err(Failed { error, index: Some(at) }) if index == *at => (false, error.message.clone(), error.hint.clone()),
+                Err(Failed { error, index: Some(at) }) if index == *at => {
+                    (false, error.message.clone(), error.hint.clone())
+                }
                 Err(Failed { error, index: at }) => {
                     let step = op_at(program, *at).map_or(error.step.as_deref().unwrap_or("start"), |op| op.step());
                     (false, format!("not reached: the step \"{step}\" failed"), error.hint.clone())
@@ -99,7 +101,8 @@ fn allocated_uid(result: &Result<Vec<u32>, Failed>, uid: u32) -> Probe {
 
 fn cgroup2() -> Probe {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let place = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|fields| fields.get(2) == Some(&"cgroup2"));
+    let place =
+        mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|fields| fields.get(2) == Some(&"cgroup2"));
     let (works, detail) = match place {
         Some(fields) => (true, format!("mounted on {}", fields[1])),
         None => (false, "not mounted".to_owned()),

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 
 use crate::sys::{self, Errno, ExitStatus};
 
@@ -43,13 +43,14 @@ enum Command {
     Spawn(SpawnRequest, mpsc::Sender<Result<i32, Errno>>),
     Watch(Id, Watched),
     Next(Id, Waiter),
+    Kill(Id),
     Forget(Id),
 }
 
 /// A builder whose set-up is over.
 pub(crate) struct Watched {
     pub(crate) terminal: OwnedFd,
-    pub(crate) process: Arc<OwnedFd>,
+    pub(crate) process: OwnedFd,
 }
 
 struct Queue {
@@ -115,6 +116,12 @@ impl Reactor {
     /// Calls `waiter` with the next event.
     pub(crate) fn next(&self, id: Id, waiter: Waiter) {
         self.send(Command::Next(id, waiter));
+    }
+
+    /// SIGKILL, if it still runs. The descriptor of the process is the reactor's alone, so that it closes with the end
+    /// and not when JavaScript collects an object.
+    pub(crate) fn kill(&self, id: Id) {
+        self.send(Command::Kill(id));
     }
 
     /// Nobody asks any more: the builder is killed and its end awaited quietly.
@@ -185,6 +192,11 @@ impl State {
                     }
                     None => waiter(None),
                 },
+                Command::Kill(id) => {
+                    if let Some(builder) = self.builders.get(&id) {
+                        sys::kill(builder.watched.process.as_fd());
+                    }
+                }
                 Command::Forget(id) => self.drop_interest(id),
             }
         }
@@ -288,7 +300,8 @@ impl Builder {
     /// The builder is gone and with it its whole process namespace: what it wrote is in the terminal already, and who
     /// still holds the other end does not belong to it.
     fn ended(&mut self) {
-        self.exit = Exit::Ended(sys::wait(self.watched.process.as_fd()).unwrap_or(ExitStatus::Signalled(libc::SIGKILL)));
+        self.exit =
+            Exit::Ended(sys::wait(self.watched.process.as_fd()).unwrap_or(ExitStatus::Signalled(libc::SIGKILL)));
         self.read(self.output.len() + DRAIN_LIMIT);
         if self.end_of_output == Progress::Open {
             self.end_of_output = Progress::Ended;

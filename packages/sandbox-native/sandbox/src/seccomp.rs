@@ -64,7 +64,8 @@ const fn rule(call: Call, condition: Condition, action: Action, reason: &'static
 }
 
 const SET_ID: &str = "a set-id file of a build user lets a later build act as that user";
-const XATTR: &str = "attributes do not survive in a store object, and those of this machine are none of the builder's business";
+const XATTR: &str =
+    "attributes do not survive in a store object, and those of this machine are none of the builder's business";
 const HIDDEN_MODE: &str = "its mode is behind a pointer, where a filter cannot look";
 const RING: &str = "a ring makes calls that no filter sees";
 
@@ -325,7 +326,11 @@ mod tests {
                     }
                     CreatesWithSetId { flags, mode } => {
                         for making in [0o100, 0o101, 0o20_200_000] {
-                            assert_eq!(answer(with(&[(flags, making), (mode, 0o4755)])), refusal(rule.action), "{name}");
+                            assert_eq!(
+                                answer(with(&[(flags, making), (mode, 0o4755)])),
+                                refusal(rule.action),
+                                "{name}"
+                            );
                             assert_eq!(answer(with(&[(flags, making), (mode, 0o644)])), ALLOW, "{name}");
                         }
                         for opening in [0, 0o2, 0o200_000] {
@@ -343,7 +348,11 @@ mod tests {
             let filter = assemble(abis, RULES);
             let taken: Vec<u32> = RULES.iter().filter_map(|rule| abi.number(&rule.call)).collect();
             for number in (0..600).filter(|number| !taken.contains(number)) {
-                assert_eq!(run(&filter, abi.audit_word(), number | bit, [u64::MAX; 6]), ALLOW, "call {number} on {way}");
+                assert_eq!(
+                    run(&filter, abi.audit_word(), number | bit, [u64::MAX; 6]),
+                    ALLOW,
+                    "call {number} on {way}"
+                );
             }
         }
     }

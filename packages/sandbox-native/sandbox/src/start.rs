@@ -3,7 +3,6 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drvkit_helper::{
@@ -27,7 +26,6 @@ pub struct Process {
     pid: i32,
     layers: Vec<Layer>,
     id: Id,
-    process: Arc<OwnedFd>,
     reactor: &'static Reactor,
 }
 
@@ -49,7 +47,7 @@ impl Process {
 
     /// SIGKILL. The builder is the first process of its namespace, so its end is the end of all of them.
     pub fn kill(&self) {
-        sys::kill(self.process.as_fd());
+        self.reactor.kill(self.id);
     }
 }
 
@@ -87,10 +85,9 @@ pub fn start(spec: &Spec) -> Result<Process, Error> {
     let program = plan(spec, &machine, Ending::Build);
     let reactor = reactor().map_err(|errno| Error::setup("reactor", None, errno))?;
     let done = set_up(spec, owner, &program, reactor).map_err(|failed| failed.error)?;
-    let process = Arc::new(done.process);
-    let id = reactor.watch(Watched { terminal: done.terminal, process: Arc::clone(&process) });
+    let id = reactor.watch(Watched { terminal: done.terminal, process: done.process });
     let layers = layers_in_force(&program, &done.skipped, owner.is_some());
-    Ok(Process { pid: done.pid, layers, id, process, reactor })
+    Ok(Process { pid: done.pid, layers, id, reactor })
 }
 
 /// Performs everything up to the builder; which instructions were skipped.
@@ -272,7 +269,10 @@ impl Talk<'_> {
             [false, true] => return Ok(None),
             [false, false] => {
                 let seconds = DEADLINE.as_secs();
-                return Err(Error::ended("deadline", format!("the set-up of the sandbox took longer than {seconds} s")));
+                return Err(Error::ended(
+                    "deadline",
+                    format!("the set-up of the sandbox took longer than {seconds} s"),
+                ));
             }
         }
         let mut bytes = [0; REPORT_SIZE];

@@ -108,12 +108,10 @@ fn a_failed_set_up_says_where() {
     parts.binds.push(Bind { source: b"/no/such".to_vec(), target: b"/x".to_vec(), writable: false, optional: false });
     let Some(result) = started(parts) else { return };
     let error = result.map(|process| process.pid()).expect_err("a failure");
-    assert_eq!((error.kind, error.step.as_deref(), error.path.as_deref(), error.errno), (
-        Kind::Setup,
-        Some("bind"),
-        Some("/no/such"),
-        Some(libc::ENOENT)
-    ));
+    assert_eq!(
+        (error.kind, error.step.as_deref(), error.path.as_deref(), error.errno),
+        (Kind::Setup, Some("bind"), Some("/no/such"), Some(libc::ENOENT))
+    );
 }
 
 #[test]
