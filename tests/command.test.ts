@@ -217,6 +217,49 @@ canBuild(`drv build${why}`, () => {
   });
 });
 
+canBuild(`modules that describe builds${why}`, () => {
+  const module = (name: string, text: string) => {
+    writeFileSync(scratch.path(name), text);
+    return scratch.path(name);
+  };
+  const two = `import { derivation, nix } from "@drvkit/engine";
+    export const low = derivation({ name: "low", builder: "/bin/sh", args: ["-c", "echo low > $out"] });
+    export const top = (engine: unknown) => derivation({ name: "top", builder: "/bin/sh", args: ["-c", nix\`read a < \${low}; echo $a top > $out\`] });`;
+
+  test("are built, one export or all", async () => {
+    const file = module("two.ts", two);
+    const one = await drv(["build", `${file}#top`, "--out-link", "top", ...flags()], { cwd: scratch.folder });
+    expect(one.stderr).not.toContain("error:");
+    expect(readFileSync(scratch.path("top"), "utf8")).toBe("low top\n");
+    const all = await build(file, "--json");
+    expect(JSON.parse(all.stdout).map(({ status }: { status: string }) => status)).toEqual([
+      "alreadyValid",
+      "alreadyValid",
+    ]);
+  });
+
+  test("are instantiated without being built", async () => {
+    const ended = await drv(["instantiate", module("two.ts", two), ...flags()]);
+    expect(ended.stdout).toMatch(/^\/nix\/store\/.*-low\.drv\n\/nix\/store\/.*-top\.drv\n$/u);
+  });
+
+  test.each([
+    { name: "no such export", text: two, target: "#nope" },
+    { name: "nothing to build", text: "export const x = 1;", target: "" },
+  ])("with $name give one error", async ({ text, target }) => {
+    const ended = await build(`${module("bad.ts", text)}${target}`);
+    expect(ended).toMatchObject({ status: 1, stdout: "" });
+    expect(ended.stderr).toContain("[ERR_MODULE]");
+    expect(ended.stderr).toContain("hint:");
+  });
+
+  test("refuse a dependency in a bare string", async () => {
+    const text = two.replace("nix`", "`").replace("nix`", "`");
+    const ended = await build(`${module("bare.ts", text)}#top`);
+    expect(ended.stderr).toContain("[ERR_DRV_CONTEXT]");
+  });
+});
+
 describe("bad input", () => {
   test.each([
     { name: "a file that is no derivation", args: ["build", "README.md"], code: "ERR_TARGET" },
@@ -282,7 +325,7 @@ describe("the other commands", () => {
     });
   });
 
-  test.each(["build", "show", "log", "add", "path-info", "closure", "doctor"])(
+  test.each(["build", "instantiate", "show", "log", "add", "path-info", "closure", "doctor"])(
     "%s --help has an example",
     async (name) => {
       const help = await drv([name, "--help"]);

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Scratch, sandboxWorks } from "./drv-command.js";
+import { drv, Scratch, sandboxWorks } from "./drv-command.js";
 import { root } from "./workspace.js";
 
 const exec = promisify(execFile);
@@ -31,6 +31,18 @@ describe("examples", () => {
       const { stdout } = await example("02-build-and-watch.ts", file.trim(), scratch.store);
       const [, place = ""] = /^out: (.*)$/mu.exec(stdout) ?? [];
       expect(readFileSync(place, "utf8")).toBe("primes below 120 add up to 1593, 20 squares to 2870\n");
+    },
+  );
+
+  test.skipIf(!sandboxWorks)(
+    `03 is built by the command${sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)"}`,
+    async () => {
+      const file = join(root, "examples/03-describe-builds.ts");
+      const { stdout } = await drv(["build", `${file}#all`, "--out-link", "all", "--store", scratch.store], {
+        cwd: scratch.folder,
+      });
+      expect(stdout).toMatch(/-all\n$/u);
+      expect(readFileSync(scratch.path("all"), "utf8")).toBe("Hello, world: 19 lines\n");
     },
   );
 

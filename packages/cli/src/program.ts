@@ -40,6 +40,15 @@ const commands: readonly CommandSpec[] = [
     load: () => import("./commands/build.js"),
   },
   {
+    name: "instantiate",
+    args: "[modules...]",
+    about: "write what modules describe into the store and print the derivation paths",
+    example: "drv instantiate ./build.ts#hello",
+    options: [json],
+    stdin: true,
+    load: () => import("./commands/instantiate.js"),
+  },
+  {
     name: "show",
     args: "[derivations...]",
     about: "print derivations as JSON",

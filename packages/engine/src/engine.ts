@@ -1,10 +1,12 @@
-import type { DerivedPath, StorePath } from "@drvkit/drv-parser";
+import { basename, resolve } from "node:path";
+import { type AuthoredDerivation, type DerivedPath, Source, type StorePath } from "@drvkit/drv-parser";
 import { runGoals } from "@drvkit/goal";
 import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
 import { type Build, type BuildOutcome, EventQueue } from "./build.js";
 import { composePorts } from "./compose.js";
 import { EngineSetupError } from "./error.js";
 import { importClosure } from "./import-closure.js";
+import { instantiate } from "./instantiate.js";
 import { linkResults } from "./out-link.js";
 import { loadSettings } from "./settings/load.js";
 import type { Settings } from "./settings/table.js";
@@ -42,6 +44,12 @@ export interface Engine extends AsyncDisposable {
   build(targets: readonly BuildTarget[], options?: BuildOptions): Build;
   /** Makes a `.drv` file outside the store, and its closure beside it, valid. */
   importDerivation(file: string): Promise<StorePath>;
+  /** Writes an authored derivation and its inputs into the store; its path. */
+  instantiate(authored: AuthoredDerivation): Promise<StorePath>;
+  /**
+   * Adds a file or folder of this machine, as it is now, for use in derivations. Its name is that of the path unless given.
+   */
+  source(path: string, options?: { readonly name?: string }): Promise<Source>;
   /** The derived path a target stands for; imports a `.drv` file. */
   resolve(target: BuildTarget): Promise<DerivedPath>;
   /** Cancels what runs, waits for its end, closes the store. */
@@ -124,6 +132,18 @@ class OpenEngine implements Engine {
 
   importDerivation(file: string): Promise<StorePath> {
     return importClosure(this.store, file);
+  }
+
+  instantiate(authored: AuthoredDerivation): Promise<StorePath> {
+    return instantiate(this.store, authored);
+  }
+
+  async source(
+    path: string,
+    { name = basename(resolve(path)) }: { readonly name?: string } = {},
+  ): Promise<Source> {
+    const info = await this.store.addTree(name, resolve(path), { method: "nar" });
+    return new Source(info.path);
   }
 
   resolve(target: BuildTarget): Promise<DerivedPath> {

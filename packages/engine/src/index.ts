@@ -1,3 +1,5 @@
+export { AuthoredDerivation, nix, Output, Source } from "@drvkit/drv-parser";
+export { derivation, type EngineDerivationAttributes } from "./author.js";
 export type { Build, BuildOutcome } from "./build.js";
 export { composePorts, nativeTrees } from "./compose.js";
 export { type BuildOptions, type Engine, type EngineOptions, openEngine } from "./engine.js";

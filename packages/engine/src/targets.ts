@@ -1,8 +1,10 @@
 import { access, readlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import {
+  AuthoredDerivation,
   type DerivedPath,
   isDerivationPath,
+  Output,
   parseDerivedPath,
   type StorePath,
   splitStorePath,
@@ -10,9 +12,10 @@ import {
 import type { LmdbStore } from "@drvkit/store-lmdb";
 import { EngineSetupError, hasCode } from "./error.js";
 import { importClosure, readDerivationFile } from "./import-closure.js";
+import { instantiate } from "./instantiate.js";
 
-/** What `build` takes: a derived path, its text, or the path of a `.drv` file, with or without `^OUTPUTS`. */
-export type BuildTarget = string | DerivedPath;
+/** What `build` takes: something authored, a derived path, its text, or the path of a `.drv` file, with or without `^OUTPUTS`. */
+export type BuildTarget = string | DerivedPath | AuthoredDerivation | Output;
 
 /**
  * The derived path behind a target. A `.drv` outside the store is imported with its closure first; a bare `.drv` means
@@ -21,6 +24,12 @@ export type BuildTarget = string | DerivedPath;
  * @throws {@link EngineSetupError} `ERR_TARGET` and the errors of `importClosure`.
  */
 export async function resolveTarget(store: LmdbStore, target: BuildTarget): Promise<DerivedPath> {
+  if (target instanceof Output) {
+    const drvPath = await instantiate(store, target.derivation);
+    return { type: "built", drvPath, outputs: new Set([target.name]) };
+  }
+  if (target instanceof AuthoredDerivation)
+    return { type: "built", drvPath: await instantiate(store, target), outputs: "all" };
   if (typeof target !== "string") return target;
   const { file, outputs } = splitOutputs(target);
   if (file.startsWith(`${store.storeDir}/`)) return allOutputs(await inStore(store, target, file));

@@ -1,6 +1,8 @@
+import type { BuildTarget, Engine } from "@drvkit/engine";
 import type { BuildResult } from "@drvkit/goal";
 import { type CommandContext, printJson } from "../context.js";
 import { exitStatus } from "../exit-status.js";
+import { isModuleTarget, loadDerivations } from "../modules.js";
 import type { CommandOptions } from "../program.js";
 import { renderFailure } from "../render/error.js";
 import { makeRenderer } from "../render/renderer.js";
@@ -18,7 +20,7 @@ export async function run(
     quiet: options["quiet"] === true,
   });
   try {
-    const build = engine.build(args, {
+    const build = engine.build(await resolveTargets(args, engine), {
       signal: interrupt.signal,
       mode: options["check"] === true ? "check" : "normal",
       ...outLink(options),
@@ -38,6 +40,16 @@ export async function run(
     renderer.end();
     interrupt.stop();
   }
+}
+
+/** A module stands for everything it exports. */
+async function resolveTargets(args: readonly string[], engine: Engine): Promise<readonly BuildTarget[]> {
+  const targets: BuildTarget[] = [];
+  for (const arg of args) {
+    if (isModuleTarget(arg)) targets.push(...(await loadDerivations(arg, engine)));
+    else targets.push(arg);
+  }
+  return targets;
 }
 
 /** `--no-link` arrives as `link: false`. JSON readers get no link unless they name one. */
