@@ -18,6 +18,8 @@ export class FakeSandbox implements SandboxPort {
   readonly buildDirInside = "/build";
   /** Every build that was started, in order. */
   readonly builds: FakeBuild[] = [];
+  /** Conducts every build that starts, instead of {@link nextBuild}: `(build) => build.succeed()`. */
+  conduct: ((build: FakeBuild) => void) | undefined;
   readonly #unseen: FakeBuild[] = [];
   readonly #waiting: ((build: FakeBuild) => void)[] = [];
 
@@ -32,9 +34,9 @@ export class FakeSandbox implements SandboxPort {
     if (refused !== undefined) throw refused;
     const build = new FakeBuild(spec, this.builds.length, this.trees, this.options);
     this.builds.push(build);
-    const waiting = this.#waiting.shift();
-    if (waiting === undefined) this.#unseen.push(build);
-    else waiting(build);
+    if (this.conduct !== undefined) this.conduct(build);
+    else if (this.#waiting.length > 0) this.#waiting.shift()?.(build);
+    else this.#unseen.push(build);
     return build;
   }
 
@@ -49,18 +51,6 @@ export class FakeSandbox implements SandboxPort {
   /** Builds whose builder has not ended. */
   running(): readonly FakeBuild[] {
     return this.builds.filter(({ ended }) => !ended);
-  }
-
-  /** From now on every build writes a file for each output and exits with 0. Returns how to stop. */
-  succeedAlways(): () => void {
-    let stopped = false;
-    const conduct = async () => {
-      while (!stopped) (await this.nextBuild()).succeed();
-    };
-    void conduct();
-    return () => {
-      stopped = true;
-    };
   }
 }
 

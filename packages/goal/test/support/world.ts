@@ -14,8 +14,8 @@ import {
   type MemoryPorts,
   memoryPorts,
   outputsByName,
-  type RecordedEvents,
   type Recipe,
+  type RecordedEvents,
   recordEvents,
 } from "../../src/testing/index.js";
 
@@ -60,16 +60,12 @@ export class World {
 
   /** Runs with builders that all succeed. */
   async realise(requests: readonly (StorePath | GoalRequest)[], how: RunHow = {}): Promise<RunOutcome> {
-    const outcome = this.run(requests, how);
-    let ended = false;
-    outcome.finally(() => {
-      ended = true;
-    });
-    const conduct = async () => {
-      while (!ended) (await this.ports.sandbox.nextBuild()).succeed();
-    };
-    void conduct();
-    return outcome;
+    this.ports.sandbox.conduct = (build) => build.succeed();
+    try {
+      return await this.run(requests, how);
+    } finally {
+      this.ports.sandbox.conduct = undefined;
+    }
   }
 
   /** The next build, which must be the one of `drvPath`. */

@@ -22,10 +22,8 @@ export async function load(_stage: At<"load">, cx: GoalContext): Next<"load"> {
   if (!hasKnownOutputPaths(type)) throw unknownOutputPaths(cx);
   for (const path of outputPathsOf(drv).values()) if (path !== undefined) await store.addTempRoot(path);
 
-  const version = cx.wanted.version;
   const wanted = wantedPaths(cx, drv);
   const valid = await store.queryValidPaths(wanted);
-  if (cx.wanted.version !== version) return { at: "load", because: "outputs-added" };
   const allValid = wanted.every((path) => valid.has(path));
   if (cx.mode === "check") {
     if (allValid) return { at: "realiseInputs", because: "needs-check" };

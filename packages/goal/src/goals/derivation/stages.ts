@@ -4,7 +4,7 @@ import type { BuildResult } from "../../result/build-result.js";
 /** Which stage may follow which. A stage's return type is its row. */
 export const transitions = {
   load: ["load", "realiseInputs", "done"],
-  realiseInputs: ["load", "build", "done"],
+  realiseInputs: ["build", "done"],
   build: ["load", "done"],
 } as const;
 
@@ -12,7 +12,7 @@ export const transitions = {
  * Why a goal entered a stage. The rows of the specification behind each: docs/goal-stages.md.
  *
  * - `created`: the goal begins
- * - `outputs-added`: more outputs were asked for meanwhile
+ * - `outputs-added`: more outputs were asked for than those that turned out valid
  * - `missing-derivation`: the derivation is not valid and nobody offers it
  * - `already-valid`: every wanted output is valid
  * - `check-impossible`: nothing to compare with

@@ -1,0 +1,168 @@
+import { describe, expect, test } from "vitest";
+import { memoryPorts } from "../../src/testing/index.js";
+import { failureOf, settled, statuses, World } from "../support/world.js";
+
+describe("without keep-going", () => {
+  test("a failing dependency kills a running sibling, which leaves nothing behind", async () => {
+    const world = new World();
+    const [bad, sibling] = ["bad", "sibling"].map((name) => world.add({ name })) as [never, never];
+    const top = world.add({ name: "top", inputs: [bad, sibling] });
+    const running = world.run([top], { maxJobs: 2 });
+    const [failing, other] = [await world.building(bad), await world.building(sibling)];
+    other.write("half\n");
+    failing.exit(3);
+    const { results, exitStatus } = await running;
+    expect(results).toMatchObject([
+      {
+        status: "dependencyFailed",
+        errorMessage: `1 dependencies of derivation '${top}' failed to build`,
+        failedDependencies: [bad],
+      },
+    ]);
+    expect(exitStatus).toBe(100);
+    expect(other).toMatchObject({ killed: true, closed: { keepBuildDir: false } });
+    expect(world.ports.log.closed.has(sibling)).toBe(true);
+    expect(world.ports.store.locked.size).toBe(0);
+    expect(world.ports.clock.waiting).toBe(0);
+  });
+
+  test("what was cancelled has no failure of its own", async () => {
+    const world = new World();
+    const [bad, other] = ["bad", "other"].map((name) => world.add({ name })) as [never, never];
+    const running = world.run([other, bad], { maxJobs: 2 });
+    (await world.building(bad)).exit(1);
+    const { results } = await running;
+    expect(results).toMatchObject([
+      { status: "miscFailure", errorCode: "ERR_BUILD_CANCELLED" },
+      { status: "permanentFailure" },
+    ]);
+    expect(world.events.of("goal-done").map(({ result }) => result.drvPath)).toEqual([bad]);
+  });
+
+  test("a goal that somebody else still waits for goes on", async () => {
+    const world = new World();
+    const shared = world.add({ name: "shared" });
+    const bad = world.add({ name: "bad" });
+    const failing = world.add({ name: "failing", inputs: [bad, shared] });
+    const other = world.add({ name: "other", inputs: [shared] });
+    const running = world.run([other, failing], { maxJobs: 2, keepGoing: true });
+    (await world.building(bad)).exit(1);
+    const build = await world.building(shared);
+    await settled();
+    expect(build.killed).toBe(false);
+    build.succeed();
+    (await world.building(other)).succeed();
+    expect(statuses(await running)).toEqual(["built", "dependencyFailed"]);
+  });
+});
+
+describe("with keep-going", () => {
+  test("all that does not depend on the failure is built", async () => {
+    const world = new World();
+    const bad = world.add({ name: "bad" });
+    const good = world.add({ name: "good" });
+    const top = world.add({ name: "top", inputs: [bad, good] });
+    const apart = world.add({ name: "xapart", inputs: [good] });
+    const running = world.run([top, apart], { keepGoing: true });
+    (await world.building(bad)).exit(1);
+    (await world.building(good)).succeed();
+    (await world.building(apart)).succeed();
+    const { results, exitStatus } = await running;
+    expect(results.map(({ status }) => status)).toEqual(["dependencyFailed", "built"]);
+    expect(exitStatus).toBe(100);
+  });
+
+  test("a failure is named by what failed first, once", async () => {
+    const world = new World();
+    const bad = world.add({ name: "bad" });
+    const left = world.add({ name: "left", inputs: [bad] });
+    const right = world.add({ name: "right", inputs: [bad] });
+    const top = world.add({ name: "top", inputs: [left, right] });
+    const running = world.run([top], { keepGoing: true });
+    (await world.building(bad)).exit(1);
+    const failure = failureOf((await running).results[0]);
+    expect(failure.errorMessage).toBe(`2 dependencies of derivation '${top}' failed to build`);
+    expect(failure.failedDependencies).toEqual([bad]);
+    expect(world.events.of("progress").at(-1)?.builds).toMatchObject({ failed: 1, running: 0 });
+  });
+
+  test("an error of the world is the failure of one goal", async () => {
+    const ports = memoryPorts({
+      refuse: ({ drvPath }) =>
+        drvPath.includes("refused")
+          ? Object.assign(new Error("no user namespaces"), { code: "ERR_SANDBOX_SETUP", hint: "sysctl" })
+          : undefined,
+    });
+    const world = new World(ports);
+    const [refused, willing] = ["refused", "willing"].map((name) => world.add({ name })) as [never, never];
+    const running = world.run([refused, willing], { keepGoing: true });
+    (await world.building(willing)).succeed();
+    const { results, exitStatus } = await running;
+    expect(results).toMatchObject([
+      {
+        status: "miscFailure",
+        errorMessage: "no user namespaces",
+        errorCode: "ERR_SANDBOX_SETUP",
+        hint: "sysctl",
+      },
+      { status: "built" },
+    ]);
+    expect(exitStatus).toBe(1);
+    expect(ports.store.locked.size).toBe(0);
+  });
+});
+
+describe("interrupt", () => {
+  test("kills builders, closes logs, releases locks and keeps what is done", async () => {
+    const world = new World();
+    const [a, b] = ["a", "b"].map((name) => world.add({ name })) as [never, never];
+    const control = new AbortController();
+    const running = world.run([a, b], { signal: control.signal });
+    (await world.building(a)).succeed();
+    const build = await world.building(b);
+    control.abort();
+    const { results, exitStatus } = await running;
+    expect(results).toMatchObject([
+      { status: "built" },
+      { status: "miscFailure", errorMessage: "interrupted by the user" },
+    ]);
+    expect(exitStatus).toBe(1);
+    expect(build).toMatchObject({ killed: true, closed: { keepBuildDir: false } });
+    expect(world.ports.store.locked.size).toBe(0);
+    expect(world.ports.log.closed).toEqual(new Set([a, b]));
+    expect(world.events.all.at(-1)?.type).toBe("run-finished");
+  });
+
+  test("keeps the build directory of an interrupted build with keep-failed", async () => {
+    const world = new World();
+    const drvPath = world.add({ name: "a" });
+    const control = new AbortController();
+    const running = world.run([drvPath], { signal: control.signal, keepFailed: true });
+    const build = await world.building(drvPath);
+    control.abort();
+    await running;
+    expect(build.closed).toEqual({ keepBuildDir: true });
+  });
+
+  test("before the start nothing is done", async () => {
+    const world = new World();
+    const { results, exitStatus } = await world.run([world.add({ name: "a" })], {
+      signal: AbortSignal.abort(),
+    });
+    expect([failureOf(results[0]).errorMessage, exitStatus]).toEqual(["interrupted by the user", 1]);
+    expect(world.events.of("goal-created")).toEqual([]);
+  });
+
+  test("ends waiting for a lock and waiting for a slot", async () => {
+    const world = new World();
+    const [locked, waiting] = ["locked", "waiting"].map((name) => world.add({ name })) as [never, never];
+    await world.ports.store.tryLockOutputs([world.out(locked)]);
+    const control = new AbortController();
+    const running = world.run([locked, waiting], { signal: control.signal });
+    await world.events.next("waiting-for-lock");
+    await world.building(waiting);
+    control.abort();
+    expect((await running).exitStatus).toBe(1);
+    expect(world.ports.clock.waiting).toBe(0);
+  });
+});
