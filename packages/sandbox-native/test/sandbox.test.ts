@@ -5,12 +5,14 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
 import { probeSandbox, startSandbox } from "../ts/index.js";
 import * as harness from "./harness.js";
@@ -357,7 +359,30 @@ sandboxed(`how a build ends${because}`, () => {
 });
 
 sandboxed(`many builds${because}`, () => {
-  const count = (directory: string) => readdirSync(directory).length;
+  /** What a build uses of this process: Node and the pool for trees have descriptors and threads of their own. */
+  const used = () => {
+    const descriptors = readdirSync("/proc/self/fd").map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return ""; // the one of this listing
+      }
+    });
+    const threads = readdirSync("/proc/self/task").map((thread) => {
+      try {
+        return readFileSync(`/proc/self/task/${thread}/comm`, "utf8").trim();
+      } catch {
+        return ""; // it ended meanwhile
+      }
+    });
+    return {
+      processes: descriptors.filter((name) => name === "anon_inode:[pidfd]").length,
+      terminals: descriptors.filter((name) => name.endsWith("ptmx")).length,
+      pipes: descriptors.filter((name) => name.startsWith("pipe:")).length,
+      starts: threads.filter((name) => name === "drvkit-set-up").length,
+      reactors: threads.filter((name) => name === "drvkit-sandbox").length,
+    };
+  };
 
   test("leave no descriptor, no thread and no process, whether they succeed, fail or are never read", async () => {
     const round = async () => {
@@ -370,11 +395,11 @@ sandboxed(`many builds${because}`, () => {
       await Promise.all([...good, failed, killed]);
     };
     await round();
-    const before = [count("/proc/self/fd"), count("/proc/self/task")];
+    const { pipes } = used();
     for (let index = 0; index < 5; index++) await round();
-    const settled = () =>
-      count("/proc/self/fd") <= (before[0] ?? 0) && count("/proc/self/task") <= (before[1] ?? 0);
-    expect(await harness.eventually(settled)).toBe(true);
+    const rest = { processes: 0, terminals: 0, pipes, starts: 0, reactors: 1 };
+    await harness.eventually(() => isDeepStrictEqual(used(), rest));
+    expect(used()).toEqual(rest);
     const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8");
     expect(children.trim()).toBe("");
   });
@@ -561,6 +586,23 @@ sandboxed(`who starts it${because}`, () => {
       status: { kind: "exited", code: 0 },
     });
   });
+
+  test.skipIf(!canNest)(
+    `where parts of /proc are hidden no build starts, and the hint shows them${nested}`,
+    () => {
+      const command = harness.driverCommand(harness.makeDriver(), ["-c", "id -u"]);
+      const hide = 'mount -t tmpfs none /proc/tty; exec "$@"';
+      const result = harness.runDriver(["unshare", "-Urm", "sh", "-c", hide, "sh", ...command]);
+      expect(result.error).toMatchObject({
+        code: "ERR_SANDBOX_UNAVAILABLE",
+        step: "mount",
+        path: "/proc",
+        hint: expect.stringContaining("systempaths=unconfined"),
+      });
+      const working = Object.fromEntries((result.probes ?? []).map(({ layer, works }) => [layer, works]));
+      expect(working).toMatchObject({ "user-namespace": true, "new-proc": false, seccomp: false });
+    },
+  );
 
   test.skipIf(!canNest)(
     `without user namespaces no build starts, and the hint names the setting${nested}`,

@@ -44,8 +44,7 @@ const firstAllocatedId = 872_415_232;
  */
 export async function startSandbox(spec: SandboxSpec): Promise<SandboxProcess> {
   const native = addon();
-  await removeTree(spec.chrootDir);
-  await removeTree(spec.tempDir);
+  await Promise.all([removeTree(spec.chrootDir), removeTree(spec.tempDir)]);
   return new RunningBuilder(unwrap(await native.startSandbox(spec)));
 }
 
