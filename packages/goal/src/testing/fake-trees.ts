@@ -5,6 +5,8 @@ import { archiveOf, canonicalTree, type FakeNode, type FakeTree, modeOf, nodeOf 
 /** File trees in memory, by the path of their top. Hashes are those of Nix. */
 export class FakeTrees implements TreesPort {
   readonly #trees = new Map<string, FakeNode>();
+  /** Paths of trees below each directory. */
+  readonly #below = new Map<string, Set<string>>();
   /** What {@link freeBytes} answers. */
   free = 2 ** 40;
   /** Every change, in order: `move FROM TO`, `remove PATH`, `copy FROM TO`, `canonicalise PATH`. */
@@ -12,7 +14,7 @@ export class FakeTrees implements TreesPort {
 
   /** Puts a tree in place, as a builder would. */
   put(path: string, tree: FakeTree): void {
-    this.#trees.set(path, nodeOf(tree));
+    this.#set(path, nodeOf(tree));
   }
 
   /** The tree at `path`. */
@@ -40,7 +42,7 @@ export class FakeTrees implements TreesPort {
       if (allowedUid !== undefined && uidOf(each) !== allowedUid)
         throw treeError("ERR_TREE_OWNERSHIP", `invalid ownership on file '${path}'`);
     }
-    this.#trees.set(path, canonicalTree(node));
+    this.#set(path, canonicalTree(node));
   }
 
   async scan(path: string, hashParts: readonly string[]): Promise<ScanResult> {
@@ -63,26 +65,43 @@ export class FakeTrees implements TreesPort {
   async copy(source: string, target: string): Promise<void> {
     this.changes.push(`copy ${source} ${target}`);
     this.#requireFree(target);
-    this.#trees.set(target, canonicalTree(this.#require(source)));
+    this.#set(target, canonicalTree(this.#require(source)));
   }
 
   async move(from: string, to: string): Promise<void> {
     this.changes.push(`move ${from} ${to}`);
     this.#requireFree(to);
-    this.#trees.set(to, this.#require(from));
-    this.#trees.delete(from);
+    this.#set(to, this.#require(from));
+    this.#delete(from);
   }
 
   async remove(path: string): Promise<void> {
-    for (const each of [...this.#trees.keys()])
-      if (each === path || each.startsWith(`${path}/`)) {
-        this.changes.push(`remove ${each}`);
-        this.#trees.delete(each);
-      }
+    for (const each of [path, ...(this.#below.get(path) ?? [])]) {
+      if (!this.#trees.has(each)) continue;
+      this.changes.push(`remove ${each}`);
+      this.#delete(each);
+    }
   }
 
   async freeBytes(): Promise<number> {
     return this.free;
+  }
+
+  #set(path: string, node: FakeNode): void {
+    this.#trees.set(path, node);
+    for (const directory of directoriesOf(path)) {
+      const below = this.#below.get(directory) ?? new Set();
+      this.#below.set(directory, below.add(path));
+    }
+  }
+
+  #delete(path: string): void {
+    this.#trees.delete(path);
+    for (const directory of directoriesOf(path)) {
+      const below = this.#below.get(directory);
+      below?.delete(path);
+      if (below?.size === 0) this.#below.delete(directory);
+    }
   }
 
   #require(path: string): FakeNode {
@@ -94,6 +113,11 @@ export class FakeTrees implements TreesPort {
   #requireFree(path: string): void {
     if (this.#trees.has(path)) throw treeError("ERR_TREE_EXISTS", `'${path}' exists`);
   }
+}
+
+function directoriesOf(path: string): readonly string[] {
+  const parts = path.split("/");
+  return parts.slice(2).map((_, index) => parts.slice(0, index + 2).join("/"));
 }
 
 function uidOf(node: FakeNode): number {

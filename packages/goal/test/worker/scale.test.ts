@@ -1,0 +1,60 @@
+import {
+  bytesOf,
+  type Derivation,
+  Environment,
+  makeOutputName,
+  makeStorePath,
+  type StorePath,
+} from "@drvkit/drv-parser";
+import { expect, test } from "vitest";
+import { memoryPorts } from "../../src/testing/index.js";
+import { World } from "../support/world.js";
+
+const long = process.env["DRVKIT_TEST_LONG"] === "1";
+
+/** Layers of derivations, each needing three of the layer before; paths are made up, nothing is parsed. */
+function graph(world: World, count: number): readonly StorePath[] {
+  const { store } = world.ports;
+  const out = makeOutputName("out");
+  const drvs = new Map<StorePath, Derivation>();
+  const path = (index: number, suffix: string) =>
+    makeStorePath(store.storeDir, `${String(index).padStart(32, "0")}-n${index}${suffix}`);
+  for (let index = 0; index < count; index += 1) {
+    const inputs = index < 1000 ? [] : [1000, 999, 501].map((back) => path(index - back, ".drv"));
+    drvs.set(path(index, ".drv"), {
+      name: `n${index}`,
+      outputs: new Map([[out, { kind: "inputAddressed", path: path(index, "") }]]),
+      inputDrvs: new Map(inputs.map((input) => [input, new Set([out])])),
+      inputSrcs: new Set(),
+      platform: "x86_64-linux",
+      builder: bytesOf("/bin/sh"),
+      args: [],
+      env: Environment.from([]),
+    });
+  }
+  store.readDerivation = async (drvPath) => drvs.get(drvPath) as Derivation;
+  const query = store.queryValidPaths.bind(store);
+  store.queryValidPaths = async (paths) => {
+    const all = [...paths];
+    return new Set([...(await query(all)), ...all.filter((each) => drvs.has(each))]);
+  };
+  return [...drvs.keys()];
+}
+
+async function secondsFor(count: number): Promise<number> {
+  const world = new World(memoryPorts());
+  const drvs = graph(world, count);
+  world.ports.sandbox.conduct = (build) => build.succeed();
+  const started = performance.now();
+  const { exitStatus } = await world.run(drvs, { maxJobs: 8 });
+  expect([exitStatus, world.ports.sandbox.builds.length]).toEqual([0, count]);
+  return (performance.now() - started) / 1000;
+}
+
+test("ten times the goals take about ten times as long", { timeout: 600_000 }, async () => {
+  const small = long ? 10_000 : 1_000;
+  await secondsFor(small);
+  const [few, many] = [await secondsFor(small), await secondsFor(small * 10)];
+  if (long) console.log(`${small} goals: ${few.toFixed(2)} s, ${small * 10} goals: ${many.toFixed(2)} s`);
+  expect(many / few).toBeLessThan(35);
+});
