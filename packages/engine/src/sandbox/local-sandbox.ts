@@ -60,12 +60,10 @@ export class LocalSandbox implements SandboxPort {
     const builds = join(this.places.stateDir, "builds");
     await mkdir(builds, { recursive: true, mode: 0o755 });
     this.#counter += 1;
-    const dirs = {
+    return {
       tempDir: join(builds, `nix-${process.pid}-${this.#counter}`),
       chrootDir: `${this.places.realPathOf(drvPath)}.chroot`,
     };
-    await removeDirs(dirs);
-    return dirs;
   }
 
   async #nativeSpec(spec: BuildSpec, ids: BuildIds, dirs: BuildDirs): Promise<SandboxSpec> {
