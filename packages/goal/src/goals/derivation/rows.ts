@@ -1,0 +1,82 @@
+import type { Because } from "./stages.js";
+
+/** A row of the table of states: the reasons it shows as, or why it cannot occur. */
+export type RowAnswer =
+  | { readonly because: readonly [Because, ...Because[]]; readonly note?: string }
+  | { readonly notApplicable: string };
+
+const because = (...reasons: readonly [Because, ...Because[]]): RowAnswer => ({ because: reasons });
+const noting = (note: string, ...reasons: readonly [Because, ...Because[]]): RowAnswer => ({
+  because: reasons,
+  note,
+});
+const none = (notApplicable: string): RowAnswer => ({ notApplicable });
+
+const noSubstituters = "no substituter exists yet, so nothing can have been substituted";
+const noRepair = "no repair mode yet";
+const noHook = "no build hook exists yet";
+const noResolving = "only derivations with known output paths are built, and those need no resolving";
+
+/**
+ * Every row of the state table of derivation goals (Nix: src/libstore/build/derivation-goal.cc) and what it is here.
+ * `docs/goal-stages.md` is printed from it.
+ */
+export const rows = {
+  G1: noting("the derivation is read in the same stage", "needs-build", "needs-check", "already-valid"),
+  G2: noting("without substituters a derivation that is not valid cannot be had", "missing-derivation"),
+  L1: because("missing-derivation"),
+  L2: noting("the temp root comes first", "needs-build", "needs-check", "already-valid"),
+  H1: noting("the missing feature, or attributes that cannot be read", "error"),
+  H2: noting("impure derivations end as in H1", "error"),
+  H3: noting("checked again after the lock, T2", "needs-build", "needs-check", "already-valid"),
+  H4: because("already-valid"),
+  H5: none(noSubstituters),
+  H6: because("needs-build", "needs-check"),
+  S1: none(noSubstituters),
+  S2: none(noSubstituters),
+  S3: none(noSubstituters),
+  S4: noting(
+    "nothing is awaited before the inputs; outputs added later are covered by the build, or lead back from it",
+    "outputs-added",
+  ),
+  S5: none(noSubstituters),
+  S6: none(noSubstituters),
+  S7: none(noRepair),
+  S8: because("check-impossible"),
+  S9: because("needs-build", "needs-check"),
+  B1: none("impure derivations end as in H1"),
+  B2: noting("the event `goal-waits` lists the waitees", "inputs-ready", "dependency-failed"),
+  B3: none("there is one store; a derivation from outside is imported with its inputs before the run"),
+  B4: because("missing-source"),
+  B5: noting("without substituters a missing source cannot be had", "missing-source"),
+  B6: because("inputs-ready"),
+  C1: none(noRepair),
+  C2: none(noRepair),
+  C3: none(noRepair),
+  C4: none(noRepair),
+  I1: none("every goal comes from a `.drv` path"),
+  I2: because("dependency-failed"),
+  I3: none(noSubstituters),
+  I4: none(noResolving),
+  I5: noting(
+    "an input without the output that is asked of it fails by itself first",
+    "error",
+    "dependency-failed",
+  ),
+  I6: because("inputs-ready"),
+  T1: noting("within `build`; the event `waiting-for-lock`", "inputs-ready"),
+  T2: noting("within `build`", "built-by-another", "built", "checked", "failed"),
+  T3: because("built-by-another"),
+  T4: noting("within `build`", "built", "checked", "failed"),
+  T5: none(noHook),
+  T6: none(noHook),
+  T7: noting("every build is local; within `build`", "built", "checked", "failed"),
+  Y1: none("the store port is a local store"),
+  Y2: noting("within `build`, before the locks; the event `slot`", "inputs-ready"),
+  Y3: noting("ids are allocated by the sandbox port; `__noChroot` is refused", "error"),
+  Y4: because("rejected"),
+  Y5: because("error"),
+  Y6: noting("within `build`; the event `build-started`", "built", "checked", "failed"),
+  D1: because("built", "checked", "failed"),
+  R1: none(noResolving),
+} as const satisfies Readonly<Record<string, RowAnswer>>;

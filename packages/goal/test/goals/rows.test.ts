@@ -1,0 +1,36 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { rows } from "../../src/goals/derivation/rows.js";
+
+const root = new URL("../../../../", import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+const specification = "../shared/spec/03-goals.md";
+
+test("docs/goal-stages.md is what the tables say", () => {
+  const script = fileURLToPath(new URL("packages/goal/scripts/goal-stages.mjs", root));
+  expect(execFileSync(process.execPath, [script], { encoding: "utf8" })).toBe(read("docs/goal-stages.md"));
+});
+
+test.skipIf(!existsSync(new URL(specification, root)))(
+  "every row of the specification is answered (skipped without the specification)",
+  () => {
+    const section =
+      read(specification)
+        .split("\n## ")
+        .find((text) => text.startsWith("6. ")) ?? "";
+    const named = [...section.matchAll(/^\| ([A-Z]\d+) \|/gmu)].map(([, row]) => row);
+    expect(named.length).toBeGreaterThan(40);
+    expect(Object.keys(rows)).toEqual(named);
+  },
+);
+
+test("every reason is the answer to some row", () => {
+  const source = read("packages/goal/src/goals/derivation/stages.ts");
+  const reasons = [...source.matchAll(/^ {2}\| "([a-z-]+)"/gmu)].map(([, reason]) => reason);
+  const answered = new Set<string>(
+    Object.values(rows).flatMap((row) => ("because" in row ? [...row.because] : [])),
+  );
+  expect(reasons.filter((reason) => !answered.has(reason ?? ""))).toEqual(["created"]);
+});
