@@ -4,6 +4,7 @@ import { fileSystemType } from "./files.js";
 import { computeLayout, existingAncestor, type Layout, refuseForeign, refuseNetwork } from "./layout.js";
 import { LmdbStore, makeDirectories } from "./lmdb-store.js";
 import { TempRoots } from "./roots.js";
+import { sweepDeadProcesses } from "./sweep.js";
 
 /** Which store {@link openStore} opens, and for what. */
 export interface OpenOptions {
@@ -34,7 +35,10 @@ export async function openStore(options: OpenOptions): Promise<LmdbStore> {
   try {
     const { environment, tempRoots } = await shared.parts;
     if (readOnly) environment.checkStoreDir(storeDir);
-    else await environment.openForWriting(storeDir);
+    else {
+      await environment.openForWriting(storeDir);
+      await sweepDeadProcesses(layout);
+    }
     const parts = { storeDir, layout, readOnly, environment, tempRoots };
     return new LmdbStore({ ...parts, release: () => release(layout, shared) });
   } catch (error) {

@@ -1,6 +1,6 @@
-import { chmod, mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import type { StoreDir, StorePath } from "@drvkit/drv-parser";
+import { chmod } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { hashPartOf, type StoreDir, type StorePath } from "@drvkit/drv-parser";
 import type { BuildSpec, RunningBuild, SandboxEvent, SandboxPort } from "@drvkit/goal";
 import {
   removeTree,
@@ -11,6 +11,7 @@ import {
 } from "@drvkit/sandbox-native";
 import type { Settings } from "../settings/table.js";
 import { allocateBuildIds, type BuildIds } from "./build-ids.js";
+import { type BuildPlaces, claimPlaces, removeChroot, sweepDeadBuilds } from "./leftovers.js";
 import { parseSandboxPaths } from "./sandbox-paths.js";
 import { defaultShellPaths, hostToolPaths } from "./shell.js";
 
@@ -24,6 +25,8 @@ export interface SandboxPlaces {
 /** The sandbox port of `goal` on this machine: store paths become bind mounts, ids are allocated, left-overs removed. */
 export class LocalSandbox implements SandboxPort {
   readonly buildDirInside: string;
+  readonly #buildsDir: string;
+  #swept: Promise<void> | undefined;
   #configuredBinds: Promise<readonly SandboxBind[]> | undefined;
   #counter = Math.floor(Math.random() * 1_000_000);
 
@@ -31,42 +34,50 @@ export class LocalSandbox implements SandboxPort {
     private readonly places: SandboxPlaces,
     private readonly settings: Settings,
   ) {
+    this.#buildsDir = join(places.stateDir, "builds");
     this.buildDirInside = settings["sandbox-build-dir"];
   }
 
   async start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild> {
     signal.throwIfAborted();
+    this.#swept ??= sweepDeadBuilds(this.#buildsDir);
+    await this.#swept;
     const ids = await allocateBuildIds(this.places.stateDir, {
       startId: this.settings["start-id"],
       idCount: this.settings["id-count"],
     });
-    const dirs = await this.#makeDirs(spec.drvPath);
     try {
-      const child = await startSandbox(await this.#nativeSpec(spec, ids, dirs));
-      const build = new LocalBuild(child, ids, dirs, this.places.storeDir, this.settings["host-tools"]);
-      if (signal.aborted) {
-        await build.close({ keepBuildDir: false });
-        signal.throwIfAborted();
-      }
-      return build;
+      return await this.#startAs(ids, spec, signal);
     } catch (error) {
-      await removeDirs(dirs);
       ids.release();
       throw error;
     }
   }
 
-  async #makeDirs(drvPath: StorePath): Promise<BuildDirs> {
-    const builds = join(this.places.stateDir, "builds");
-    await mkdir(builds, { recursive: true, mode: 0o755 });
-    this.#counter += 1;
-    return {
-      tempDir: join(builds, `nix-${process.pid}-${this.#counter}`),
-      chrootDir: `${this.places.realPathOf(drvPath)}.chroot`,
-    };
+  async #startAs(ids: BuildIds, spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild> {
+    const places = await this.#claim(spec.drvPath);
+    try {
+      const child = await startSandbox(await this.#nativeSpec(spec, ids, places));
+      const build = new LocalBuild(child, ids, places, this.places.storeDir, this.settings["host-tools"]);
+      if (!signal.aborted) return build;
+      await build.close({ keepBuildDir: false });
+    } catch (error) {
+      await removeChroot(places);
+      await removeTree(places.tempDir);
+      throw error;
+    }
+    throw signal.reason;
   }
 
-  async #nativeSpec(spec: BuildSpec, ids: BuildIds, dirs: BuildDirs): Promise<SandboxSpec> {
+  /** The hash part begins the name of the root, so that whoever collects garbage sees whose it is. */
+  #claim(drvPath: StorePath): Promise<BuildPlaces> {
+    this.#counter += 1;
+    const name = `nix-${process.pid}-${this.#counter}`;
+    const chroot = `${hashPartOf(drvPath)}-${process.pid}-${this.#counter}.chroot`;
+    return claimPlaces(this.#buildsDir, name, join(dirname(this.places.realPathOf(drvPath)), chroot));
+  }
+
+  async #nativeSpec(spec: BuildSpec, ids: BuildIds, places: BuildPlaces): Promise<SandboxSpec> {
     const separator = Buffer.from("=");
     const inputs = spec.inputs.map((path) => ({
       source: this.places.realPathOf(path),
@@ -78,9 +89,9 @@ export class LocalSandbox implements SandboxPort {
       builder: spec.builder,
       argv: spec.argv,
       env: spec.env.map(([name, value]) => Buffer.concat([name, separator, value])),
-      chrootDir: dirs.chrootDir,
+      chrootDir: places.chrootDir,
       storeDir: this.places.storeDir,
-      tempDir: dirs.tempDir,
+      tempDir: places.tempDir,
       buildDir: this.buildDirInside,
       files: spec.files,
       binds: [...(await this.#binds()), ...inputs],
@@ -106,16 +117,6 @@ async function configuredBinds(settings: Settings): Promise<readonly SandboxBind
   return parseSandboxPaths(words, settings["sandbox-writable-paths"]);
 }
 
-interface BuildDirs {
-  readonly tempDir: string;
-  readonly chrootDir: string;
-}
-
-async function removeDirs(dirs: BuildDirs): Promise<void> {
-  await removeTree(dirs.chrootDir);
-  await removeTree(dirs.tempDir);
-}
-
 class LocalBuild implements RunningBuild {
   readonly layers: readonly string[];
   readonly builderUid: number | undefined;
@@ -126,13 +127,13 @@ class LocalBuild implements RunningBuild {
   constructor(
     private readonly child: SandboxProcess,
     private readonly ids: BuildIds,
-    private readonly dirs: BuildDirs,
+    private readonly places: BuildPlaces,
     private readonly storeDir: StoreDir,
     readonly hostTools: boolean,
   ) {
     this.layers = ids.allocated ? ["allocated-uid", ...child.layers] : child.layers;
     this.builderUid = ids.allocated ? ids.uid : undefined;
-    this.buildDir = join(dirs.tempDir, "build");
+    this.buildDir = join(places.tempDir, "build");
     this.#events = child[Symbol.asyncIterator]();
   }
 
@@ -142,7 +143,7 @@ class LocalBuild implements RunningBuild {
   }
 
   scratchLocation(output: StorePath): string {
-    return join(this.dirs.chrootDir, "root", this.storeDir, output.slice(this.storeDir.length + 1));
+    return join(this.places.chrootDir, "root", this.storeDir, output.slice(this.storeDir.length + 1));
   }
 
   kill(): void {
@@ -159,13 +160,13 @@ class LocalBuild implements RunningBuild {
     this.child.kill();
     while (!(await this.#events.next()).done);
     try {
-      await chmod(this.dirs.tempDir, 0o000);
-      await removeTree(this.dirs.chrootDir);
+      await chmod(this.places.tempDir, 0o000);
+      await removeChroot(this.places);
       if (!keep) {
-        await removeTree(this.dirs.tempDir);
+        await removeTree(this.places.tempDir);
         return undefined;
       }
-      await chmod(this.dirs.tempDir, 0o755);
+      await chmod(this.places.tempDir, 0o755);
       await chmod(this.buildDir, 0o755);
       return this.buildDir;
     } finally {

@@ -1,0 +1,123 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { hashTree } from "@drvkit/sandbox-native";
+import { openStore } from "@drvkit/store-lmdb";
+import { expect, test } from "vitest";
+import { drv, Scratch, sandboxWorks } from "./drv-command.js";
+import { DerivationFolder } from "./make-derivation.js";
+import { root } from "./workspace.js";
+
+const kills = process.env["DRVKIT_TEST_LONG"] === "1" ? 300 : 20;
+const seed = Number(process.env["DRVKIT_TEST_SEED"] ?? 20_261_125);
+
+/** A small generator with a seed, so that a failing run can be told apart from the next. */
+function randomFrom(start: number): () => number {
+  let state = start;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+test.skipIf(!sandboxWorks)(
+  `${kills} builds killed at random moments leave a sound store (seed ${seed})${sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)"}`,
+  { timeout: kills * 10_000 },
+  async () => {
+    await using scratch = new Scratch();
+    const random = randomFrom(seed);
+    const drvs = new DerivationFolder(scratch.path("drvs"));
+    const flags = ["--store", scratch.store, "--no-link", "--max-jobs", "2"];
+    for (let round = 0; round < kills; round += 1) {
+      const low = [1, 2].map((n) =>
+        drvs.write({
+          name: `low-${round}-${n}`,
+          outputs: ["out", "dev"],
+          script: "n=0; while [ $n -lt 2000 ]; do n=$((n + 1)); done; echo $dev > $out; echo d > $dev",
+        }),
+      );
+      const top = drvs.write({ name: `top-${round}`, inputs: low, script: "echo top > $out" });
+      const child = spawn(
+        process.execPath,
+        [join(root, "packages/cli/bin/drv.js"), "build", drvs.fileOf(top), ...flags],
+        { stdio: "ignore" },
+      );
+      const timer = setTimeout(() => child.kill("SIGKILL"), random() * 500);
+      await once(child, "exit");
+      clearTimeout(timer);
+
+      await everyValidPathHasItsHash(scratch.store);
+      const again = await drv(["build", drvs.fileOf(top), ...flags]);
+      expect(again.stderr).not.toContain("error:");
+      expect(again).toMatchObject({ status: 0, stdout: `${drvs.outputOf(top)}\n` });
+      expect(leftovers(scratch.store), `round ${round}`).toEqual([]);
+    }
+    await everyValidPathHasItsHash(scratch.store);
+  },
+);
+
+async function everyValidPathHasItsHash(store: string): Promise<void> {
+  await using opened = await openStore({ root: store, readOnly: true });
+  for (const path of await opened.queryAllValidPaths()) {
+    const info = await opened.queryPathInfo(path);
+    const { digest } = await hashTree(opened.realPathOf(path));
+    expect(Buffer.from(digest).equals(info?.narHash.digest ?? Buffer.alloc(0)), path).toBe(true);
+  }
+}
+
+/** What only a build under way should have on disk. */
+function leftovers(store: string): readonly string[] {
+  const objects = readdirSync(join(store, "nix/store")).filter((name) =>
+    /\.chroot$|^tmp-|\.check$/u.test(name),
+  );
+  const builds = readdirSync(join(store, "nix/var/nix/builds"));
+  const roots = readdirSync(join(store, "nix/var/nix/temproots"));
+  return [...objects, ...builds, ...roots];
+}
+
+test.skipIf(!sandboxWorks)(
+  `a builder dies with the process that started it${sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)"}`,
+  async () => {
+    await using scratch = new Scratch();
+    const drvs = new DerivationFolder(scratch.path("drvs"));
+    const mark = `drvkit-endless-${process.pid}`;
+    const path = drvs.write({ name: "endless", script: `: ${mark}; while :; do :; done` });
+    const child = spawn(
+      process.execPath,
+      [
+        join(root, "packages/cli/bin/drv.js"),
+        "build",
+        drvs.fileOf(path),
+        "--no-link",
+        "--store",
+        scratch.store,
+      ],
+      { stdio: ["ignore", "ignore", "pipe"] },
+    );
+    await until(() => running(mark).length > 0);
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    await until(() => running(mark).length === 0);
+  },
+);
+
+/** Processes whose command line has `mark` in it and that are no part of this test. */
+function running(mark: string): readonly string[] {
+  return readdirSync("/proc").filter((pid) => {
+    if (!/^\d+$/u.test(pid)) return false;
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+      return words.some((word) => word.startsWith(`: ${mark}`));
+    } catch {
+      return false; // it ended meanwhile
+    }
+  });
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (const end = Date.now() + 20_000; !holds(); ) {
+    if (Date.now() > end) throw new Error("it did not come to pass within 20 seconds");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
