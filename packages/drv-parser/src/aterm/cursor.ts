@@ -9,10 +9,18 @@ export class Cursor {
   /** First thing seen that a printer never writes, when reading is lenient. */
   irregular: { readonly offset: number; readonly what: string } | undefined;
 
+  readonly bytes: Uint8Array;
+
   constructor(
-    readonly bytes: Uint8Array,
+    bytes: Uint8Array,
     readonly lenient: boolean,
-  ) {}
+  ) {
+    // Views of a Buffer would be Buffers, whose `slice` and equality are not those of a Uint8Array.
+    this.bytes =
+      bytes.constructor === Uint8Array
+        ? bytes
+        : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
 
   peek(): number | undefined {
     return this.bytes[this.at];
@@ -34,51 +42,52 @@ export class Cursor {
     this.takeByte(quote);
     const { bytes } = this;
     const start = this.at;
-    const end = bytes.indexOf(quote, start);
-    if (end < 0) this.fail("the end of a string", bytes.length);
-    const firstEscape = indexOfBefore(bytes, backslash, start, end);
-    if (firstEscape < 0) {
-      this.at = end + 1;
-      return bytes.subarray(start, end);
+    let at = start;
+    let code = bytes[at];
+    while (code !== quote && code !== backslash && code !== undefined) {
+      at += 1;
+      code = bytes[at];
     }
-    return this.#escaped(start, firstEscape);
+    if (code === backslash) return this.#escaped(start, at);
+    if (code === undefined) this.fail("the end of a string", at);
+    this.at = at + 1;
+    return bytes.subarray(start, at);
   }
 
+  /** A string with escapes: finds its end, then copies what they stand for. */
   #escaped(start: number, firstEscape: number): Uint8Array {
     const { bytes } = this;
-    const pieces: Uint8Array[] = [];
-    let [from, at, size] = [start, firstEscape, 0];
-    const keep = (piece: Uint8Array) => {
-      pieces.push(piece);
-      size += piece.length;
-    };
-    for (;;) {
-      const code = bytes[at];
-      if (code === undefined) this.fail("the end of a string", bytes.length);
-      if (code === quote) break;
-      if (code !== backslash) {
-        at += 1;
-        continue;
+    let end = firstEscape;
+    let escapeCount = 0;
+    while (bytes[end] !== quote) {
+      if (bytes[end] === backslash) {
+        escapeCount += 1;
+        end += 1;
       }
-      keep(bytes.subarray(from, at));
-      const escaped = bytes[at + 1];
-      if (escaped === undefined) this.fail("the end of a string", bytes.length);
-      const replaced = escapes[escaped];
-      if (replaced === undefined && escaped !== quote && escaped !== backslash)
-        this.irregularity(at, "a needless escape");
-      keep(Uint8Array.of(replaced ?? escaped));
-      at += 2;
-      from = at;
+      if (end >= bytes.length) this.fail("the end of a string", bytes.length);
+      end += 1;
     }
-    keep(bytes.subarray(from, at));
-    this.at = at + 1;
-    const whole = new Uint8Array(size);
-    let to = 0;
-    for (const piece of pieces) {
-      whole.set(piece, to);
-      to += piece.length;
+    this.at = end + 1;
+
+    const whole = new Uint8Array(end - start - escapeCount);
+    whole.set(bytes.subarray(start, firstEscape));
+    for (let from = firstEscape, to = firstEscape - start; from < end; from += 1, to += 1) {
+      let code = bytes[from] as number;
+      if (code === backslash) {
+        from += 1;
+        code = this.#meaningOf(bytes[from] as number, from - 1);
+      }
+      whole[to] = code;
     }
     return whole;
+  }
+
+  /** What a byte behind a backslash stands for: without a meaning, itself. */
+  #meaningOf(code: number, offset: number): number {
+    if (code === quote || code === backslash) return code;
+    const meaning = escapes[code];
+    if (meaning === undefined) this.irregularity(offset, "a needless escape");
+    return meaning ?? code;
   }
 
   /** Reads `[ITEM,ITEM,…]`. */
@@ -119,14 +128,4 @@ export class Cursor {
       hint: "the file is no derivation, or it was cut or changed",
     });
   }
-}
-
-/** `indexOf` that stops at `end`: the next occurrence may be far behind it. */
-function indexOfBefore(bytes: Uint8Array, code: number, start: number, end: number): number {
-  if (end - start > 64) {
-    const found = bytes.subarray(start, end).indexOf(code);
-    return found < 0 ? -1 : found + start;
-  }
-  for (let index = start; index < end; index += 1) if (bytes[index] === code) return index;
-  return -1;
 }

@@ -103,8 +103,20 @@ class Output {
   #buffer = new Uint8Array(4096);
   #size = 0;
 
+  /** `text` as it is. Nearly all is ASCII, which is cheaper to write here than through an encoder. */
   text(text: string): void {
-    this.#append(bytesOf(text));
+    this.#reserve(text.length);
+    const buffer = this.#buffer;
+    const start = this.#size;
+    for (let index = 0; index < text.length; index += 1) {
+      const code = text.charCodeAt(index);
+      if (code >= 0x80) {
+        this.#append(bytesOf(text));
+        return;
+      }
+      buffer[start + index] = code;
+    }
+    this.#size = start + text.length;
   }
 
   string(bytes: Uint8Array): void {

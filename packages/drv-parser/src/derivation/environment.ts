@@ -1,63 +1,88 @@
 import { bytesOf, compareBytes, textOf } from "../bytes/text.js";
 
+/** A variable: its name and its value. */
 type Entry = readonly [name: Uint8Array, value: Uint8Array];
-
-/** Bytes as a string of code units 0–255: a key of a `Map` that loses nothing and sorts in byte order. */
-function keyOf(name: string | Uint8Array): string {
-  const bytes = typeof name === "string" ? bytesOf(name) : name;
-  let key = "";
-  for (const byte of bytes) key += String.fromCharCode(byte);
-  return key;
-}
 
 /** Variables of a derivation: an immutable map from bytes to bytes, in byte order of the names. */
 export class Environment {
-  readonly #entries: ReadonlyMap<string, Entry>;
+  /** Names ascend strictly, so that they are found by halving. */
+  readonly #entries: readonly Entry[];
 
-  private constructor(entries: ReadonlyMap<string, Entry>) {
+  private constructor(entries: readonly Entry[]) {
     this.#entries = entries;
   }
 
-  /** From pairs in any order; a repeated name keeps its last value, as Nix does. */
+  /**
+   * From pairs in any order; a repeated name keeps its last value, as Nix does.
+   *
+   * @param entries Names and values; both are kept as they are, not copied.
+   */
   static from(entries: Iterable<Entry>): Environment {
-    const byKey = new Map<string, Entry>();
-    let sorted = true;
-    let previous: Uint8Array | undefined;
-    for (const entry of entries) {
-      if (previous !== undefined && compareBytes(previous, entry[0]) >= 0) sorted = false;
-      previous = entry[0];
-      byKey.set(keyOf(entry[0]), entry);
-    }
-    if (sorted) return new Environment(byKey);
-    return new Environment(new Map([...byKey].sort(([, [a]], [, [b]]) => compareBytes(a, b))));
+    const all = [...entries];
+    if (all.every(([name], index) => index === 0 || compareBytes((all[index - 1] as Entry)[0], name) < 0))
+      return new Environment(all);
+    // Sorting is stable: of one name the last stays last.
+    all.sort(([a], [b]) => compareBytes(a, b));
+    return new Environment(
+      all.filter(([name], index) => {
+        const next = all[index + 1];
+        return next === undefined || compareBytes(name, next[0]) !== 0;
+      }),
+    );
   }
 
+  /** Number of variables. */
   get size(): number {
-    return this.#entries.size;
+    return this.#entries.length;
   }
 
+  /** Whether there is a variable of this name. */
   has(name: string | Uint8Array): boolean {
-    return this.#entries.has(keyOf(name));
+    return this.get(name) !== undefined;
   }
 
+  /** The value of a variable, `undefined` when there is none. */
   get(name: string | Uint8Array): Uint8Array | undefined {
-    return this.#entries.get(keyOf(name))?.[1];
+    const bytes = nameBytes(name);
+    const entry = this.#entries[this.#position(bytes)];
+    return entry !== undefined && compareBytes(entry[0], bytes) === 0 ? entry[1] : undefined;
   }
 
-  /** The value as text. @throws `ERR_NOT_UTF8` when it is none. */
+  /**
+   * The value as text.
+   *
+   * @throws {@link DrvError} `ERR_NOT_UTF8` when it is none.
+   */
   getText(name: string | Uint8Array): string | undefined {
     const value = this.get(name);
     return value === undefined ? undefined : textOf(value);
   }
 
-  /** In byte order of the names. */
+  /** Names and values, in byte order of the names. */
   entries(): IterableIterator<Entry> {
     return this.#entries.values();
   }
 
   /** A copy in which `name` has this value. */
   with(name: string | Uint8Array, value: Uint8Array): Environment {
-    const bytes = typeof name === "string" ? bytesOf(name) : name;
-    return Environment.from([...this.entries(), [bytes, value]]);
+    const bytes = nameBytes(name);
+    const entries = [...this.#entries];
+    entries.splice(this.#position(bytes), this.has(bytes) ? 1 : 0, [bytes, value]);
+    return new Environment(entries);
   }
+
+  /** Index of the first entry whose name is not before `name`. */
+  #position(name: Uint8Array): number {
+    let [low, high] = [0, this.#entries.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (compareBytes((this.#entries[middle] as Entry)[0], name) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+function nameBytes(name: string | Uint8Array): Uint8Array {
+  return typeof name === "string" ? bytesOf(name) : name;
 }

@@ -49,10 +49,20 @@ function wrongLength(text: string, algorithm: HashAlgorithm): DrvError {
 }
 
 function decodeBase16(rest: string, text: string): Uint8Array {
-  if (!/^[0-9a-fA-F]*$/u.test(rest)) throw new DrvError("ERR_HASH", `hash '${text}' is not valid base-16`);
-  return Uint8Array.from({ length: rest.length / 2 }, (_, index) =>
-    Number.parseInt(rest.slice(index * 2, index * 2 + 2), 16),
-  );
+  const bytes = new Uint8Array(rest.length / 2);
+  for (let index = 0; index < bytes.length; index += 1) {
+    const [high, low] = [hexDigit(rest.charCodeAt(index * 2)), hexDigit(rest.charCodeAt(index * 2 + 1))];
+    if (high < 0 || low < 0) throw new DrvError("ERR_HASH", `hash '${text}' is not valid base-16`);
+    bytes[index] = (high << 4) | low;
+  }
+  return bytes;
+}
+
+/** Value of a digit of base 16 in either case, else -1. */
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const lower = code | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }
 
 const base64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -21,7 +21,7 @@ export function makeStorePath(storeDir: StoreDir, baseName: string): StorePath {
  * @see Nix: src/libstore/path.cc, `StorePath::StorePath`
  */
 export function parseStorePath(storeDir: StoreDir, text: string): StorePath {
-  if (!text.startsWith(`${storeDir}/`))
+  if (!isBelow(storeDir, text))
     throw new DrvError("ERR_STORE_PATH", `path '${text}' is not in the Nix store`);
   checkBaseName(text.slice(storeDir.length + 1));
   return text as StorePath;
@@ -32,9 +32,13 @@ export function splitStorePath(
   storeDir: StoreDir,
   text: string,
 ): { readonly path: StorePath; readonly rest: string } {
-  const slash = text.startsWith(`${storeDir}/`) ? text.indexOf("/", storeDir.length + 1) : -1;
+  const slash = isBelow(storeDir, text) ? text.indexOf("/", storeDir.length + 1) : -1;
   if (slash < 0) return { path: parseStorePath(storeDir, text), rest: "" };
   return { path: parseStorePath(storeDir, text.slice(0, slash)), rest: text.slice(slash) };
+}
+
+function isBelow(storeDir: StoreDir, text: string): boolean {
+  return text.startsWith(storeDir) && text[storeDir.length] === "/";
 }
 
 function checkBaseName(text: string): void {
