@@ -13,14 +13,14 @@ const turnsInOneGo = 64;
  * Lets goals go on one at a time, in the order of their keys: whoever became runnable since the last pass waits for the
  * next one, and a pass gives each its turn, smallest key first. A turn lasts until the goal asks for another one,
  * leaves it to wait for the world, or ends; so the order does not depend on how long the ports take. What is to be
- * decided between two passes (grants) is called when nobody is runnable.
+ * decided between two passes (grants) is called then.
  *
  * @see Nix: src/libstore/build/worker.cc, `Worker::run`
  */
 export class Passes {
   #awake = new KeyHeap<GoalKey, Runnable>();
   #pass = new KeyHeap<GoalKey, Runnable>();
-  #afterwards: (() => void)[] = [];
+  #between: (() => void)[] = [];
   #turnOf: GoalKey | undefined;
   #scheduled = false;
   #turns = 0;
@@ -41,9 +41,9 @@ export class Passes {
     this.#schedule();
   }
 
-  /** Calls back once no goal is runnable. */
-  whenQuiet(callback: () => void): void {
-    this.#afterwards.push(callback);
+  /** Calls back once the pass that runs is over. */
+  betweenPasses(callback: () => void): void {
+    this.#between.push(callback);
     this.#schedule();
   }
 
@@ -61,15 +61,17 @@ export class Passes {
   }
 
   #next(): void {
-    if (this.#pass.size === 0) [this.#pass, this.#awake] = [this.#awake, this.#pass];
-    const runnable = this.#pass.take();
-    if (runnable !== undefined) {
-      this.#turnOf = runnable.key;
-      runnable.resume();
+    if (this.#pass.size === 0 && this.#between.length > 0) {
+      const callbacks = this.#between;
+      this.#between = [];
+      for (const callback of callbacks) callback();
+      this.#schedule();
       return;
     }
-    const callbacks = this.#afterwards;
-    this.#afterwards = [];
-    for (const callback of callbacks) callback();
+    if (this.#pass.size === 0) [this.#pass, this.#awake] = [this.#awake, this.#pass];
+    const runnable = this.#pass.take();
+    if (runnable === undefined) return;
+    this.#turnOf = runnable.key;
+    runnable.resume();
   }
 }

@@ -53,7 +53,7 @@ export class Slots {
   #schedule(): void {
     if (this.#scheduled || this.#free === 0 || this.#waiting.size === 0) return;
     this.#scheduled = true;
-    this.passes.whenQuiet(() => {
+    this.passes.betweenPasses(() => {
       this.#scheduled = false;
       this.#grant();
     });

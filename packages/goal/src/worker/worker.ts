@@ -36,6 +36,8 @@ const unwanted = new Error("nobody waits for this goal any more");
 export class Worker {
   readonly flags: RunFlags = noFlags();
   readonly #goals = new Map<GoalKey, Goal>();
+  /** Builds that failed in this run: whoever asks for them later is told, nothing is built twice. */
+  readonly #failed = new Map<GoalKey, BuildResult>();
   readonly #passes = new Passes();
   readonly #slots: Slots;
   readonly #counters: Counters;
@@ -112,6 +114,8 @@ export class Worker {
     }
     const wanted = new WantedOutputs(outputs);
     const controller = new AbortController();
+    const failed = this.#failed.get(key);
+    if (failed !== undefined) return { key, wanted, controller, waiters: 1, ended: Promise.resolve(failed) };
     const cx = this.#context({ key, drvPath, wanted, mode, signal: controller.signal });
     const goal: Goal = { key, wanted, controller, waiters: 1, ended: this.#run(cx, found?.ended) };
     this.#goals.set(key, goal);
@@ -134,6 +138,7 @@ export class Worker {
       await before;
       const result = await runDerivationGoal(cx);
       flag(this.flags, result.status);
+      if (!isSuccess(result) && result.timesBuilt > 0) this.#failed.set(cx.key, result);
       this.emit({ type: "goal-done", goal: cx.key, result });
       return result;
     } catch (error) {

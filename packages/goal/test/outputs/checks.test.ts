@@ -200,3 +200,16 @@ test("names of outputs that were valid before count", async () => {
   world.ports.store.forget(out as StorePath);
   expect((await finish(`see ${dev}`)).exitStatus).toBe(0);
 });
+
+test("top-level limits beside structured attributes have no effect, and a warning says so", async () => {
+  const world = new World();
+  const env = { __json: JSON.stringify({ allowedReferences: [], maxSize: 1 }) };
+  const drvPath = world.add({ name: "misled", env });
+  expect((await world.realise([drvPath])).exitStatus).toBe(0);
+  expect(world.events.of("message").map(({ text }) => text)).toEqual(
+    ["allowedReferences", "maxSize"].map(
+      (name) =>
+        `'structuredAttrs' disables the effect of the top-level attribute '${name}'; use 'outputChecks' instead`,
+    ),
+  );
+});

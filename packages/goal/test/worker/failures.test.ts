@@ -86,6 +86,19 @@ describe("with keep-going", () => {
     expect(world.events.of("progress").at(-1)?.builds).toMatchObject({ failed: 1, running: 0 });
   });
 
+  test("a build that failed is not tried again for somebody who comes later", async () => {
+    const world = new World();
+    const bad = world.add({ name: "bad" });
+    let top = bad;
+    for (let depth = 0; depth < 10; depth += 1) top = world.add({ name: `level${depth}`, inputs: [top] });
+    world.ports.sandbox.conduct = (build) => build.exit(1);
+    const { results } = await world.run([bad, top], { keepGoing: true });
+    expect(results.map(({ status }) => status)).toEqual(["permanentFailure", "dependencyFailed"]);
+    const order = world.events.all.map((event) => (event.type === "goal-waits" ? event.for[0] : event.type));
+    expect(order.findIndex((each) => each?.includes("bad.drv"))).toBeGreaterThan(order.indexOf("goal-done"));
+    expect(world.ports.sandbox.builds).toHaveLength(1);
+  });
+
   test("an error of the world is the failure of one goal", async () => {
     const ports = memoryPorts({
       refuse: ({ drvPath }) =>

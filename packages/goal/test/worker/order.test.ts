@@ -41,6 +41,16 @@ describe("order", () => {
     expect(world.buildOrder()).toEqual(["aa", "bb", "cc"]);
   });
 
+  test("a builder starts while the rest of a deep graph is still looked at", async () => {
+    const world = new World();
+    const early = world.add({ name: "early" });
+    let top = early;
+    for (let depth = 0; depth < 10; depth += 1) top = world.add({ name: `level${depth}`, inputs: [top] });
+    await world.realise([early, top]);
+    const types = world.events.all.map((event) => event.type);
+    expect(types.indexOf("build-started")).toBeLessThan(types.lastIndexOf("goal-created"));
+  });
+
   test("a slot is free while the outputs of its build are still looked at", async () => {
     const world = new World();
     const [a, b] = ["a", "b"].map((name) => world.add({ name })) as [never, never];

@@ -6,6 +6,7 @@ import {
   type StorePath,
 } from "@drvkit/drv-parser";
 import { GoalError, invariant } from "../../error.js";
+import { attributeWarnings } from "../../plan/attribute-warnings.js";
 import { requireBuildable } from "../../plan/where-to-build.js";
 import type { OutputLocks } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
@@ -37,6 +38,8 @@ async function lockAndBuild({ inputs }: At<"build">, cx: GoalContext): Promise<A
     locks.deleteOnRelease();
     return succeed(cx, drv, { status: "alreadyValid", because: "built-by-another" });
   }
+  for (const text of attributeWarnings(derivationOptions(cx.drvPath, drv)))
+    cx.emit({ type: "message", goal: cx.key, level: "warn", text });
   return await buildLocked({ drv, inputs, outputs, valid, slot, locks }, cx); // the right is held to the end
 }
 
