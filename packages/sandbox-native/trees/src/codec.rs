@@ -18,10 +18,10 @@ const TARGET_MODE: u32 = 0o644;
 
 /// Compresses a regular file into another, which is replaced when it exists and removed again when compression fails.
 pub fn compress_bzip2(source: &[u8], target: &[u8]) -> Result<()> {
-    let (from, _) = open_regular_file(source)?;
+    let (from, size) = open_regular_file(source)?;
     let root = Root::open(target)?;
     let to = create_target(&root)?;
-    let compressed = compress(&from, source, to, target);
+    let compressed = compress(&from, level_for(size), source, to, target);
     if compressed.is_err() {
         // The first failure is the one to report.
         let _ = sys::unlink(root.parent(), &root.name);
@@ -42,9 +42,23 @@ fn create_target(root: &Root) -> Result<OwnedFd> {
     }
 }
 
-fn compress(from: &OwnedFd, source: &[u8], to: OwnedFd, target: &[u8]) -> Result<()> {
+/// The smallest block that holds the whole file, as bzip2 never looks beyond one: a larger one only costs memory and
+/// the time to clear it.
+fn level_for(size: u64) -> Compression {
+    const BLOCK_BYTES: u64 = 100_000;
+    let blocks = size.div_ceil(BLOCK_BYTES).clamp(1, 9);
+    Compression::new(u32::try_from(blocks).unwrap_or(9))
+}
+
+fn compress(
+    from: &OwnedFd,
+    level: Compression,
+    source: &[u8],
+    to: OwnedFd,
+    target: &[u8],
+) -> Result<()> {
     let write_error = |error: io::Error| TreeError::io("write", target, errno_of(&error));
-    let mut encoder = BzEncoder::new(Descriptor(to), Compression::best());
+    let mut encoder = BzEncoder::new(Descriptor(to), level);
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let length = sys::read(from.as_fd(), &mut buffer)
