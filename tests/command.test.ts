@@ -80,6 +80,18 @@ canBuild(`drv build${why}`, () => {
     });
   });
 
+  test("takes outputs that a hard link joins", async () => {
+    const path = drvs.write({
+      name: "linked-outputs",
+      outputs: ["out", "dev"],
+      script: "mkdir $out $dev; echo same > $out/file; ln $out/file $dev/file",
+      env: { PATH: "/usr/bin:/bin" },
+    });
+    const built = await build(drvs.fileOf(path), "--host-tools");
+    expect(built.stderr).not.toContain("error:");
+    expect(built.status).toBe(0);
+  });
+
   test("builds inputs first and shows the builder exactly their closure", async () => {
     const first = drvs.write({ name: "first", script: "echo one > $out" });
     const stranger = drvs.write({ name: "stranger", script: "echo s > $out" });

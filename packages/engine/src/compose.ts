@@ -6,8 +6,10 @@ import {
   freeBytes,
   hashFile,
   hashTree,
+  makeSeenInodes,
   moveTree,
   removeTree,
+  type SeenInodes,
   scanTree,
   statTree,
 } from "@drvkit/sandbox-native";
@@ -18,7 +20,12 @@ import type { Settings } from "./settings/table.js";
 /** The trees port of `goal`, by the native addon. */
 export const nativeTrees = {
   stat: statTree,
-  canonicalise: canonicaliseTree,
+  canonicalise: (path, { seen, ...options }) =>
+    canonicaliseTree(path, {
+      ...options,
+      ...(seen === undefined ? {} : { seen: seen as SeenInodes }), // made by the method below
+    }),
+  makeSeenInodes,
   scan: scanTree,
   async hash(path, method, algorithm) {
     const { digest } = await (method === "flat" ? hashFile(path, algorithm) : hashTree(path, algorithm));

@@ -8,6 +8,7 @@ import {
   type StorePath,
 } from "@drvkit/drv-parser";
 import type { RunningBuild } from "../ports/sandbox.js";
+import type { CanonicaliseOptions, SeenInodes } from "../ports/trees.js";
 import type { GoalContext } from "../worker/context.js";
 import { OutputError } from "./error.js";
 
@@ -43,9 +44,10 @@ export interface CollectFrom {
 export async function collectOutputs(from: CollectFrom, cx: GoalContext): Promise<readonly Collected[]> {
   const byHashPart = new Map(from.referenceable.map((path) => [hashPartOf(path), path]));
   const options = derivationOptions(cx.drvPath, from.drv);
+  const seen = cx.ports.trees.makeSeenInodes();
   const collected: Collected[] = [];
   for (const [name, path] of from.outputs) {
-    const location = await secured(name, path, from, cx);
+    const location = await secured(name, path, from, seen, cx);
     const scan = await cx.ports.trees.scan(location, [...byHashPart.keys()]);
     const found = options.unsafeDiscardReferences(name) ? [] : scan.found;
     collected.push({
@@ -68,6 +70,7 @@ async function secured(
   name: OutputName,
   path: StorePath,
   from: CollectFrom,
+  seen: SeenInodes,
   cx: GoalContext,
 ): Promise<string> {
   const { trees } = cx.ports;
@@ -92,7 +95,7 @@ async function secured(
         hint: "the builder must leave its outputs to itself: no group or world write permission",
       },
     );
-  const owner = running.builderUid === undefined ? {} : { allowedUid: running.builderUid };
+  const owner = running.builderUid === undefined ? { seen } : { allowedUid: running.builderUid, seen };
   if (isSandboxed(derivationType(from.drv))) {
     await canonicalise(scratch, owner, cx);
     return scratch;
@@ -105,11 +108,7 @@ async function secured(
 
 const rejections = new Set(["ERR_TREE_OWNERSHIP"]);
 
-async function canonicalise(
-  location: string,
-  owner: { readonly allowedUid?: number },
-  cx: GoalContext,
-): Promise<void> {
+async function canonicalise(location: string, owner: CanonicaliseOptions, cx: GoalContext): Promise<void> {
   try {
     await cx.ports.trees.canonicalise(location, owner);
   } catch (error) {

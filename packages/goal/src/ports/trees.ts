@@ -17,11 +17,23 @@ export interface ScanResult {
   readonly found: readonly string[];
 }
 
+/** Files that were made canonical in one build: a hard link may join two of its outputs. Only the port knows what is in it. */
+export type SeenInodes = object;
+
+/** How owners are treated. */
+export interface CanonicaliseOptions {
+  /** The only owner that files may have. */
+  readonly allowedUid?: number;
+  readonly seen?: SeenInodes;
+}
+
 /** What goals do to file trees a builder wrote. Implementations reach them by directory descriptors only. */
 export interface TreesPort {
   stat(path: string): Promise<TreeStat | undefined>;
   /** Canonical modes, times, owners, no extended attributes; refuses foreign owners when `allowedUid` is given. */
-  canonicalise(path: string, options: { readonly allowedUid?: number }): Promise<void>;
+  canonicalise(path: string, options: CanonicaliseOptions): Promise<void>;
+  /** For the `seen` of the outputs of one build. */
+  makeSeenInodes(): SeenInodes;
   scan(path: string, hashParts: readonly string[]): Promise<ScanResult>;
   /** `flat`: bytes of a regular file. `nar`: the archive of the tree. */
   hash(path: string, method: "flat" | "nar", algorithm: HashAlgorithm): Promise<Hash>;

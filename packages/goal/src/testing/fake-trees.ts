@@ -34,6 +34,10 @@ export class FakeTrees implements TreesPort {
     return { type: node.type, mode: modeOf(node), uid: uidOf(node), sizeBytes };
   }
 
+  makeSeenInodes(): object {
+    return {};
+  }
+
   async canonicalise(path: string, { allowedUid }: { readonly allowedUid?: number }): Promise<void> {
     this.changes.push(`canonicalise ${path}`);
     const node = this.#require(path);

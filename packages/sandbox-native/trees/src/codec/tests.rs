@@ -128,7 +128,7 @@ fn removes_the_target_when_the_disk_is_full() {
     let to = OwnedFd::from(fs::OpenOptions::new().write(true).open(full).unwrap());
     let from = OwnedFd::from(fs::File::open(temp.join("log")).unwrap());
     assert_eq!(
-        super::compress(&from, b"log", to, b"full")
+        super::compress(&from, super::level_for(3), b"log", to, b"full")
             .expect_err("no space")
             .code(),
         "ERR_NO_SPACE"
