@@ -95,6 +95,7 @@ export class MemoryStore implements StorePort {
   async makeTempDir(): Promise<{ readonly path: string } & AsyncDisposable> {
     this.#tempDirs += 1;
     const path = `/memory${this.storeDir}/tmp-${this.#tempDirs}`;
+    this.trees.put(path, { type: "directory", entries: {}, mode: 0o700 });
     return { path, [Symbol.asyncDispose]: () => this.trees.remove(path) };
   }
 

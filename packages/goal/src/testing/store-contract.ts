@@ -18,6 +18,8 @@ import type { StorePort } from "../ports/store.js";
 export interface StoreUnderTest extends AsyncDisposable {
   readonly store: StorePort;
   writeFile(path: string, content: Uint8Array): Promise<void>;
+  /** Permission bits of what is at `path`. Without it nothing is proved of the mode and the end of temporary directories. */
+  modeOf?(path: string): Promise<number | undefined>;
 }
 
 /** One sentence that holds of every store, and the proof. */
@@ -193,6 +195,17 @@ const locking: readonly Case[] = [
       await using first = await store.makeTempDir();
       await using second = await store.makeTempDir();
       equal(first.path === second.path, false);
+    },
+  ],
+  [
+    "makes temporary directories private, and removes them with what is in them",
+    async ({ store, writeFile, modeOf }) => {
+      const temp = await store.makeTempDir();
+      await writeFile(`${temp.path}/x`, bytesOf("x"));
+      const before = await modeOf?.(temp.path);
+      await temp[Symbol.asyncDispose]();
+      if (modeOf === undefined) return;
+      equal([before, await modeOf(temp.path), await modeOf(`${temp.path}/x`)], [0o700, undefined, undefined]);
     },
   ],
   [

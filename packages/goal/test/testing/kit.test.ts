@@ -8,6 +8,7 @@ describe("MemoryStore keeps the contract of stores", () => {
     return {
       store,
       writeFile: async (path, content) => store.trees.put(path, { type: "regular", content }),
+      modeOf: async (path) => (await store.trees.stat(path))?.mode,
       [Symbol.asyncDispose]: async () => undefined,
     };
   });
