@@ -3,16 +3,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import {
-  baseNameOf,
-  bytesOf,
-  computeDerivationPath,
-  computeOutputPaths,
-  defaultStoreDir,
-  Environment,
-  makeOutputName,
-  printDerivation,
-} from "../packages/drv-parser/dist/index.js";
+import { baseNameOf, derivation } from "../packages/drv-parser/dist/index.js";
 import { openEngine } from "../packages/engine/dist/index.js";
 import { removeTree } from "../packages/sandbox-native/dist/index.js";
 import { interleave, report, skip } from "./measure.mjs";
@@ -103,30 +94,8 @@ async function bwrap(folder) {
 
 /** A derivation whose builder writes one line; its file. */
 function write(folder, name) {
-  const out = makeOutputName("out");
-  const env = Environment.from(
-    [
-      ["name", name],
-      ["out", ""],
-    ].map(([key, value]) => [bytesOf(key), bytesOf(value)]),
-  );
-  const drv = {
-    name,
-    outputs: new Map([[out, { kind: "deferred" }]]),
-    inputDrvs: new Map(),
-    inputSrcs: new Set(),
-    platform: "x86_64-linux",
-    builder: bytesOf("/bin/sh"),
-    args: ["-c", "echo x > $out"].map(bytesOf),
-    env,
-  };
-  const path = computeOutputPaths(drv, () => undefined).get(out);
-  const finished = {
-    ...drv,
-    outputs: new Map([[out, { kind: "inputAddressed", path }]]),
-    env: env.with("out", bytesOf(path)),
-  };
-  const file = join(folder, baseNameOf(computeDerivationPath(defaultStoreDir, finished)));
-  writeFileSync(file, printDerivation(finished));
+  const drv = derivation({ name, system: "x86_64-linux", builder: "/bin/sh", args: ["-c", "echo x > $out"] });
+  const file = join(folder, baseNameOf(drv.drvPath));
+  writeFileSync(file, drv.bytes);
   return file;
 }

@@ -1,28 +1,24 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
+  type AuthoredDerivation,
   baseNameOf,
   bytesOf,
-  computeContentAddressedPath,
-  computeDerivationPath,
-  computeOutputPaths,
-  type Derivation,
-  type DerivationOutput,
-  defaultStoreDir,
-  Environment,
+  derivation,
   hashBytes,
-  makeOutputName,
-  type OutputName,
-  printDerivation,
+  joinText,
+  type Output,
+  printHash,
   type StorePath,
+  Text,
 } from "@drvkit/drv-parser";
 
 export interface Recipe {
   readonly name: string;
   readonly script: string;
   readonly outputs?: readonly string[];
+  /** Derivations all of whose outputs are inputs. */
   readonly inputs?: readonly StorePath[];
-  readonly sources?: readonly StorePath[];
   readonly env?: Readonly<Record<string, string>>;
   readonly builder?: string;
   readonly system?: string;
@@ -32,7 +28,7 @@ export interface Recipe {
 
 /** Writes derivations for a test into a folder and remembers them, so that later ones can build on earlier ones. */
 export class DerivationFolder {
-  readonly #written = new Map<StorePath, Derivation>();
+  readonly #written = new Map<StorePath, AuthoredDerivation>();
 
   constructor(readonly folder: string) {
     mkdirSync(folder, { recursive: true });
@@ -44,64 +40,49 @@ export class DerivationFolder {
   }
 
   outputOf(drvPath: StorePath, output = "out"): StorePath {
-    const found = this.#written.get(drvPath)?.outputs.get(makeOutputName(output));
-    if (found === undefined || !("path" in found)) throw new Error(`${drvPath} has no output ${output}`);
-    return found.path;
+    return this.#authored(drvPath).output(output).path;
   }
 
-  write(recipe: Recipe): StorePath {
-    const names = (recipe.outputs ?? ["out"]).map((name) => makeOutputName(name));
-    const env = {
-      name: recipe.name,
-      builder: recipe.builder ?? "/bin/sh",
-      system: recipe.system ?? "x86_64-linux",
-      ...recipe.env,
-      ...Object.fromEntries(names.map((name) => [name, ""])),
-    };
-    const unfinished: Derivation = {
-      name: recipe.name,
-      outputs: new Map(names.map((name) => [name, { kind: "deferred" }])),
-      inputDrvs: new Map(
-        (recipe.inputs ?? []).map((drv) => [
-          drv,
-          new Set([...(this.#written.get(drv)?.outputs.keys() ?? [])]),
-        ]),
-      ),
-      inputSrcs: new Set(recipe.sources ?? []),
-      platform: env.system,
-      builder: bytesOf(env.builder),
-      args: [bytesOf("-euc"), bytesOf(recipe.script)],
-      env: Environment.from(Object.entries(env).map(([name, value]) => [bytesOf(name), bytesOf(value)])),
-    };
-    return this.#finish(
-      unfinished,
-      recipe.fixedContent === undefined ? this.#addressed(unfinished) : fixed(recipe),
-    );
+  write({
+    name,
+    script,
+    outputs,
+    inputs = [],
+    env = {},
+    builder = "/bin/sh",
+    system = "x86_64-linux",
+    fixedContent,
+  }: Recipe): StorePath {
+    const dependencies = new Set(inputs.flatMap((input) => this.#outputsOf(input)));
+    const fixed =
+      fixedContent === undefined
+        ? {}
+        : {
+            outputHashAlgo: "sha256",
+            outputHash: printHash(hashBytes("sha256", bytesOf(fixedContent)), "base16"),
+          };
+    const authored = derivation({
+      ...env,
+      ...fixed,
+      ...(outputs === undefined ? {} : { outputs }),
+      name,
+      system,
+      builder,
+      args: ["-euc", joinText([script, new Text("", dependencies, new Set())])],
+    });
+    this.#written.set(authored.drvPath, authored);
+    writeFileSync(this.fileOf(authored.drvPath), authored.bytes);
+    return authored.drvPath;
   }
 
-  #addressed(drv: Derivation): ReadonlyMap<OutputName, DerivationOutput & { readonly path: StorePath }> {
-    const paths = computeOutputPaths(drv, (path) => this.#written.get(path) as Derivation);
-    return new Map(
-      [...paths].map(([name, path]) => [name, { kind: "inputAddressed", path: path as StorePath }]),
-    );
+  #outputsOf(drvPath: StorePath): readonly Output[] {
+    const authored = this.#authored(drvPath);
+    return [...authored.derivation.outputs.keys()].map((name) => authored.output(name));
   }
 
-  #finish(
-    drv: Derivation,
-    outputs: ReadonlyMap<OutputName, DerivationOutput & { readonly path: StorePath }>,
-  ): StorePath {
-    let { env } = drv;
-    for (const [name, { path }] of outputs) env = env.with(name, bytesOf(path));
-    const finished: Derivation = { ...drv, outputs, env };
-    const drvPath = computeDerivationPath(defaultStoreDir, finished);
-    this.#written.set(drvPath, finished);
-    writeFileSync(this.fileOf(drvPath), printDerivation(finished));
-    return drvPath;
+  #authored(drvPath: StorePath): AuthoredDerivation {
+    const found = this.#written.get(drvPath);
+    if (found === undefined) throw new Error(`${drvPath} was not written here`);
+    return found;
   }
-}
-
-function fixed(recipe: Recipe): ReadonlyMap<OutputName, DerivationOutput & { readonly path: StorePath }> {
-  const ca = { method: "flat", hash: hashBytes("sha256", bytesOf(recipe.fixedContent ?? "")) } as const;
-  const path = computeContentAddressedPath(defaultStoreDir, recipe.name, ca);
-  return new Map([[makeOutputName("out"), { kind: "fixed", ca, path }]]);
 }
