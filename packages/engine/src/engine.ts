@@ -8,6 +8,7 @@ import { EngineSetupError } from "./error.js";
 import { importClosure } from "./import-closure.js";
 import { instantiate } from "./instantiate.js";
 import { linkResults } from "./out-link.js";
+import { buildsDirOf, sweepDeadBuilds } from "./sandbox/leftovers.js";
 import { loadSettings } from "./settings/load.js";
 import type { Settings } from "./settings/table.js";
 import { resolveStoreRoot } from "./store-root.js";
@@ -70,6 +71,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const { settings, warnings } = await loadSettings(env, overrides(options.settings));
   const root = resolveStoreRoot(options.store, env, options.readOnly ?? false);
   const store = await openStore({ root, readOnly: options.readOnly ?? false });
+  if (!store.readOnly) await sweepDeadBuilds(buildsDirOf(store.stateDir));
   return new OpenEngine(store, settings, warnings, env);
 }
 

@@ -13,6 +13,11 @@ export interface BuildPlaces {
   readonly marker: string;
 }
 
+/** Where builds of a store have their directories. */
+export function buildsDirOf(stateDir: string): string {
+  return join(stateDir, "builds");
+}
+
 /** Notes where a build will work, before anything is made there. */
 export async function claimPlaces(buildsDir: string, name: string, chrootDir: string): Promise<BuildPlaces> {
   await mkdir(buildsDir, { recursive: true, mode: 0o755 });

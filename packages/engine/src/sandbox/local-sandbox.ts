@@ -11,7 +11,7 @@ import {
 } from "@drvkit/sandbox-native";
 import type { Settings } from "../settings/table.js";
 import { allocateBuildIds, type BuildIds } from "./build-ids.js";
-import { type BuildPlaces, claimPlaces, removeChroot, sweepDeadBuilds } from "./leftovers.js";
+import { type BuildPlaces, buildsDirOf, claimPlaces, removeChroot } from "./leftovers.js";
 import { parseSandboxPaths } from "./sandbox-paths.js";
 import { defaultShellPaths, hostToolPaths } from "./shell.js";
 
@@ -26,7 +26,6 @@ export interface SandboxPlaces {
 export class LocalSandbox implements SandboxPort {
   readonly buildDirInside: string;
   readonly #buildsDir: string;
-  #swept: Promise<void> | undefined;
   #configuredBinds: Promise<readonly SandboxBind[]> | undefined;
   #counter = Math.floor(Math.random() * 1_000_000);
 
@@ -34,14 +33,12 @@ export class LocalSandbox implements SandboxPort {
     private readonly places: SandboxPlaces,
     private readonly settings: Settings,
   ) {
-    this.#buildsDir = join(places.stateDir, "builds");
+    this.#buildsDir = buildsDirOf(places.stateDir);
     this.buildDirInside = settings["sandbox-build-dir"];
   }
 
   async start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild> {
     signal.throwIfAborted();
-    this.#swept ??= sweepDeadBuilds(this.#buildsDir);
-    await this.#swept;
     const ids = await allocateBuildIds(this.places.stateDir, {
       startId: this.settings["start-id"],
       idCount: this.settings["id-count"],
