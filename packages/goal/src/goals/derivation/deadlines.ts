@@ -1,6 +1,9 @@
 import type { ClockPort } from "../../ports/clock.js";
 import type { WorkerSettings } from "../../settings.js";
 
+/** Timers of Node hold no more, about 24.8 days; a longer one would fire at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
 /** The two limits of a running builder, kept as absolute times: the nearest is waited for. */
 export class Deadlines {
   readonly #startedMs: number;
@@ -36,7 +39,7 @@ export class Deadlines {
     ];
     if (ends.length === 0 || this.#stopped) return;
     const left = Math.min(...ends) - this.clock.monotonicMs();
-    this.#cancel = this.clock.after(Math.max(0, left), () => this.#look());
+    this.#cancel = this.clock.after(Math.min(Math.max(0, left), longestTimerMs), () => this.#look());
   }
 
   #look(): void {
