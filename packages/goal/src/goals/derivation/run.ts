@@ -32,6 +32,8 @@ async function step(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalCont
   try {
     const version = cx.wanted.version;
     const next = await enter(stage, cx);
+    // A builder runs outside of turns. From here to the end of the goal nobody else may ask it for outputs.
+    if (stage.at === "build") await cx.turn();
     return cx.wanted.version === version ? next : covered(next, cx);
   } catch (error) {
     cx.signal.throwIfAborted();
