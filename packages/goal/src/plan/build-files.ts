@@ -27,7 +27,7 @@ export function buildFiles(
 ): readonly BuildFile[] {
   if (options.structuredAttrs !== undefined)
     return structuredFiles(drv, options.structuredAttrs, graphs, rewrites);
-  const passed = options.passAsFile.flatMap((name) => {
+  const passed = [...new Set(options.passAsFile)].flatMap((name) => {
     const value = drv.env.get(name);
     return value === undefined
       ? []

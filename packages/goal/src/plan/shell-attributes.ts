@@ -46,12 +46,16 @@ function simple(value: JsonValue): string | undefined {
   }
 }
 
-/** Exact digits of a number that is a whole one, also beyond 2^31 where Nix prints garbage. */
+/**
+ * Exact digits of a number that a float of 32 bits holds as a whole one: it decides, what is printed is the number
+ * itself. Beyond 2^31 Nix prints garbage.
+ */
 function integral(text: string): string | undefined {
   if (/^-?\d+$/u.test(text)) return BigInt(text).toString();
   const value = Number(text);
-  return Number.isInteger(Math.fround(value)) && Number.isFinite(value)
-    ? BigInt(Math.fround(value)).toString()
+  const float = Math.fround(value);
+  return Math.ceil(float) === float && Number.isFinite(value)
+    ? BigInt(Math.trunc(value)).toString()
     : undefined;
 }
 
