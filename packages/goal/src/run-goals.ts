@@ -1,7 +1,8 @@
 import { isDerivationPath, type StorePath } from "@drvkit/drv-parser";
 import type { Event } from "./event.js";
 import { eventVersion } from "./event.js";
-import { failureResult } from "./goals/derivation/result.js";
+import { failureResult, miscFailure } from "./goals/derivation/result.js";
+import type { StorePort } from "./ports/store.js";
 import type { BuildResult } from "./result/build-result.js";
 import { failureStatus, isSuccess } from "./result/exit-status.js";
 import type { BuildMode, WorkerSettings } from "./settings.js";
@@ -69,8 +70,16 @@ async function realiseAll(
   }
 }
 
-/** A path as it is: valid, or nobody can build it. */
+/** A path as it is: valid, or nobody can build it. What the store throws is the failure of this request. */
 async function ensured(path: StorePath, { store }: Ports): Promise<BuildResult> {
+  try {
+    return await ensure(path, store);
+  } catch (error) {
+    return miscFailure(path, error);
+  }
+}
+
+async function ensure(path: StorePath, store: StorePort): Promise<BuildResult> {
   await store.addTempRoot(path);
   if ((await store.queryValidPaths([path])).has(path))
     return {

@@ -118,6 +118,24 @@ describe("requests", () => {
     expect(exitStatus).toBe(1);
   });
 
+  test("a path that the store cannot tell of is the failure of that request alone", async () => {
+    const world = new World();
+    const path = world.ports.store.addText("valid", "text");
+    const drvPath = world.add({ name: "built" });
+    const { addTempRoot } = world.ports.store;
+    world.ports.store.addTempRoot = async (each) => {
+      if (each === path) throw Object.assign(new Error("disk on fire"), { code: "ERR_STORE_IO" });
+      await addTempRoot.call(world.ports.store, each);
+    };
+    const { results, exitStatus } = await world.realise([{ path }, drvPath]);
+    expect(results).toMatchObject([
+      { status: "miscFailure", errorMessage: "disk on fire", errorCode: "ERR_STORE_IO" },
+      { status: "built" },
+    ]);
+    expect(exitStatus).toBe(1);
+    expect(world.events.all.at(-1)?.type).toBe("run-finished");
+  });
+
   test("nothing asked for is done at once", async () => {
     expect(await new World().run([])).toEqual({ results: [], exitStatus: 0 });
   });
