@@ -16,10 +16,11 @@ function reasons() {
 
 const line = (...cells) => `| ${cells.join(" | ")} |`;
 const code = (text) => `\`${text}\``;
-const answer = (row) =>
-  row.notApplicable === undefined
-    ? row.because.map(code).join(", ") + (row.note === undefined ? "" : ` (${row.note})`)
-    : `not applicable: ${row.notApplicable}`;
+const answer = (row) => {
+  if (row.notApplicable !== undefined) return `not applicable: ${row.notApplicable}`;
+  if (row.comesLater !== undefined) return `comes later: ${row.comesLater}`;
+  return row.because.map(code).join(", ") + (row.note === undefined ? "" : ` (${row.note})`);
+};
 
 const page = [
   "# Stages of a derivation goal",

@@ -1,9 +1,10 @@
 import type { Because } from "./stages.js";
 
-/** A row of the table of states: the reasons it shows as, or why it cannot occur. */
+/** A row of the table of states: the reasons it shows as, or why it cannot occur, for good or until something is added. */
 export type RowAnswer =
   | { readonly because: readonly [Because, ...Because[]]; readonly note?: string }
-  | { readonly notApplicable: string };
+  | { readonly notApplicable: string }
+  | { readonly comesLater: string };
 
 const because = (...reasons: readonly [Because, ...Because[]]): RowAnswer => ({ because: reasons });
 const noting = (note: string, ...reasons: readonly [Because, ...Because[]]): RowAnswer => ({
@@ -11,6 +12,7 @@ const noting = (note: string, ...reasons: readonly [Because, ...Because[]]): Row
   note,
 });
 const none = (notApplicable: string): RowAnswer => ({ notApplicable });
+const later = (comesLater: string): RowAnswer => ({ comesLater });
 
 const noSubstituters = "no substituter exists yet, so nothing can have been substituted";
 const noRepair = "no repair mode yet";
@@ -30,34 +32,34 @@ export const rows = {
   H2: noting("impure derivations end as in H1", "error"),
   H3: noting("checked again after the lock, T2", "needs-build", "needs-check", "already-valid"),
   H4: because("already-valid"),
-  H5: none(noSubstituters),
+  H5: later(noSubstituters),
   H6: because("needs-build", "needs-check"),
-  S1: none(noSubstituters),
-  S2: none(noSubstituters),
-  S3: none(noSubstituters),
+  S1: later(noSubstituters),
+  S2: later(noSubstituters),
+  S3: later(noSubstituters),
   S4: noting(
     "nothing is awaited before the inputs; outputs added later are covered by the build, or lead back from it",
     "outputs-added",
   ),
-  S5: none(noSubstituters),
-  S6: none(noSubstituters),
-  S7: none(noRepair),
+  S5: later(noSubstituters),
+  S6: later(noSubstituters),
+  S7: later(noRepair),
   S8: because("check-impossible"),
   S9: because("needs-build", "needs-check"),
-  B1: none("impure derivations end as in H1"),
+  B1: later("impure derivations end as in H1"),
   B2: noting("the event `goal-waits` lists the waitees", "inputs-ready", "dependency-failed"),
   B3: none("there is one store; a derivation from outside is imported with its inputs before the run"),
   B4: because("missing-source"),
   B5: noting("without substituters a missing source cannot be had", "missing-source"),
   B6: because("inputs-ready"),
-  C1: none(noRepair),
-  C2: none(noRepair),
-  C3: none(noRepair),
-  C4: none(noRepair),
+  C1: later(noRepair),
+  C2: later(noRepair),
+  C3: later(noRepair),
+  C4: later(noRepair),
   I1: none("every goal comes from a `.drv` path"),
   I2: because("dependency-failed"),
-  I3: none(noSubstituters),
-  I4: none(noResolving),
+  I3: later(noSubstituters),
+  I4: later(noResolving),
   I5: noting(
     "an input without the output that is asked of it fails by itself first",
     "error",
@@ -68,8 +70,8 @@ export const rows = {
   T2: noting("within `build`", "built-by-another", "built", "checked", "failed"),
   T3: because("built-by-another"),
   T4: noting("within `build`", "built", "checked", "failed"),
-  T5: none(noHook),
-  T6: none(noHook),
+  T5: later(noHook),
+  T6: later(noHook),
   T7: noting("every build is local; within `build`", "built", "checked", "failed"),
   Y1: none("the store port is a local store"),
   Y2: noting("within `build`, before the locks; the event `slot`", "inputs-ready"),
@@ -78,5 +80,5 @@ export const rows = {
   Y5: because("error"),
   Y6: noting("within `build`; the event `build-started`", "built", "checked", "failed"),
   D1: because("built", "checked", "failed"),
-  R1: none(noResolving),
+  R1: later(noResolving),
 } as const satisfies Readonly<Record<string, RowAnswer>>;
