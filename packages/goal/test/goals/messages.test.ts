@@ -56,8 +56,9 @@ For full logs, run 'drv log ${drvPath}'.`,
   });
 
   test("with closed output that runs on is killed", async () => {
-    const { failure, exitStatus, world } = await fail({}, (build) => build.closeOutput());
+    const { failure, exitStatus, world, drvPath } = await fail({}, (build) => build.closeOutput());
     expect(world.ports.sandbox.builds[0]?.killed).toBe(true);
+    expect(failure.errorMessage).toBe(`builder for '${drvPath}' failed due to signal 9 (Killed)`);
     expect([failure.status, exitStatus]).toEqual(["permanentFailure", 100]);
   });
 
@@ -178,6 +179,7 @@ describe("what a builder prints", () => {
 
   test.each([
     '@nix {"action":"start","id":1,"fields":[-1]}',
+    '@nix {"action":"start","id":1,"fields":[true]}',
     '@nix {"action":"result","id":18446744073709551615,"fields":[true]}',
     '@nix {"action":"stop"}',
   ])("%s is no text", async (line) => {

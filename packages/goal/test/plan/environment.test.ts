@@ -96,6 +96,62 @@ describe("the environment", () => {
     expect(spec.network).toBe("host");
   });
 
+  test("of a fixed output is exactly this", () => {
+    const fixed = { method: "nar", hash: hashBytes("sha256", bytesOf("x")) } as const;
+    const { env, out } = specOf(
+      { fixed, env: { impureEnvVars: "unset https_proxy" } },
+      { https_proxy: "p=1", other: "x" },
+    );
+    expect(env).toEqual([
+      "HOME=/homeless-shelter",
+      "NIX_BUILD_CORES=4",
+      "NIX_BUILD_TOP=/build",
+      "NIX_LOG_FD=2",
+      "NIX_OUTPUT_CHECKED=1",
+      "NIX_STORE=/nix/store",
+      "PATH=/path-not-set",
+      "PWD=/build",
+      "TEMP=/build",
+      "TEMPDIR=/build",
+      "TERM=xterm-256color",
+      "TMP=/build",
+      "TMPDIR=/build",
+      "builder=/bin/sh",
+      "https_proxy=p=1",
+      "impureEnvVars=unset https_proxy",
+      "name=spec",
+      `out=${out}`,
+      "system=x86_64-linux",
+      "unset=",
+    ]);
+  });
+
+  test("with structured attributes is exactly this", () => {
+    const { env } = specOf({ env: { __json: '{"PATH":"/p","passAsFile":["PATH"]}', FOO: "x" } });
+    expect(env).toEqual([
+      "HOME=/homeless-shelter",
+      "NIX_ATTRS_JSON_FILE=/build/.attrs.json",
+      "NIX_ATTRS_SH_FILE=/build/.attrs.sh",
+      "NIX_BUILD_CORES=4",
+      "NIX_BUILD_TOP=/build",
+      "NIX_LOG_FD=2",
+      "NIX_STORE=/nix/store",
+      "PATH=/path-not-set",
+      "PWD=/build",
+      "TEMP=/build",
+      "TEMPDIR=/build",
+      "TERM=xterm-256color",
+      "TMP=/build",
+      "TMPDIR=/build",
+    ]);
+  });
+
+  test("has own placeholders replaced in names as well, and is sorted by what comes out", () => {
+    const placeholder = "/1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9";
+    const { env, out } = specOf({ env: { [`A${placeholder}`]: "1", "A/n": "2" } });
+    expect(env.slice(0, 2)).toEqual([`A${out}=1`, "A/n=2"].sort());
+  });
+
   test("of any other output has none of them", () => {
     const { env, spec } = specOf({ env: { impureEnvVars: "http_proxy" } }, { http_proxy: "http://proxy" });
     expect(env.filter((each) => each.startsWith("http_proxy"))).toEqual([]);

@@ -58,3 +58,20 @@ test("ten times the goals take about ten times as long", { timeout: 600_000 }, a
   if (long) console.log(`${small} goals: ${few.toFixed(2)} s, ${small * 10} goals: ${many.toFixed(2)} s`);
   expect(many / few).toBeLessThan(35);
 });
+
+test("goals that have nothing to do are done in a moment each", { timeout: 600_000 }, async () => {
+  const count = long ? 100_000 : 2_000;
+  const world = new World(memoryPorts());
+  const drvs = graph(world, count);
+  const { store } = world.ports;
+  store.queryValidPaths = async (paths) => new Set(paths);
+  const started = performance.now();
+  const { results, exitStatus } = await world.run(drvs);
+  const seconds = (performance.now() - started) / 1000;
+  if (long) console.log(`${count} valid goals: ${seconds.toFixed(2)} s`);
+  expect([exitStatus, world.ports.sandbox.builds.length]).toEqual([0, 0]);
+  expect(results.map(({ drvPath }) => drvPath)).toEqual(drvs);
+  expect(results.every(({ status }) => status === "alreadyValid")).toBe(true);
+  expect(world.events.of("goal-created")).toHaveLength(count);
+  expect(seconds).toBeLessThan(count / 100);
+});
