@@ -1,4 +1,4 @@
-import { bytesOf, compareText, textOf } from "./bytes/text.js";
+import { compareText, textOf } from "./bytes/text.js";
 import { DrvError, SyntaxErrorAt } from "./error.js";
 
 /** JSON without loss: numbers keep their text, members may be called anything. */
@@ -13,6 +13,8 @@ export type JsonValue =
 export type JsonObject = Extract<JsonValue, { type: "object" }>;
 
 const deepest = 512;
+/** Halves of a pair that stand alone: with this flag a pair is one character. */
+const loneSurrogate = /[\ud800-\udfff]/u;
 
 /**
  * Reads JSON. A repeated member keeps its last value.
@@ -94,14 +96,17 @@ class JsonReader {
     }
   }
 
+  /** Its end is looked for first: a pattern for the whole would need a stack as deep as the string is long. */
   #string(): string {
-    const pattern = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/uy;
-    pattern.lastIndex = this.#at;
-    const match = pattern.exec(this.text)?.[0];
-    if (match === undefined) return this.#fail("a string");
-    this.#at += match.length;
-    const value: unknown = JSON.parse(match);
-    return value as string;
+    const start = this.#at;
+    if (this.text[start] !== '"') this.#fail("a string");
+    let end = start + 1;
+    while (end < this.text.length && this.text[end] !== '"') end += this.text[end] === "\\" ? 2 : 1;
+    const value = unquote(this.text.slice(start, end + 1));
+    if (value === undefined) this.#fail("a string", start);
+    if (loneSurrogate.test(value)) this.#fail("a string without half a character", start);
+    this.#at = end + 1;
+    return value;
   }
 
   #number(): JsonValue {
@@ -123,21 +128,31 @@ class JsonReader {
     while (" \t\n\r".includes(this.text[this.#at] ?? "x")) this.#at += 1;
   }
 
-  #fail(expected: string): never {
-    const found = this.text[this.#at];
+  #fail(expected: string, offset = this.#at): never {
+    const found = this.text[offset];
     throw new SyntaxErrorAt(
       "ERR_JSON_SYNTAX",
-      this.#at,
+      offset,
       expected,
       found === undefined ? "the end" : `'${found}'`,
     );
   }
 }
 
+/** The string that a JSON text is, `undefined` when it is none. */
+function unquote(text: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "string" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Compact JSON as Nix writes it: members in byte order at every level, numbers as Nix's library prints them.
  *
- * @throws {@link DrvError} `ERR_JSON_SYNTAX` for a number that overflows.
+ * @throws {@link DrvError} `ERR_JSON_SYNTAX` for a number that overflows, or text that UTF-8 cannot hold.
  */
 export function printJson(value: JsonValue): string {
   switch (value.type) {
@@ -159,7 +174,8 @@ export function printJson(value: JsonValue): string {
 }
 
 function printString(text: string): string {
-  bytesOf(text);
+  if (loneSurrogate.test(text))
+    throw new DrvError("ERR_JSON_SYNTAX", `'${text}' has half a character, which UTF-8 cannot hold`);
   return `"${text.replace(/["\\\u0000-\u001f]/gu, (character) => JSON.stringify(character).slice(1, -1))}"`;
 }
 

@@ -36,7 +36,7 @@ export class HashModuloCache {
  *
  * Works through the inputs with a stack of its own: graphs are deep.
  *
- * @throws {@link DrvError} `ERR_DRV_INPUT` when an input lacks an output; `ERR_DRV_TYPE`.
+ * @throws {@link DrvError} `ERR_DRV_INPUT` when an input lacks an output or depends on itself; `ERR_DRV_TYPE`.
  * @see Nix: src/libstore/derivations.cc, `hashDerivationModulo`
  */
 export function computeHashModulo(
@@ -45,19 +45,28 @@ export function computeHashModulo(
   read: ReadDerivation,
   cache = new HashModuloCache(),
 ): HashModulo {
-  const stack: { readonly path: StorePath; readonly drv: Derivation }[] = [];
+  const stack: { readonly path: StorePath; drv?: Derivation }[] = [];
   const pushMissing = (of: Derivation) => {
     if (of.outputs.size > 0 && ["fixed", "impure"].includes(derivationType(of).kind)) return;
-    for (const path of of.inputDrvs.keys())
-      if (cache.get(path) === undefined) stack.push({ path, drv: read(path) });
+    for (const path of of.inputDrvs.keys()) if (cache.get(path) === undefined) stack.push({ path });
   };
+  // Between the reading of a derivation and its hash lies what it depends on: never itself.
+  const open = new Set<StorePath>();
   pushMissing(drv);
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-    const before = stack.length;
-    if (cache.get(top.path) === undefined) pushMissing(top.drv);
-    if (stack.length > before) continue;
+    if (top.drv === undefined && cache.get(top.path) === undefined) {
+      if (open.has(top.path))
+        throw new DrvError("ERR_DRV_INPUT", `derivation '${top.path}' depends on itself`, {
+          hint: "a file does not have the path that it lies under",
+        });
+      open.add(top.path);
+      top.drv = read(top.path);
+      pushMissing(top.drv);
+      continue;
+    }
+    if (top.drv !== undefined) cache.set(top.path, moduloOf(top.drv, false, cache));
+    open.delete(top.path);
     stack.pop();
-    if (cache.get(top.path) === undefined) cache.set(top.path, moduloOf(top.drv, false, cache));
   }
   return moduloOf(drv, mask, cache);
 }

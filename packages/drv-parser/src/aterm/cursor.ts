@@ -1,7 +1,13 @@
 import { SyntaxErrorAt } from "../error.js";
 
 const [quote, backslash] = [0x22, 0x5c];
-const escapes: Readonly<Record<number, number>> = { 110: 0x0a, 114: 0x0d, 116: 0x09 };
+
+/** What the letters behind a backslash stand for: line feed, carriage return, tab. */
+const meanings: Readonly<Record<number, number>> = { 110: 0x0a, 114: 0x0d, 116: 0x09 };
+
+/** 1 for every byte that is not in a string as it is: those three, the quote and the backslash. */
+const special = new Uint8Array(256);
+for (const code of [quote, backslash, ...Object.values(meanings)]) special[code] = 1;
 
 /** A position in the bytes of a derivation. Reads forward only, so that the whole takes linear time. */
 export class Cursor {
@@ -10,6 +16,9 @@ export class Cursor {
   irregular: { readonly offset: number; readonly what: string } | undefined;
 
   readonly bytes: Uint8Array;
+  /** Holds what strings with escapes stand for: never more than there are bytes from the first on. */
+  #copies: Uint8Array | undefined;
+  #copied = 0;
 
   constructor(
     bytes: Uint8Array,
@@ -37,55 +46,55 @@ export class Cursor {
     this.at += 1;
   }
 
-  /** One string with its quotes; a plain one is a view of the input, not a copy. */
-  string(): Uint8Array {
+  /**
+   * One string with its quotes; a plain one is a view of the input, not a copy.
+   *
+   * @param escaping Whether printers escape this field. They copy line ends and tabs into one that they do not.
+   */
+  string(escaping = true): Uint8Array {
     this.takeByte(quote);
     const { bytes } = this;
     const start = this.at;
     let at = start;
-    let code = bytes[at];
-    while (code !== quote && code !== backslash && code !== undefined) {
-      at += 1;
-      code = bytes[at];
-    }
-    if (code === backslash) return this.#escaped(start, at);
-    if (code === undefined) this.fail("the end of a string", at);
+    while (at < bytes.length && special[bytes[at] as number] === 0) at += 1;
+    if (bytes[at] !== quote) return this.#escaped(start, at, escaping);
     this.at = at + 1;
     return bytes.subarray(start, at);
   }
 
-  /** A string with escapes: finds its end, then copies what they stand for. */
-  #escaped(start: number, firstEscape: number): Uint8Array {
+  /** A string with special bytes from `first` on. Of all such strings together one copy is made. */
+  #escaped(start: number, first: number, escaping: boolean): Uint8Array {
     const { bytes } = this;
-    let end = firstEscape;
-    let escapeCount = 0;
-    while (bytes[end] !== quote) {
-      if (bytes[end] === backslash) {
-        escapeCount += 1;
-        end += 1;
-      }
-      if (end >= bytes.length) this.fail("the end of a string", bytes.length);
-      end += 1;
-    }
-    this.at = end + 1;
-
-    const whole = new Uint8Array(end - start - escapeCount);
-    whole.set(bytes.subarray(start, firstEscape));
-    for (let from = firstEscape, to = firstEscape - start; from < end; from += 1, to += 1) {
+    const end = bytes.length;
+    const copy = (this.#copies ??= new Uint8Array(end - start));
+    const copyStart = this.#copied;
+    copy.set(bytes.subarray(start, first), copyStart);
+    let to = copyStart + first - start;
+    for (let from = first; from < end; from += 1) {
       let code = bytes[from] as number;
-      if (code === backslash) {
-        from += 1;
-        code = this.#meaningOf(bytes[from] as number, from - 1);
+      if (special[code] === 1) {
+        if (code === quote) {
+          this.at = from + 1;
+          this.#copied = to;
+          return copy.subarray(copyStart, to);
+        }
+        if (code === backslash) {
+          from += 1;
+          if (from === end) break;
+          code = this.#meaningOf(bytes[from] as number, from - 1, escaping);
+        } else if (escaping) this.irregularity(from, "an unescaped line end or tab");
       }
-      whole[to] = code;
+      copy[to] = code;
+      to += 1;
     }
-    return whole;
+    this.fail("the end of a string", end);
   }
 
   /** What a byte behind a backslash stands for: without a meaning, itself. */
-  #meaningOf(code: number, offset: number): number {
+  #meaningOf(code: number, offset: number, escaping: boolean): number {
+    if (!escaping) this.irregularity(offset, "an escape where none is written");
     if (code === quote || code === backslash) return code;
-    const meaning = escapes[code];
+    const meaning = meanings[code];
     if (meaning === undefined) this.irregularity(offset, "a needless escape");
     return meaning ?? code;
   }

@@ -68,7 +68,7 @@ class Reader {
     cursor.takeByte(0x2c);
     const inputSrcs = this.#inputSrcs();
     cursor.takeByte(0x2c);
-    const platform = textOf(cursor.string());
+    const platform = textOf(cursor.string(false));
     cursor.takeByte(0x2c);
     const builder = cursor.string();
     cursor.takeByte(0x2c);

@@ -14,6 +14,7 @@ export function bytesOf(text: string): Uint8Array {
  * @throws {@link DrvError} `ERR_NOT_UTF8`: data would be lost.
  */
 export function textOf(bytes: Uint8Array): string {
+  if (bytes.length === 0) return ""; // Common in derivations, and a decoder takes as long as for a path.
   try {
     return strict.decode(bytes);
   } catch (cause) {
