@@ -1,5 +1,6 @@
 import { compareText, textOf } from "./bytes/text.js";
 import { DrvError, SyntaxErrorAt } from "./error.js";
+import { printDouble } from "./json-number.js";
 
 /** JSON without loss: numbers keep their text, members may be called anything. */
 export type JsonValue =
@@ -10,6 +11,7 @@ export type JsonValue =
   | { readonly type: "array"; readonly items: readonly JsonValue[] }
   | { readonly type: "object"; readonly members: ReadonlyMap<string, JsonValue> };
 
+/** An object of {@link JsonValue}s. */
 export type JsonObject = Extract<JsonValue, { type: "object" }>;
 
 const deepest = 512;
@@ -114,6 +116,7 @@ class JsonReader {
     pattern.lastIndex = this.#at;
     const text = pattern.exec(this.text)?.[0];
     if (text === undefined) return this.#fail("a value");
+    if (!Number.isFinite(Number(text))) return this.#fail("a number that a double can hold");
     this.#at += text.length;
     return { type: "number", text };
   }
@@ -187,29 +190,7 @@ function printNumber(text: string): string {
     const integer = BigInt(text);
     if (integer >= leastInteger && integer <= greatestInteger) return integer.toString();
   }
-  return printDouble(Number(text), text);
-}
-
-/**
- * Shortest digits; plain decimal from 0.0001 up to 10^15, else an exponent with sign and two digits at least.
- *
- * @see nlohmann/json: include/nlohmann/detail/conversions/to_chars.hpp, `format_buffer`
- */
-function printDouble(value: number, text: string): string {
+  const value = Number(text);
   if (!Number.isFinite(value)) throw new DrvError("ERR_JSON_SYNTAX", `number '${text}' is out of range`);
-  if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
-  const [mantissa = "", exponentText = "0"] = Math.abs(value).toExponential().split("e");
-  const digits = mantissa.replace(".", "");
-  const exponent = Number(exponentText);
-  const sign = value < 0 ? "-" : "";
-  if (exponent >= -4 && exponent < 15) return sign + plainDecimal(digits, exponent);
-  const power = String(Math.abs(exponent)).padStart(2, "0");
-  const fraction = digits.length > 1 ? `.${digits.slice(1)}` : "";
-  return `${sign}${digits[0]}${fraction}e${exponent < 0 ? "-" : "+"}${power}`;
-}
-
-function plainDecimal(digits: string, exponent: number): string {
-  if (exponent < 0) return `0.${"0".repeat(-exponent - 1)}${digits}`;
-  const whole = digits.slice(0, exponent + 1).padEnd(exponent + 1, "0");
-  return `${whole}.${digits.slice(exponent + 1) || "0"}`;
+  return printDouble(value);
 }
