@@ -4,16 +4,19 @@ import { type JsonObject, type JsonValue, parseJson } from "../json-value.js";
 import type { OutputName } from "../store-path/name.js";
 import { baseNameOf, type StorePath, splitStorePath, storeDirOf } from "../store-path/store-path.js";
 import type { Derivation } from "./derivation.js";
+import { derivationType, hasKnownOutputPaths } from "./type.js";
 
 /** Limits on what one output may be and refer to. List members are store paths or output names. */
 export interface OutputChecks {
+  /** Most bytes of its archive. */
   readonly maxSize?: number;
+  /** Most bytes of all archives of its closure. */
   readonly maxClosureSize?: number;
   readonly allowedReferences?: readonly string[];
   readonly allowedRequisites?: readonly string[];
   readonly disallowedReferences?: readonly string[];
   readonly disallowedRequisites?: readonly string[];
-  /** Whether a reference to itself counts for the two lists of requisites: only with structured attributes. */
+  /** Whether a reference to itself does not count for the lists of requisites: so unless attributes are structured. */
   readonly ignoreSelfInRequisites: boolean;
 }
 
@@ -26,15 +29,21 @@ export interface ExportedGraph {
 
 /** The attributes of a derivation that change how it is treated. */
 export interface DerivationOptions {
+  /** The object in `__json`; with it, variables are not consulted for anything else. */
   readonly structuredAttrs: JsonObject | undefined;
+  /** Those that are asked for, and `ca-derivations` when output paths are not known before the build. */
   readonly requiredSystemFeatures: ReadonlySet<string>;
+  /** Not to be offered to build hooks. */
   readonly preferLocalBuild: boolean;
   readonly allowSubstitutes: boolean;
+  /** Asks to be built without a sandbox. */
   readonly noChroot: boolean;
+  /** Variables passed through to builds that are fixed or impure. */
   readonly impureEnvVars: readonly string[];
   /** Names of variables that become files; none with structured attributes. */
   readonly passAsFile: readonly string[];
   readonly exportReferencesGraph: readonly ExportedGraph[];
+  /** What one output may be and refer to. @throws {@link DrvError} `ERR_DRV_ATTRIBUTE`. */
   outputChecks(output: OutputName): OutputChecks;
   /** Whether references of this output are forgotten. */
   unsafeDiscardReferences(output: OutputName): boolean;
@@ -43,7 +52,7 @@ export interface DerivationOptions {
 /**
  * Reads the attributes, from `__json` if the derivation has it, else from its variables.
  *
- * @throws {@link DrvError} `ERR_DRV_ATTRIBUTE` for one of the wrong type.
+ * @throws {@link DrvError} `ERR_DRV_ATTRIBUTE` for one of the wrong type; `ERR_DRV_TYPE`.
  * @see Nix: src/libstore/parsed-derivations.cc, `ParsedDerivation`
  */
 export function derivationOptions(drvPath: StorePath, drv: Derivation): DerivationOptions {
@@ -54,7 +63,10 @@ export function derivationOptions(drvPath: StorePath, drv: Derivation): Derivati
       : new StructuredAttributes(drvPath, structured);
   return {
     structuredAttrs: structured,
-    requiredSystemFeatures: new Set(attributes.list("requiredSystemFeatures") ?? []),
+    requiredSystemFeatures: new Set([
+      ...(attributes.list("requiredSystemFeatures") ?? []),
+      ...(hasKnownOutputPaths(derivationType(drv)) ? [] : ["ca-derivations"]),
+    ]),
     preferLocalBuild: attributes.boolean("preferLocalBuild", false),
     allowSubstitutes: attributes.boolean("allowSubstitutes", true),
     noChroot: attributes.boolean("__noChroot", false),
