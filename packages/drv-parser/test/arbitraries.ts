@@ -1,0 +1,126 @@
+import fc, { type Arbitrary } from "fast-check";
+import {
+  bytesOf,
+  type ContentAddressMethod,
+  computeContentAddressedPath,
+  type Derivation,
+  type DerivationOutput,
+  defaultStoreDir,
+  Environment,
+  encodeNixBase32,
+  type Hash,
+  type HashAlgorithm,
+  type JsonValue,
+  makeOutputName,
+  makeStorePath,
+  type OutputName,
+  outputPathName,
+  type StorePath,
+} from "../src/index.js";
+
+const nameCharacters = "0123456789ABCXYZabcxyz+-._?=";
+
+/** What may follow the dash of a path that is made: `.` and `..` may not, nor with a dash behind them. */
+export const storePathName: Arbitrary<string> = fc
+  .string({ unit: fc.constantFrom(...nameCharacters), minLength: 1, maxLength: 30 })
+  .filter((name) => !/^\.\.?(?:-|$)/u.test(name));
+
+export const outputName: Arbitrary<OutputName> = fc
+  .oneof(fc.constantFrom("out", "dev", "lib"), storePathName)
+  .map(makeOutputName);
+
+/** A store path whose name ends in `suffix`. */
+export function storePath(suffix = ""): Arbitrary<StorePath> {
+  return fc
+    .tuple(fc.uint8Array({ minLength: 20, maxLength: 20 }), storePathName)
+    .map(([digest, name]) => makeStorePath(defaultStoreDir, `${encodeNixBase32(digest)}-${name}${suffix}`));
+}
+
+const sizes: Readonly<Record<HashAlgorithm, number>> = { md5: 16, sha1: 20, sha256: 32, sha512: 64 };
+const algorithm: Arbitrary<HashAlgorithm> = fc.constantFrom("md5", "sha1", "sha256", "sha512");
+
+export const hash: Arbitrary<Hash> = algorithm.chain((each) =>
+  fc
+    .uint8Array({ minLength: sizes[each], maxLength: sizes[each] })
+    .map((digest) => ({ algorithm: each, digest })),
+);
+
+/** Bytes with many of those that need an escape. */
+export const bytes: Arbitrary<Uint8Array> = fc.oneof(
+  fc.uint8Array({ maxLength: 40 }),
+  fc
+    .array(fc.constantFrom(0x22, 0x5c, 0x0a, 0x0d, 0x09, 0x6e, 0x61), { maxLength: 20 })
+    .map((all) => Uint8Array.from(all)),
+  fc.string({ unit: "binary" }).map(bytesOf),
+);
+
+/** A map with a few entries; of a repeated key the last value stays. */
+function mapOf<Key, Value>(
+  key: Arbitrary<Key>,
+  value: Arbitrary<Value>,
+  minLength = 0,
+): Arbitrary<ReadonlyMap<Key, Value>> {
+  return fc.array(fc.tuple(key, value), { minLength, maxLength: 5 }).map((entries) => new Map(entries));
+}
+
+/** Outputs of one derivation, which need not go together. */
+function outputs(drvName: string): Arbitrary<ReadonlyMap<OutputName, DerivationOutput>> {
+  const method: Arbitrary<ContentAddressMethod> = fc.constantFrom("flat", "nar");
+  const ca = fc.record({ method, hash });
+  const output = (name: OutputName): Arbitrary<DerivationOutput> =>
+    fc.oneof(
+      storePath().map((path) => ({ kind: "inputAddressed", path }) as const),
+      fc.constant({ kind: "deferred" } as const),
+      fc.record({ kind: fc.constantFrom("floating", "impure"), method, algorithm }),
+      ca.map((each) => {
+        const path = computeContentAddressedPath(defaultStoreDir, outputPathName(drvName, name), each);
+        return { kind: "fixed", ca: each, path } as const;
+      }),
+    );
+  const entry = outputName.chain((name) => fc.tuple(fc.constant(name), output(name)));
+  return fc.array(entry, { maxLength: 5 }).map((entries) => new Map(entries));
+}
+
+/** Text without halves of a character: what UTF-8 can hold. */
+export const text: Arbitrary<string> = fc.string({ unit: "binary", maxLength: 20 });
+
+/** Any derivation that can be written, in any order of its parts. */
+export const derivation: Arbitrary<Derivation> = storePathName.chain((name) =>
+  fc.record({
+    name: fc.constant(name),
+    outputs: outputs(name),
+    inputDrvs: mapOf(
+      storePath(".drv"),
+      fc.array(outputName, { maxLength: 4 }).map((names) => new Set(names)),
+    ),
+    inputSrcs: fc.array(storePath(), { maxLength: 4 }).map((paths) => new Set(paths)),
+    platform: text.map((platform) => platform.replace(/["\\]/gu, "")),
+    builder: bytes,
+    args: fc.array(bytes, { maxLength: 4 }),
+    env: fc.array(fc.tuple(bytes, bytes), { maxLength: 6 }).map((entries) => Environment.from(entries)),
+  }),
+);
+
+/** Text of a JSON number in every form that the grammar has. */
+const jsonNumber: Arbitrary<string> = fc.oneof(
+  fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n }).map(String),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => JSON.stringify(value)),
+  fc
+    .tuple(fc.integer(), fc.nat(), fc.integer({ min: -320, max: 290 }))
+    .map(([whole, part, power]) => `${whole}.${part}E${power}`),
+);
+
+/** JSON of every type, nested, with members of any name. */
+export const jsonValue: Arbitrary<JsonValue> = fc.letrec<{ value: JsonValue }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4 },
+    fc.constant({ type: "null" } as const),
+    fc.boolean().map((value) => ({ type: "boolean", value }) as const),
+    jsonNumber.map((each) => ({ type: "number", text: each }) as const),
+    text.map((value) => ({ type: "string", value }) as const),
+    fc.array(tie("value"), { maxLength: 4 }).map((items) => ({ type: "array", items }) as const),
+    mapOf(fc.oneof(text, fc.constant("__proto__")), tie("value")).map(
+      (members) => ({ type: "object", members }) as const,
+    ),
+  ),
+})).value;
