@@ -21,10 +21,12 @@ export type ReadDerivation = (drvPath: StorePath) => Derivation;
 export class HashModuloCache {
   readonly #known = new Map<StorePath, HashModulo>();
 
+  /** What is known of the derivation at this path. */
   get(drvPath: StorePath): HashModulo | undefined {
     return this.#known.get(drvPath);
   }
 
+  /** Remembers a hash, which has to be the unmasked one. */
   set(drvPath: StorePath, modulo: HashModulo): void {
     this.#known.set(drvPath, modulo);
   }

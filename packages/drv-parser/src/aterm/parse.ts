@@ -22,7 +22,7 @@ export interface ParseOptions {
 }
 
 /**
- * The derivation in a `.drv` file. Values are views of `bytes` where they can be.
+ * The derivation in a `.drv` file. Values are views of `bytes` where they can be: whoever changes those changes them.
  *
  * @throws {@link DrvError} `ERR_DRV_SYNTAX` with `offset`, `expected`, `found`; `ERR_DRV_OUTPUT`, `ERR_STORE_PATH`,
  *   `ERR_OUTPUT_NAME`, `ERR_HASH`, `ERR_NOT_UTF8` for fields that mean nothing.
@@ -33,7 +33,11 @@ export function parseDerivation(bytes: Uint8Array, options: ParseOptions): Deriv
   return derivation;
 }
 
-/** Whether printing the derivation in `bytes` gives the same bytes. @throws as {@link parseDerivation} with `lenient`. */
+/**
+ * Whether printing the derivation in `bytes` gives the same bytes.
+ *
+ * @throws as {@link parseDerivation} with `lenient`.
+ */
 export function isCanonicalDerivation(bytes: Uint8Array, options: Omit<ParseOptions, "lenient">): boolean {
   return readDerivation(bytes, { ...options, lenient: true }).canonical;
 }

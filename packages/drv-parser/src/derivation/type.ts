@@ -53,10 +53,12 @@ export function isSandboxed(type: DerivationType): boolean {
   return type.kind !== "fixed" && type.kind !== "impure";
 }
 
+/** Whether the content of the output is known before the build. */
 export function isFixed(type: DerivationType): boolean {
   return type.kind === "fixed";
 }
 
+/** Whether the result is to be kept: an impure one is made anew each time. */
 export function isPure(type: DerivationType): boolean {
   return type.kind !== "impure";
 }

@@ -21,7 +21,11 @@ export const hashSizes: Readonly<Record<HashAlgorithm, number>> = {
   sha512: 64,
 };
 
-/** @throws {@link DrvError} `ERR_HASH` for a name that is none. */
+/**
+ * The algorithm of this name, which is exact and in lower case.
+ *
+ * @throws {@link DrvError} `ERR_HASH` for a name that is none.
+ */
 export function parseHashAlgorithm(text: string): HashAlgorithm {
   if (Object.hasOwn(functions, text)) return text as HashAlgorithm;
   throw new DrvError("ERR_HASH", `unknown hash algorithm '${text}'`, {
@@ -29,11 +33,16 @@ export function parseHashAlgorithm(text: string): HashAlgorithm {
   });
 }
 
+/** The digest of `bytes`. */
 export function hashBytes(algorithm: HashAlgorithm, bytes: Uint8Array): Hash {
   return { algorithm, digest: functions[algorithm](bytes) };
 }
 
-/** Folds a digest to `size` bytes by exclusive or. @see Nix: src/libutil/hash.cc, `compressHash` */
+/**
+ * Folds a digest to `size` bytes by exclusive or.
+ *
+ * @see Nix: src/libutil/hash.cc, `compressHash`
+ */
 export function compressHash(digest: Uint8Array, size: number): Uint8Array {
   const folded = new Uint8Array(size);
   digest.forEach((byte, index) => {
@@ -42,6 +51,7 @@ export function compressHash(digest: Uint8Array, size: number): Uint8Array {
   return folded;
 }
 
+/** Whether both are of one algorithm and have equal bytes. */
 export function hashesEqual(a: Hash, b: Hash): boolean {
   return (
     a.algorithm === b.algorithm &&

@@ -6,6 +6,7 @@ import { type Hash, type HashAlgorithm, hashSizes, parseHashAlgorithm } from "./
  * A hash from any textual form: `ALGO:REST`, SRI, or a bare text when `algorithm` is known. The encoding of a text
  * that is not SRI follows from its length alone.
  *
+ * @param algorithm What the context knows; where the text names one too they have to agree.
  * @throws {@link DrvError} `ERR_HASH`.
  * @see Nix: src/libutil/hash.cc, `Hash::parseAny`
  */

@@ -4,6 +4,7 @@ import type { Hash } from "./hash.js";
 /** Textual forms of a hash. `prefixed…` put `ALGORITHM:` before it. */
 export type HashForm = "base16" | "nix32" | "base64" | "sri" | "prefixedBase16" | "prefixedNix32";
 
+/** The text of a hash in one of its forms. */
 export function printHash(hash: Hash, form: HashForm): string {
   switch (form) {
     case "base16":
@@ -23,12 +24,14 @@ export function printHash(hash: Hash, form: HashForm): string {
 
 const hexPairs = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
+/** Two lower-case digits for each byte. */
 export function encodeBase16(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += hexPairs[byte];
   return text;
 }
 
+/** The standard alphabet, padded. */
 export function encodeBase64(bytes: Uint8Array): string {
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);

@@ -6,18 +6,27 @@ import { printHash } from "../hash/print.js";
 /** How a path came from content: text, the bytes of a file, or the archive of a tree. */
 export type ContentAddressMethod = "text" | "flat" | "nar";
 
+/** What an object is made of, from which its path follows. */
 export interface ContentAddress {
   readonly method: ContentAddressMethod;
   readonly hash: Hash;
 }
 
-/** @see Nix: src/libstore/content-address.cc, `renderContentAddress` */
+/**
+ * The text of a content address, with its hash in nix32.
+ *
+ * @see Nix: src/libstore/content-address.cc, `renderContentAddress`
+ */
 export function printContentAddress({ method, hash }: ContentAddress): string {
   const prefix = { text: "text:", flat: "fixed:", nar: "fixed:r:" }[method];
   return prefix + printHash(hash, "prefixedNix32");
 }
 
-/** @throws {@link DrvError} `ERR_CONTENT_ADDRESS`, `ERR_HASH`. */
+/**
+ * The content address that a text means. Its hash may be in base 16, nix32 or base 64, not in SRI.
+ *
+ * @throws {@link DrvError} `ERR_CONTENT_ADDRESS`, `ERR_HASH`.
+ */
 export function parseContentAddress(text: string): ContentAddress {
   const colon = text.indexOf(":");
   const prefix = colon < 0 ? text : text.slice(0, colon);

@@ -21,7 +21,11 @@ function computePath(storeDir: StoreDir, type: string, inner: Hash, name: StoreP
   return `${storeDir}/${encodeNixBase32(digest)}-${name}` as StorePath;
 }
 
-/** Path of an input-addressed output, from the masked hash modulo of its derivation. */
+/**
+ * Path of an input-addressed output, from the masked hash modulo of its derivation.
+ *
+ * @throws {@link DrvError} `ERR_STORE_PATH` when the derivation has a name that no path may have.
+ */
 export function computeOutputPath(
   storeDir: StoreDir,
   hashModulo: Hash,
@@ -31,7 +35,11 @@ export function computeOutputPath(
   return computePath(storeDir, `output:${output}`, hashModulo, outputPathName(drvName, output));
 }
 
-/** Path of a text object, `.drv` files among them. */
+/**
+ * Path of a text object, `.drv` files among them.
+ *
+ * @throws {@link DrvError} `ERR_STORE_PATH` for a name that no path may have.
+ */
 export function computeTextPath(
   storeDir: StoreDir,
   name: string,
@@ -45,7 +53,7 @@ export function computeTextPath(
 /**
  * Path of an object whose content is known.
  *
- * @throws {@link DrvError} `ERR_STORE_PATH` for references where the method allows none.
+ * @throws {@link DrvError} `ERR_STORE_PATH` for references where the method allows none, or a name that no path may have.
  * @see Nix: src/libstore/store-api.cc, `makeFixedOutputPath` and `makeTextPath`
  */
 export function computeContentAddressedPath(

@@ -37,7 +37,11 @@ export function makeName(text: string): StorePathName {
   return name;
 }
 
-/** @throws {@link DrvError} `ERR_OUTPUT_NAME` unless `text` could be part of a store path's name. */
+/**
+ * The output name that a text is.
+ *
+ * @throws {@link DrvError} `ERR_OUTPUT_NAME` unless it could be part of a store path's name.
+ */
 export function makeOutputName(text: string): OutputName {
   if (text.length > 0 && text.length <= longestName && legal.test(text)) return text as OutputName;
   throw new DrvError("ERR_OUTPUT_NAME", `'${text}' is not an output name`, {
@@ -45,7 +49,11 @@ export function makeOutputName(text: string): OutputName {
   });
 }
 
-/** Name part of an output's path: the derivation's name, with `-OUTPUT` unless the output is `out`. */
+/**
+ * Name part of an output's path: the derivation's name, with `-OUTPUT` unless the output is `out`.
+ *
+ * @throws {@link DrvError} `ERR_STORE_PATH` when that is too long or begins with a lone `.` or `..`.
+ */
 export function outputPathName(drvName: string, output: OutputName): StorePathName {
   return makeName(output === "out" ? drvName : `${drvName}-${output}`);
 }

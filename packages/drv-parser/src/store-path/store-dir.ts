@@ -3,7 +3,11 @@ import { DrvError } from "../error.js";
 /** Logical store directory: absolute, canonical, part of every path computation. */
 export type StoreDir = string & { readonly __brand: "StoreDir" };
 
-/** @throws {@link DrvError} `ERR_STORE_DIR` unless `text` is absolute and canonical. */
+/**
+ * The store directory that a text names.
+ *
+ * @throws {@link DrvError} `ERR_STORE_DIR` unless it is absolute and canonical.
+ */
 export function makeStoreDir(text: string): StoreDir {
   const components = text.slice(1).split("/");
   const canonical =

@@ -8,7 +8,11 @@ export type StorePath = string & { readonly __brand: "StorePath" };
 
 const hashPartLength = 32;
 
-/** The path with this base name. @throws {@link DrvError} `ERR_STORE_PATH`. */
+/**
+ * The path with this base name.
+ *
+ * @throws {@link DrvError} `ERR_STORE_PATH`.
+ */
 export function makeStorePath(storeDir: StoreDir, baseName: string): StorePath {
   checkBaseName(baseName);
   return `${storeDir}/${baseName}` as StorePath;
@@ -27,7 +31,11 @@ export function parseStorePath(storeDir: StoreDir, text: string): StorePath {
   return text as StorePath;
 }
 
-/** A path at or below a store path: the store path, and the rest with its leading slash or empty. */
+/**
+ * A path at or below a store path: the store path, and the rest with its leading slash or empty.
+ *
+ * @throws {@link DrvError} `ERR_STORE_PATH` for a text outside the store or with a base name that is none.
+ */
 export function splitStorePath(
   storeDir: StoreDir,
   text: string,
@@ -57,19 +65,23 @@ function checkBaseName(text: string): void {
   checkName(text.slice(hashPartLength + 1));
 }
 
+/** `HASHPART-NAME`. */
 export function baseNameOf(path: StorePath): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
+/** The 32 characters before the dash. */
 export function hashPartOf(path: StorePath): string {
   const start = path.lastIndexOf("/") + 1;
   return path.slice(start, start + hashPartLength);
 }
 
+/** What follows the dash. */
 export function namePartOf(path: StorePath): StorePathName {
   return path.slice(path.lastIndexOf("/") + hashPartLength + 2) as StorePathName;
 }
 
+/** The directory that the path is in. */
 export function storeDirOf(path: StorePath): StoreDir {
   return path.slice(0, path.lastIndexOf("/")) as StoreDir;
 }
@@ -79,7 +91,11 @@ export function isDerivationPath(path: StorePath): boolean {
   return path.endsWith(".drv") && namePartOf(path).length > ".drv".length;
 }
 
-/** Name of the derivation at `path`. @throws {@link DrvError} `ERR_STORE_PATH` when it is none. */
+/**
+ * Name of the derivation at `path`: its name part without `.drv`.
+ *
+ * @throws {@link DrvError} `ERR_STORE_PATH` when it is none.
+ */
 export function derivationNameOf(path: StorePath): StorePathName {
   if (!isDerivationPath(path))
     throw new DrvError("ERR_STORE_PATH", `path '${path}' is not a derivation`, {
