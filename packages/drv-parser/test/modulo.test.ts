@@ -207,6 +207,17 @@ describe("hash modulo", () => {
     expect(new Set(folder.reads).size).toBe(82);
   });
 
+  test.each([true, false])("reads an input of itself and of an input once, named first: %s", (first) => {
+    const folder = new Folder();
+    const below = folder.add("below");
+    const middle = folder.add("middle", { inputs: [[below, [out]]] });
+    const inputs = first ? [below, middle] : [middle, below];
+    const top = folder.add("top", { inputs: inputs.map((path) => [path, [out]] as const) });
+    folder.hash(top);
+    expect(folder.reads).toEqual(expect.arrayContaining([below, middle]));
+    expect(folder.reads).toHaveLength(2);
+  });
+
   test("reads nothing that a cache has", () => {
     const folder = new Folder();
     const below = folder.add("below");

@@ -88,8 +88,13 @@ describe("attributes in variables", () => {
     },
     {
       name: "a file name with a slash",
-      variables: { exportReferencesGraph: `../a ${one}` },
-      message: "invalid file name '../a' in 'exportReferencesGraph'",
+      variables: { exportReferencesGraph: `a/b ${one}` },
+      message: "invalid file name 'a/b' in 'exportReferencesGraph'",
+    },
+    {
+      name: "a file name that begins with a point",
+      variables: { exportReferencesGraph: `.a ${one}` },
+      message: "invalid file name '.a' in 'exportReferencesGraph'",
     },
     {
       name: "a path that is no store path",
