@@ -53,7 +53,8 @@ export function computeTextPath(
 /**
  * Path of an object whose content is known.
  *
- * @throws {@link DrvError} `ERR_STORE_PATH` for references where the method allows none, or a name that no path may have.
+ * @throws {@link DrvError} `ERR_STORE_PATH` for references where the method allows none, or a name that no path may have;
+ *   `ERR_CONTENT_ADDRESS` for text with another algorithm than sha256.
  * @see Nix: src/libstore/store-api.cc, `makeFixedOutputPath` and `makeTextPath`
  */
 export function computeContentAddressedPath(
@@ -69,6 +70,11 @@ export function computeContentAddressedPath(
     .join("");
   if (method === "text") {
     if (self) throw new DrvError("ERR_STORE_PATH", `text object '${name}' cannot refer to itself`);
+    if (hash.algorithm !== "sha256")
+      throw new DrvError(
+        "ERR_CONTENT_ADDRESS",
+        `text object '${name}' must use sha256, not '${hash.algorithm}'`,
+      );
     return computePath(storeDir, `text${sorted}`, hash, checked);
   }
   if (method === "nar" && hash.algorithm === "sha256")

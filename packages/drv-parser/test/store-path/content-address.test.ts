@@ -142,6 +142,13 @@ describe("the path of content", () => {
     expect(compute).toThrow(expect.objectContaining({ code: "ERR_STORE_PATH", message }));
   });
 
+  test("is refused: text with another algorithm than sha256", () => {
+    const ca = { method: "text", hash: hashBytes("sha512", bytesOf("x")) } as const;
+    expect(() => computeContentAddressedPath(defaultStoreDir, "x", ca)).toThrow(
+      expect.objectContaining({ code: "ERR_CONTENT_ADDRESS" }),
+    );
+  });
+
   test("is refused: a tree with sha1 that refers to something", () => {
     const ca = { method: "nar", hash: hashBytes("sha1", new Uint8Array()) } as const;
     expect(() => computeContentAddressedPath(defaultStoreDir, "x", ca, { references: [cam] })).toThrow(
