@@ -1,6 +1,6 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type FileLock, isHostId, lockFile } from "@drvkit/sandbox-native";
+import { type FileLock, lockFile } from "@drvkit/sandbox-native";
 import { EngineSetupError } from "../error.js";
 
 /** Ids outside the sandbox that one build runs under, held until `release`. */
@@ -27,8 +27,7 @@ export async function allocateBuildIds(
   range: { readonly startId: number; readonly idCount: number },
 ): Promise<BuildIds> {
   const [uid = 0, gid = 0] = [process.geteuid?.(), process.getegid?.()];
-  // Root of a container that has no such ids is an ordinary user outside.
-  if (uid !== 0 || !isHostId(range.startId)) return { uid, gid, allocated: false, release: () => undefined };
+  if (uid !== 0) return { uid, gid, allocated: false, release: () => undefined };
 
   const pool = join(stateDir, "userpool2");
   await mkdir(pool, { recursive: true, mode: 0o755 });
