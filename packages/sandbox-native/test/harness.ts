@@ -19,9 +19,16 @@ const packageDir = fileURLToPath(new URL("..", import.meta.url));
 /** Where the five-line builders are. */
 export const buildersDir = join(packageDir, "testdata/builders");
 export const isRoot = process.geteuid?.() === 0;
-/** Ids of the builder on this machine: allocated ones for root, else our own. */
-export const hostId = isRoot ? 872_415_232 + 65_536 : (process.geteuid?.() ?? 0);
-const hostGid = isRoot ? hostId : (process.getegid?.() ?? 0);
+/**
+ * Id of one builder on this machine: for root one that no other build has, in this or another process, since a start
+ * ends whatever runs under it; else our own. Above the range that the engine allocates.
+ */
+export function nextHostId(): number {
+  if (!isRoot) return process.geteuid?.() ?? 0;
+  started += 1;
+  return 900_000_000 + process.pid * 256 + (started % 256);
+}
+let started = 0;
 
 export const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (chunks: readonly Uint8Array[]) => Buffer.concat(chunks).toString();
@@ -59,6 +66,7 @@ export function spec(
   script: readonly string[],
   changes: Partial<SandboxSpec> = {},
 ): SandboxSpec {
+  const hostUid = nextHostId();
   return {
     builder: bytes("/bin/sh"),
     argv: ["sh", ...script].map(bytes),
@@ -70,8 +78,8 @@ export function spec(
     files: [],
     binds: toolBinds,
     network: "private",
-    hostUid: hostId,
-    hostGid,
+    hostUid,
+    hostGid: isRoot ? hostUid : (process.getegid?.() ?? 0),
     personality32: false,
     devShmSize: "50%",
     kvm: false,

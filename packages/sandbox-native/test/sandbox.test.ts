@@ -1,6 +1,8 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -17,7 +19,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { probeSandbox, startSandbox } from "../ts/index.js";
 import * as harness from "./harness.js";
 
-const { bind, build, bytes, facts, hostId, isRoot, newDirectory, spec, toolBinds } = harness;
+const { bind, build, bytes, facts, nextHostId, isRoot, newDirectory, spec, toolBinds } = harness;
 
 afterAll(harness.removeDirectories);
 
@@ -26,6 +28,11 @@ const sandboxed = describe.skipIf(refused !== undefined);
 const because = refused === undefined ? "" : ` (skipped: ${refused})`;
 const works = (command: string, ...args: string[]) => spawnSync(command, args).status === 0;
 const hasCompiler = works("cc", "--version");
+/** Ids for a driver that root starts. */
+const ownIds = () => {
+  const id = nextHostId();
+  return isRoot ? ([id, id] as const) : undefined;
+};
 const canChangeUser =
   isRoot && works("setpriv", "--reuid", "65534", "--clear-groups", process.execPath, "--version");
 const withoutMemory = [
@@ -119,7 +126,7 @@ sandboxed(`what a builder sees${because}`, () => {
 
   test("it has three descriptors, whatever Node inherited", async () => {
     const driver = harness.makeDriver();
-    const ids = isRoot ? ([hostId, hostId] as const) : undefined;
+    const ids = ownIds();
     const command = harness.driverCommand(driver, ["-c", "ls /proc/1/fd; true"], ids);
     const leaking = ["sh", "-c", 'exec 5</dev/null 9</dev/null; exec "$@"', "sh", ...command];
     expect(harness.runDriver(leaking).output.trim().split(/\s+/)).toEqual(["0", "1", "2"]);
@@ -199,10 +206,13 @@ sandboxed(`what a builder can do${because}`, () => {
   });
 
   test("what it makes belongs to the id outside", async () => {
-    const { directory, status } = await build(["-c", "echo hi > /nix/store/out && echo hi > kept"]);
+    const hostUid = nextHostId();
+    const { directory, status } = await build(["-c", "echo hi > /nix/store/out && echo hi > kept"], {
+      hostUid,
+    });
     expect(status).toEqual({ kind: "exited", code: 0 });
     for (const made of ["chroot/root/nix/store/out", "temp/build/kept"]) {
-      expect(statSync(join(directory, made)).uid).toBe(hostId);
+      expect(statSync(join(directory, made)).uid).toBe(hostUid);
     }
   });
 
@@ -335,7 +345,7 @@ sandboxed(`how a build ends${because}`, () => {
 
   test("SIGKILL of the engine ends the builder", async () => {
     const mark = `86000.${process.pid}3`;
-    const ids = isRoot ? ([hostId, hostId] as const) : undefined;
+    const ids = ownIds();
     const child = harness.spawnDriver(
       harness.driverCommand(harness.makeDriver(), ["-c", `setsid sleep ${mark} & sleep ${mark}`], ids),
     );
@@ -344,6 +354,40 @@ sandboxed(`how a build ends${because}`, () => {
     child.kill("SIGKILL");
     expect(await harness.eventually(() => harness.processesWith(mark).length === 0)).toBe(true);
   });
+
+  const hasPerl = existsSync("/usr/bin/perl");
+  const disarm = "/usr/bin/perl -e 'printf \"%d %d\\n\", syscall(157, 1, 0) == 0, $!'";
+  const noPerl = hasPerl && process.arch === "x64" ? "" : " (skipped: no perl, or not x86-64)";
+  test.skipIf(noPerl !== "")(`a builder cannot outlive the engine by a prctl${noPerl}`, async () => {
+    const mark = `86000.${process.pid}4`;
+    const refused = await build(["-c", disarm]);
+    expect(refused.output).toBe("0 1\n"); // EPERM
+    const child = harness.spawnDriver(
+      harness.driverCommand(
+        harness.makeDriver(),
+        ["-c", `${disarm}; trap '' HUP; setsid sleep ${mark} & sleep ${mark}`],
+        ownIds(),
+      ),
+    );
+    expect(await harness.eventually(() => harness.processesWith(mark).length >= 4)).toBe(true);
+    child.kill("SIGKILL");
+    expect(await harness.eventually(() => harness.processesWith(mark).length === 0)).toBe(true);
+  });
+
+  test.skipIf(!isRoot)(
+    "what still runs under the ids of a build ends before it starts (skipped: not root)",
+    async () => {
+      const hostUid = nextHostId();
+      const left = spawn("sleep", ["1000"], { uid: hostUid, gid: hostUid, stdio: "ignore" });
+      const ended = once(left, "exit");
+      const other = spawn("sleep", ["1000"], { uid: nextHostId(), stdio: "ignore" });
+      const { status } = await build(["-c", "true"], { hostUid, hostGid: hostUid });
+      expect(status).toEqual({ kind: "exited", code: 0 });
+      expect(await ended).toEqual([null, "SIGKILL"]);
+      expect(other.exitCode ?? other.signalCode).toBe(null);
+      other.kill("SIGKILL");
+    },
+  );
 
   test("ten builds at once do not mix", async () => {
     const numbers = Array.from({ length: 10 }, (_, index) => index);
@@ -571,7 +615,7 @@ sandboxed(`who starts it${because}`, () => {
 
   const isolated = canSeal ? "" : " (skipped: the sysctl vm.memfd_noexec is not there or not ours)";
   test.skipIf(!canSeal)(`works where no program runs from memory${isolated}`, () => {
-    const ids = isRoot ? ([hostId, hostId] as const) : undefined;
+    const ids = ownIds();
     const command = harness.driverCommand(harness.makeDriver(), ["-c", "ls -A /build; echo ran"], ids);
     const result = harness.runDriver([...withoutMemory, ...command]);
     expect(result).toMatchObject({ output: "ran\n", status: { kind: "exited", code: 0 } });

@@ -36,7 +36,10 @@ export interface SandboxSpec {
   readonly binds: readonly SandboxBind[];
   /** `private`: own network namespace with loopback only. `host`: shared (fixed-output builds). */
   readonly network: "private" | "host";
-  /** Ids outside; when root starts a build these are the allocated ids, else the caller's own. */
+  /**
+   * Ids outside; when root starts a build these are allocated ids, else the caller's own. Root first ends every process
+   * of this machine that runs under `hostUid`, so it must be nobody's account and no other running build's.
+   */
   readonly hostUid: number;
   readonly hostGid: number;
   /** Personality of 32-bit x86 (`i686-linux`). */

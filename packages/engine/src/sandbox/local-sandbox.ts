@@ -37,12 +37,13 @@ export class LocalSandbox implements SandboxPort {
     this.buildDirInside = settings["sandbox-build-dir"];
   }
 
-  async start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild> {
+  async start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild | undefined> {
     signal.throwIfAborted();
-    const ids = await allocateBuildIds(this.places.stateDir, {
+    const ids = await allocateBuildIds({
       startId: this.settings["start-id"],
       idCount: this.settings["id-count"],
     });
+    if (ids === undefined) return undefined;
     try {
       return await this.#startAs(ids, spec, signal);
     } catch (error) {

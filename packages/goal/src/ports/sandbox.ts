@@ -52,6 +52,9 @@ export interface RunningBuild extends AsyncIterable<SandboxEvent> {
 export interface SandboxPort {
   /** Where the build directory appears inside. */
   readonly buildDirInside: string;
-  /** Resolves once the builder runs; throws `ERR_SANDBOX_…` when set-up fails: such a build never starts. */
-  start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild>;
+  /**
+   * Resolves once the builder runs, or with `undefined` when no user id is free for it now; throws `ERR_SANDBOX_…` when
+   * set-up fails: such a build never starts.
+   */
+  start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild | undefined>;
 }

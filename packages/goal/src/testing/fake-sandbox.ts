@@ -9,6 +9,8 @@ export interface FakeSandboxOptions {
   readonly builderUid?: number;
   /** Refuses to start a build by returning an error. */
   readonly refuse?: (spec: BuildSpec) => Error | undefined;
+  /** Whether a user id is free for a build. Default: always. */
+  readonly hasFreeId?: (spec: BuildSpec) => boolean;
 }
 
 /**
@@ -28,8 +30,9 @@ export class FakeSandbox implements SandboxPort {
     private readonly options: FakeSandboxOptions = {},
   ) {}
 
-  async start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild> {
+  async start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild | undefined> {
     signal.throwIfAborted();
+    if (this.options.hasFreeId?.(spec) === false) return undefined;
     const refused = this.options.refuse?.(spec);
     if (refused !== undefined) throw refused;
     const build = new FakeBuild(spec, this.builds.length, this.trees, this.options);

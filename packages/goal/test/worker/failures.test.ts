@@ -99,6 +99,26 @@ describe("with keep-going", () => {
     expect(world.ports.sandbox.builds).toHaveLength(1);
   });
 
+  test("a build without a free user id waits, says so once, and is built later", async () => {
+    let free = false;
+    const ports = memoryPorts({ hasFreeId: () => free });
+    const world = new World(ports);
+    const drvPath = world.add({ name: "patient" });
+    const running = world.run([drvPath]);
+    for (let index = 0; index < 3; index += 1) {
+      await settled();
+      ports.clock.advance(5000);
+    }
+    await settled();
+    const text = `waiting for a free build user ID for '${drvPath}'`;
+    expect(world.events.of("message")).toMatchObject([{ level: "warn", text }]);
+    expect(ports.store.locked.size).toBe(1);
+    free = true;
+    ports.clock.advance(5000);
+    (await world.building(drvPath)).succeed();
+    expect(statuses(await running)).toEqual(["built"]);
+  });
+
   test("an error of the world is the failure of one goal", async () => {
     const ports = memoryPorts({
       refuse: ({ drvPath }) =>

@@ -15,6 +15,13 @@ pub struct MountOption {
 pub enum Op {
     /// Gives up all supplementary groups.
     DropGroups,
+    /// SIGKILL to every process of a user id of this machine, by a process that has become that user.
+    KillUser {
+        /// User id on this machine.
+        uid: u32,
+        /// Group id on this machine.
+        gid: u32,
+    },
     /// Clones with these flags; the clone goes on, the caller reports its pid and ends.
     Clone {
         /// `CLONE_…` flags and the signal of the end.
@@ -186,6 +193,7 @@ impl Op {
     pub fn step(&self) -> &'static str {
         match self {
             Op::DropGroups => "drop-groups",
+            Op::KillUser { .. } => "kill-user",
             Op::Clone { .. } => "clone",
             Op::AwaitGo => "await-ids",
             Op::DeathSignal => "death-signal",

@@ -146,6 +146,32 @@ pub fn clone(flags: u64) -> Result<i32, Errno> {
     check_long(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) }).map(|pid| pid as i32)
 }
 
+/// SIGKILL to all processes that the caller may signal, but itself. None, and none that it may, are as good as done.
+pub fn kill_all() -> Result<(), Errno> {
+    loop {
+        // SAFETY: numbers only.
+        match check(unsafe { libc::kill(-1, libc::SIGKILL) }) {
+            Ok(_) | Err(libc::ESRCH | libc::EPERM) => return Ok(()),
+            Err(libc::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// The exit code of a child; one that a signal ended counts as interrupted.
+pub fn wait(pid: i32) -> Result<c_int, Errno> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the status lives during the call.
+        match check(unsafe { libc::waitpid(pid, &raw mut status, 0) }) {
+            Ok(_) if libc::WIFEXITED(status) => return Ok(libc::WEXITSTATUS(status)),
+            Ok(_) => return Err(libc::EINTR),
+            Err(libc::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
 /// SIGKILL cannot be blocked or handled, so no builder survives the engine.
 pub fn arm_death_signal() -> Result<(), Errno> {
     // SAFETY: numbers only.

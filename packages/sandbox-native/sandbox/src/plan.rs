@@ -41,6 +41,7 @@ pub enum Ending {
 /// The operations, in order. Nix: src/libstore/linux/build/chroot-linux-derivation-builder.cc, `enterChroot`.
 pub fn plan(spec: &Spec, machine: &Machine, ending: Ending) -> Vec<Instruction> {
     let mut program = Vec::new();
+    program.extend(clear_user(spec, machine, ending));
     program.extend(process(spec, machine));
     program.extend(identity(spec));
     program.extend(mounts(spec, machine));
@@ -51,6 +52,13 @@ pub fn plan(spec: &Spec, machine: &Machine, ending: Ending) -> Vec<Instruction> 
 
 fn tolerating(op: Op, tolerated: &[i32]) -> Instruction {
     Instruction { op, tolerated: tolerated.to_vec() }
+}
+
+/// The ids were another build's before, and something of it may have outlived the engine that ran it. Who only tries
+/// holds no ids: they may be those of a build that runs.
+fn clear_user(spec: &Spec, machine: &Machine, ending: Ending) -> Option<Instruction> {
+    let (uid, gid) = (spec.parts.host_uid, spec.parts.host_gid);
+    (ending == Ending::Build && machine.uid == 0 && uid != 0).then(|| Op::KillUser { uid, gid }.into())
 }
 
 /// From the helper to a process of its own.
@@ -298,7 +306,8 @@ mod tests {
     #[test]
     fn the_plan_of_a_plain_build() {
         let input = bind("/real/store/abc-in", "/nix/store/abc-in");
-        let expected = "drop-groups
+        let expected = "kill-user
+drop-groups
 default-signals
 umask
 clone
@@ -420,9 +429,22 @@ execute /bin/sh";
     fn groups_must_go_exactly_where_they_can() {
         let tolerated = |can_drop_groups| {
             let spec = Spec::new(parts()).expect("a good description");
-            plan(&spec, &Machine { can_drop_groups, ..machine() }, Ending::Build)[0].tolerated.clone()
+            let program = plan(&spec, &Machine { can_drop_groups, ..machine() }, Ending::Build);
+            let drop = program.iter().find(|instruction| instruction.op == Op::DropGroups);
+            drop.expect("it is dropped").tolerated.clone()
         };
         assert_eq!((tolerated(true), tolerated(false)), (vec![], vec![libc::EPERM]));
+    }
+
+    #[test]
+    fn only_root_has_a_user_to_clear() {
+        let kills = |uid, host_uid, ending| {
+            let parts = SpecParts { host_uid, ..parts() };
+            lines(parts, &Machine { uid, ..machine() }, ending).contains(&"kill-user".to_owned())
+        };
+        assert!(kills(0, 872_415_232, Ending::Build));
+        assert!(!kills(0, 0, Ending::Build) && !kills(1000, 1000, Ending::Build));
+        assert!(!kills(0, 872_415_232, Ending::Try), "the ids may be those of a build that runs");
     }
 
     #[test]
@@ -443,7 +465,8 @@ execute /bin/sh";
     #[test]
     fn a_trial_does_everything_but_the_builder() {
         let (build, trial) = (lines(parts(), &machine(), Ending::Build), lines(parts(), &machine(), Ending::Try));
-        assert_eq!(build[..build.len() - 1], trial[..trial.len() - 1]);
+        assert_eq!(build[0], "kill-user");
+        assert_eq!(build[1..build.len() - 1], trial[..trial.len() - 1]);
         assert_eq!(trial.last().map(String::as_str), Some("finish"));
     }
 }

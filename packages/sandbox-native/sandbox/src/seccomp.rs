@@ -16,6 +16,8 @@ pub(crate) enum Condition {
         /// Argument with the mode.
         mode: u8,
     },
+    /// `prctl` that sets the death signal to another one than SIGKILL, or to none.
+    DisarmsDeathSignal,
 }
 
 /// What happens to the call.
@@ -67,10 +69,11 @@ const SET_ID: &str = "a set-id file of a build user lets a later build act as th
 const XATTR: &str =
     "attributes do not survive in a store object, and those of this machine are none of the builder's business";
 const HIDDEN_MODE: &str = "its mode is behind a pointer, where a filter cannot look";
+const DEATH_SIGNAL: &str = "the first process of a build must end with the engine, whatever it does";
 const RING: &str = "a ring makes calls that no filter sees";
 
 use Action::{NoSuchCall, NotPermitted, NotSupported};
-use Condition::{Always, CreatesWithSetId, ModeHasSetId};
+use Condition::{Always, CreatesWithSetId, DisarmsDeathSignal, ModeHasSetId};
 
 /// The policy. Default: allowed.
 pub(crate) const RULES: &[Rule] = &[
@@ -84,6 +87,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule(call("open", 2, 5, None, 5), CreatesWithSetId { flags: 1, mode: 2 }, NotPermitted, SET_ID),
     rule(call("openat", 257, 295, Some(56), 322), CreatesWithSetId { flags: 2, mode: 3 }, NotPermitted, SET_ID),
     rule(common("openat2", 437), Always, NoSuchCall, HIDDEN_MODE),
+    rule(call("prctl", 157, 172, Some(167), 172), DisarmsDeathSignal, NotPermitted, DEATH_SIGNAL),
     rule(common("io_uring_setup", 425), Always, NoSuchCall, RING),
     rule(common("io_uring_enter", 426), Always, NoSuchCall, RING),
     rule(common("io_uring_register", 427), Always, NoSuchCall, RING),
@@ -178,6 +182,9 @@ fn branch(code: u16, value: u32, if_true: u8, if_false: u8) -> Filter {
     Filter { code, if_true, if_false, value }
 }
 
+const PR_SET_PDEATHSIG: u32 = 1;
+const SIGKILL: u32 = 9;
+
 /// Low half of an argument: every argument looked at has 32 bits, and all architectures here are little-endian.
 fn argument(index: u8) -> u32 {
     16 + 8 * u32::from(index)
@@ -231,6 +238,15 @@ fn body(rule: &Rule) -> Vec<Filter> {
             branch(JUMP_SET, CREATE_BITS, 0, 3),
             plain(LOAD_WORD, argument(mode)),
             branch(JUMP_SET, SET_ID_BITS, 0, 1),
+            refuse,
+            allow,
+        ],
+        // The kernel refuses a signal with more bits by itself.
+        DisarmsDeathSignal => vec![
+            plain(LOAD_WORD, argument(0)),
+            branch(JUMP_EQUAL, PR_SET_PDEATHSIG, 0, 3),
+            plain(LOAD_WORD, argument(1)),
+            branch(JUMP_EQUAL, SIGKILL, 1, 0),
             refuse,
             allow,
         ],
@@ -337,6 +353,16 @@ mod tests {
                             assert_eq!(answer(with(&[(flags, opening), (mode, 0o4755)])), ALLOW, "{name}");
                         }
                     }
+                    DisarmsDeathSignal => {
+                        for signal in [0, 1, 15, 64, 0x1_0000_0000] {
+                            assert_eq!(answer(with(&[(0, 1), (1, signal)])), refusal(rule.action), "{name} {signal}");
+                        }
+                        assert_eq!(answer(with(&[(0, 0xffff_0000_0000_0001), (1, 0)])), refusal(rule.action), "{name}");
+                        assert_eq!(answer(with(&[(0, 1), (1, 9)])), ALLOW, "{name}");
+                        for other in [2, 15, 38] {
+                            assert_eq!(answer(with(&[(0, other)])), ALLOW, "{name} {other}");
+                        }
+                    }
                 }
             }
         }
@@ -388,6 +414,7 @@ mod tests {
             ("open", libc::SYS_open),
             ("openat", libc::SYS_openat),
             ("openat2", libc::SYS_openat2),
+            ("prctl", libc::SYS_prctl),
             ("io_uring_setup", libc::SYS_io_uring_setup),
             ("setxattr", libc::SYS_setxattr),
             ("fgetxattr", libc::SYS_fgetxattr),

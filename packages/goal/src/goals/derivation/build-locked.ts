@@ -24,16 +24,13 @@ export interface LockedBuild {
 
 /** The builder from start to registered outputs. Rows T4–D1 and buildDone. */
 export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<At<"done">> {
-  const { store, trees, sandbox, clock } = cx.ports;
+  const { store, trees, clock } = cx.ports;
   for (const path of build.outputs.values())
     if (!build.valid.has(path)) await trees.remove(store.realPathOf(path));
   const inputs = await store.queryClosure(build.inputs);
   const spec = await planBuild(build, inputs, cx);
 
-  const [startedMs, startTimeSeconds] = [clock.monotonicMs(), clock.nowSeconds()];
-  const starting = sandbox.start(spec, cx.signal);
-  cx.leaveTurn();
-  const running = await starting;
+  const { running, startedMs, startTimeSeconds } = await start(spec, cx);
   let done: At<"done"> | undefined;
   try {
     const end = await follow(running, build.slot, cx);
@@ -50,6 +47,21 @@ export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<
       status: done?.result.status ?? "miscFailure",
       durationMs: clock.monotonicMs() - startedMs,
     });
+  }
+}
+
+/** A running builder, as soon as a user id is free for it. Row Y3. */
+async function start(spec: BuildSpec, cx: GoalContext) {
+  const { clock, sandbox } = cx.ports;
+  for (let announced = false; ; announced = true) {
+    const [startedMs, startTimeSeconds] = [clock.monotonicMs(), clock.nowSeconds()];
+    const starting = sandbox.start(spec, cx.signal);
+    cx.leaveTurn();
+    const running = await starting;
+    if (running !== undefined) return { running, startedMs, startTimeSeconds };
+    const text = `waiting for a free build user ID for '${cx.drvPath}'`;
+    if (!announced) cx.emit({ type: "message", goal: cx.key, level: "warn", text });
+    await cx.sleep(cx.settings.pollIntervalMs);
   }
 }
 
