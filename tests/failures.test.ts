@@ -150,6 +150,8 @@ describe.skipIf(!sandboxWorks)(`a build that fails${why}`, () => {
     const ended = await build(drvs.fileOf(path), "--keep-failed");
     const [, kept = ""] = /keeping build directory '(.*)'/u.exec(ended.stderr) ?? [];
     expect(readFileSync(join(kept, "clue"), "utf8")).toBe("evidence\n");
+    await build(drvs.fileOf(path)); // the next command sweeps what killed builds left, not what was kept
+    expect(readFileSync(join(kept, "clue"), "utf8")).toBe("evidence\n");
   });
 });
 

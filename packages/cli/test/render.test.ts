@@ -1,6 +1,6 @@
 import type { Event } from "@drvkit/goal";
 import { describe, expect, test } from "vitest";
-import { renderError, renderFailure } from "../src/render/error.js";
+import { renderError, renderFailure, renderWarning } from "../src/render/error.js";
 import { makeRenderer } from "../src/render/renderer.js";
 import { printBytes, printDuration, shortName, stripControls } from "../src/render/units.js";
 
@@ -53,6 +53,13 @@ describe("units", () => {
 });
 
 describe("errors", () => {
+  test("what a builder printed cannot steer the terminal from within a message", () => {
+    const log = "\u001b]0;title\u0007> \u001b[31mred\r\u001b[2Jgone\u009b";
+    const text = renderError(new Error(`builder failed;\nlast 1 log lines:\n${log}`), plain);
+    expect(text).toBe("error: builder failed;\n       last 1 log lines:\n       > redgone\n");
+    expect(renderWarning(`bad ${log}`, plain)).toBe("warning: bad > redgone\n");
+  });
+
   test("have a code and a hint, and no stack", () => {
     const error = Object.assign(new Error("path 'x' is bad\nsecond line"), { code: "ERR_X", hint: "do y" });
     expect(renderError(error, plain)).toBe(

@@ -39,7 +39,7 @@ export interface BuildOptions {
 export interface Engine extends AsyncDisposable {
   readonly store: LmdbStore;
   readonly settings: Settings;
-  /** Things the configuration said that are not known. */
+  /** Things the configuration said that are not known, and what a killed build left that could not be removed. */
   readonly warnings: readonly string[];
   /** Builds the targets; see {@link Build}. */
   build(targets: readonly BuildTarget[], options?: BuildOptions): Build;
@@ -71,8 +71,13 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const { settings, warnings } = await loadSettings(env, overrides(options.settings));
   const root = resolveStoreRoot(options.store, env, options.readOnly ?? false);
   const store = await openStore({ root, readOnly: options.readOnly ?? false });
-  if (!store.readOnly) await sweepDeadBuilds(buildsDirOf(store.stateDir));
-  return new OpenEngine(store, settings, warnings, env);
+  try {
+    const left = store.readOnly ? [] : await sweepDeadBuilds(buildsDirOf(store.stateDir));
+    return new OpenEngine(store, settings, [...warnings, ...left], env);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 function overrides(settings: EngineOptions["settings"]): Iterable<readonly [string, string]> {

@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { isMapped } from "../ts/id-map.js";
 import { allocateFile, fileSystemType, freeBytes, lockFile } from "../ts/os.js";
+import { isHostId } from "../ts/sandbox.js";
 
 let dir = "";
 beforeEach(() => {
@@ -186,4 +188,12 @@ describe("file systems", () => {
       rmSync(path, { force: true });
     }
   });
+});
+
+test("an id exists for this process where both maps have it", () => {
+  const map = "         0       1000          1\n         1     100000      65536\n";
+  expect([0, 1, 65_536].every((id) => isMapped(map, id))).toBe(true);
+  expect([65_537, 872_415_232, -1].some((id) => isMapped(map, id))).toBe(false);
+  expect(isMapped("", 0)).toBe(false);
+  expect(isHostId(process.geteuid?.() ?? 0)).toBe(true);
 });

@@ -3,6 +3,7 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Outcome, unwrap } from "./error.js";
+import { isMapped } from "./id-map.js";
 import { loadAddon } from "./platform.js";
 import { removeTree } from "./trees.js";
 import type { LayerProbe, SandboxEvent, SandboxLayer, SandboxProcess, SandboxSpec } from "./types.js";
@@ -110,16 +111,12 @@ function ownIds(): readonly [uid: number, gid: number] {
 }
 
 /**
- * Whether a user id exists for this process: in a container, often not all do, and then root there cannot run builders
- * under ids of their own.
+ * Whether an id exists as a user and as a group for this process: in a container, often not all do, and then
+ * root there cannot run builders under ids of their own.
  *
  * @example
  * const hostUid = process.geteuid() === 0 && isHostId(872_415_232) ? 872_415_232 : process.geteuid();
  */
 export function isHostId(id: number): boolean {
-  const map = readFileSync("/proc/self/uid_map", "utf8");
-  return map
-    .split("\n")
-    .map((line) => line.trim().split(/ +/).map(Number))
-    .some(([first = 0, , count = 0]) => id >= first && id < first + count);
+  return ["uid_map", "gid_map"].every((map) => isMapped(readFileSync(`/proc/self/${map}`, "utf8"), id));
 }

@@ -1,4 +1,5 @@
 import { styleFor } from "./style.js";
+import { stripControls } from "./units.js";
 
 interface Coded {
   readonly code?: unknown;
@@ -34,13 +35,14 @@ export function renderFailure(
 }
 
 export function renderWarning(text: string, env: NodeJS.ProcessEnv): string {
-  return `${styleFor(process.stderr, env).yellow("warning:")} ${text}\n`;
+  return `${styleFor(process.stderr, env).yellow("warning:")} ${indent(text)}\n`;
 }
 
-/** Further lines stand below the first one's text, as Nix prints them. */
+/** Further lines stand below the first one's text, as Nix prints them. What a builder printed may be among them. */
 function indent(text: string): string {
   return text
     .split("\n")
+    .map(stripControls)
     .map((line, index) => (index === 0 ? line : `       ${line}`).trimEnd())
     .join("\n");
 }

@@ -1,6 +1,6 @@
 import { lstat, mkdir, readdir, readlink, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { removeTree } from "@drvkit/sandbox-native";
+import { type FileLock, lockFile, removeTree } from "@drvkit/sandbox-native";
 import { hasCode } from "../error.js";
 
 /** Where one build works on this machine. */
@@ -11,6 +11,8 @@ export interface BuildPlaces {
   readonly chrootDir: string;
   /** `BUILDS/nix-PID-N.chroot`: a link to `chrootDir` as long as it may exist. */
   readonly marker: string;
+  /** Of `BUILDS/nix-PID-N.lock`: as long as it is held nobody sweeps; without the file there is nothing to sweep. */
+  readonly lock: FileLock;
 }
 
 /** Where builds of a store have their directories. */
@@ -18,43 +20,78 @@ export function buildsDirOf(stateDir: string): string {
   return join(stateDir, "builds");
 }
 
-/** Notes where a build will work, before anything is made there. */
-export async function claimPlaces(buildsDir: string, name: string, chrootDir: string): Promise<BuildPlaces> {
+/** Notes where a build will work, before anything is made there; `undefined` when the name is in use. */
+export async function claimPlaces(
+  buildsDir: string,
+  name: string,
+  chrootDir: string,
+): Promise<BuildPlaces | undefined> {
   await mkdir(buildsDir, { recursive: true, mode: 0o755 });
-  const places = { tempDir: join(buildsDir, name), chrootDir, marker: join(buildsDir, `${name}.chroot`) };
-  await symlink(chrootDir, places.marker);
-  return places;
+  const [tempDir, marker] = [join(buildsDir, name), join(buildsDir, `${name}.chroot`)];
+  const lock = await lockFile(`${tempDir}.lock`, { wait: false });
+  if (lock === undefined) return undefined;
+  try {
+    if (!(await exists(tempDir)) && !(await exists(marker))) {
+      await symlink(chrootDir, marker);
+      return { tempDir, chrootDir, marker, lock };
+    }
+  } catch (error) {
+    lock.releaseAndDelete();
+    throw error;
+  }
+  lock.releaseAndDelete();
+  return undefined;
 }
 
 /** Removes the root of a build and the note of it. */
-export async function removeChroot({ chrootDir, marker }: BuildPlaces): Promise<void> {
+export async function removeChroot({ chrootDir, marker }: Pick<BuildPlaces, "chrootDir" | "marker">) {
   await removeTree(chrootDir);
   await rm(marker, { force: true });
 }
 
-/** Removes what builds of processes that are gone left: they were killed before they could. */
-export async function sweepDeadBuilds(buildsDir: string): Promise<void> {
-  for (const name of await readdir(buildsDir).catch(nothingThere)) {
-    const pid = /^nix-(\d+)-\d+(?:\.chroot)?$/u.exec(name)?.[1];
-    if (pid === undefined || isRunning(Number(pid))) continue;
-    const path = join(buildsDir, name);
-    if (name.endsWith(".chroot") && (await lstat(path)).isSymbolicLink())
-      await removeTree(await readlink(path));
-    await removeTree(path);
+/**
+ * Removes what builds of processes that are gone left: they were killed before they could. A process is gone when
+ * nobody holds the lock; process ids say nothing, as they are used again and differ between containers.
+ *
+ * @returns what could not be removed and why; the next sweep tries it again.
+ */
+export async function sweepDeadBuilds(buildsDir: string): Promise<readonly string[]> {
+  const warnings: string[] = [];
+  for (const file of await readdir(buildsDir).catch(nothingThere)) {
+    if (!/^nix-\d+-\d+\.lock$/u.test(file)) continue;
+    try {
+      await sweepIfDead(join(buildsDir, file.slice(0, -".lock".length)));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      warnings.push(`cannot remove what a killed build left in '${buildsDir}': ${reason}`);
+    }
   }
+  return warnings;
+}
+
+async function sweepIfDead(tempDir: string): Promise<void> {
+  const lock = await lockFile(`${tempDir}.lock`, { wait: false });
+  if (lock === undefined) return;
+  try {
+    const marker = `${tempDir}.chroot`;
+    if (await exists(marker)) await removeChroot({ chrootDir: await readlink(marker), marker });
+    await removeTree(tempDir);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  lock.releaseAndDelete();
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await lstat(path).catch(ignoreAbsence)) !== undefined;
+}
+
+function ignoreAbsence(error: unknown): undefined {
+  if (!hasCode(error, "ENOENT")) throw error;
 }
 
 function nothingThere(error: unknown): readonly string[] {
-  if (hasCode(error, "ENOENT")) return [];
-  throw error;
-}
-
-/** All processes that use one store share their process ids. */
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !hasCode(error, "ESRCH");
-  }
+  ignoreAbsence(error);
+  return [];
 }

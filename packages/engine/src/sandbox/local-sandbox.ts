@@ -60,19 +60,22 @@ export class LocalSandbox implements SandboxPort {
       if (!signal.aborted) return build;
       await build.close({ keepBuildDir: false });
     } catch (error) {
-      await removeChroot(places);
-      await removeTree(places.tempDir);
+      await removePlaces(places).catch(() => undefined); // the next sweep tries again; why the build did not start counts
       throw error;
     }
     throw signal.reason;
   }
 
   /** The hash part begins the name of the root, so that whoever collects garbage sees whose it is. */
-  #claim(drvPath: StorePath): Promise<BuildPlaces> {
-    this.#counter += 1;
-    const name = `nix-${process.pid}-${this.#counter}`;
-    const chroot = `${hashPartOf(drvPath)}-${process.pid}-${this.#counter}.chroot`;
-    return claimPlaces(this.#buildsDir, name, join(dirname(this.places.realPathOf(drvPath)), chroot));
+  async #claim(drvPath: StorePath): Promise<BuildPlaces> {
+    for (;;) {
+      this.#counter += 1;
+      const name = `nix-${process.pid}-${this.#counter}`;
+      const chroot = `${hashPartOf(drvPath)}-${process.pid}-${this.#counter}.chroot`;
+      const chrootDir = join(dirname(this.places.realPathOf(drvPath)), chroot);
+      const places = await claimPlaces(this.#buildsDir, name, chrootDir);
+      if (places !== undefined) return places;
+    }
   }
 
   async #nativeSpec(spec: BuildSpec, ids: BuildIds, places: BuildPlaces): Promise<SandboxSpec> {
@@ -113,6 +116,13 @@ async function configuredBinds(settings: Settings): Promise<readonly SandboxBind
   const configured = [...(settings["host-tools"] ? hostToolPaths : []), ...settings["sandbox-paths"]];
   const words = configured.length > 0 ? configured : await defaultShellPaths();
   return parseSandboxPaths(words, settings["sandbox-writable-paths"]);
+}
+
+/** While something could not be removed the lock is held to the end of this process, so that it is swept after that. */
+async function removePlaces(places: BuildPlaces): Promise<void> {
+  await removeChroot(places);
+  await removeTree(places.tempDir);
+  places.lock.releaseAndDelete();
 }
 
 class LocalBuild implements RunningBuild {
@@ -159,13 +169,14 @@ class LocalBuild implements RunningBuild {
     while (!(await this.#events.next()).done);
     try {
       await chmod(this.places.tempDir, 0o000);
-      await removeChroot(this.places);
       if (!keep) {
-        await removeTree(this.places.tempDir);
+        await removePlaces(this.places);
         return undefined;
       }
+      await removeChroot(this.places);
       await chmod(this.places.tempDir, 0o755);
       await chmod(this.buildDir, 0o755);
+      this.places.lock.releaseAndDelete(); // what is kept is nobody's to sweep
       return this.buildDir;
     } finally {
       this.ids.release();

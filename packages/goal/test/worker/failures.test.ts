@@ -99,6 +99,25 @@ describe("with keep-going", () => {
     expect(world.ports.sandbox.builds).toHaveLength(1);
   });
 
+  test.each(["open", "write", "close"] as const)(
+    "a log that fails to %s is one warning, and the build goes on",
+    async (what) => {
+      const world = new World();
+      const drvPath = world.add({ name: "logged" });
+      world.ports.log.refuse = (each) => (each === what ? new Error("no space left on device") : undefined);
+      const running = world.run([drvPath]);
+      const build = await world.building(drvPath);
+      build.write("one\n");
+      build.write("two\n");
+      build.succeed();
+      expect(statuses(await running)).toEqual(["built"]);
+      const verb = what === "close" ? "complete" : what;
+      const text = `cannot ${verb} the log of '${drvPath}': no space left on device`;
+      expect(world.events.of("message")).toMatchObject([{ level: "warn", text }]);
+      expect(world.events.of("build-line").map(({ line }) => line)).toEqual(["one", "two"]);
+    },
+  );
+
   test("a build without a free user id waits, says so once, and is built later", async () => {
     let free = false;
     const ports = memoryPorts({ hasFreeId: () => free });

@@ -79,7 +79,8 @@ impl Removal {
 
     fn enter(&mut self, directory: OwnedFd, name: CString) -> Result<()> {
         match self.directories.enter(directory, name.clone()) {
-            Ok(()) => Ok(()),
+            // Somebody else removes the same tree: a directory without a name cannot be listed.
+            Ok(()) | Err(Errno(libc::ENOENT)) => Ok(()),
             Err(errno) => Err(self.directories.io("list", &name, errno)),
         }
     }

@@ -1,4 +1,5 @@
 import { type Derivation, derivationOptions, type OutputName, type StorePath } from "@drvkit/drv-parser";
+import { openLenientLog } from "../../log/lenient.js";
 import { OutputError } from "../../outputs/error.js";
 import { realiseOutputs } from "../../outputs/realise.js";
 import { makeBuildSpec } from "../../plan/sandbox-spec.js";
@@ -97,12 +98,13 @@ async function follow(running: RunningBuild, slot: Slot, cx: GoalContext): Promi
     hostTools: running.hostTools,
   });
   try {
-    const log = await cx.ports.log.open(cx.drvPath);
+    const warn = (text: string) => cx.emit({ type: "message", goal: cx.key, level: "warn", text });
+    const log = await openLenientLog(cx.ports.log, cx.drvPath, warn);
     try {
       return await runBuilder(running, log, cx);
     } finally {
       slot[Symbol.dispose]();
-      await warnIfFails("cannot complete the log", () => log.close(), cx);
+      await log.close();
     }
   } finally {
     cx.counters.stop();
