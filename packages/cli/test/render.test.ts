@@ -88,6 +88,13 @@ describe("without a terminal", () => {
     expect(loud.text).toContain("hello-2.10> compiling\n");
   });
 
+  test("says how a build ended in words", () => {
+    const screen = new Screen(false);
+    const renderer = makeRenderer(screen, plain, { logLines: false, quiet: false });
+    for (const status of ["permanentFailure", "timedOut"] as const) renderer.event(finished(status));
+    expect(screen.text).toBe("✗ hello-2.10 failed in 1.2s\n✗ hello-2.10 timed out in 1.2s\n");
+  });
+
   test("lists each failure once at the end, causes before consequences", () => {
     const screen = new Screen(false);
     const renderer = makeRenderer(screen, plain, { logLines: false, quiet: false });
@@ -109,9 +116,21 @@ describe("on a terminal", () => {
     renderer.event(event({ type: "message", level: "info", text: "a note" }));
     expect(screen.text).toContain("hello-2.10 compiling main.c");
     expect(screen.text).toContain("0/2 built, 1 running");
+    expect(screen.text).not.toContain("building '"); // the block shows it
     renderer.end();
     expect(screen.text.startsWith("\u001b[?25l")).toBe(true);
     expect(screen.text.endsWith("\u001b[?25h")).toBe(true);
+  });
+
+  test("that builders see the machine's tools is said once", () => {
+    const screen = new Screen(true);
+    const renderer = makeRenderer(screen, plain, { logLines: false, quiet: false });
+    for (const each of [1, 2, 3]) {
+      renderer.event({ ...started, goal: `${each}`, hostTools: true } as typeof started);
+      renderer.event(event({ type: "message", level: "info", text: "a note" }));
+    }
+    renderer.end();
+    expect(screen.text.split("host tools are visible")).toHaveLength(2);
   });
 
   test("no row is wider than the terminal", () => {

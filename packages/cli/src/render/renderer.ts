@@ -29,6 +29,7 @@ export function makeRenderer(
       : undefined;
   const failures: Failed[] = [];
   const names = new Map<string, string>();
+  let saidHostTools = false;
   const print = (text: string) => (block === undefined ? void stream.write(text) : block.print(text));
   const say = (text: string) => {
     if (!how.quiet) print(`${text}\n`);
@@ -38,16 +39,14 @@ export function makeRenderer(
     switch (event.type) {
       case "build-started":
         names.set(event.goal, shortName(event.drvPath));
-        say(
-          `${verbs[event.mode]} '${event.drvPath}'${event.hostTools ? style.dim(" (host tools visible)") : ""}`,
-        );
+        showStart(event);
         break;
       case "build-line":
         if (how.logLines) say(`${style.dim(`${names.get(event.goal) ?? ""}>`)} ${stripControls(event.line)}`);
         break;
       case "build-finished": {
         const mark = event.status === "built" ? style.green("✓") : style.red("✗");
-        const how = style.dim(`${event.status} in ${printDuration(event.durationMs)}`);
+        const how = style.dim(`${ends[event.status] ?? "failed"} in ${printDuration(event.durationMs)}`);
         say(`${mark} ${shortName(event.drvPath)} ${how}`);
         break;
       }
@@ -66,6 +65,14 @@ export function makeRenderer(
       default:
         break;
     }
+  };
+
+  /** On a terminal the block shows what runs; there only what holds for all builds is said, once. */
+  const showStart = ({ mode, drvPath, hostTools }: Extract<Event, { type: "build-started" }>): void => {
+    if (block === undefined)
+      say(`${verbs[mode]} '${drvPath}'${hostTools ? style.dim(" (host tools visible)") : ""}`);
+    else if (hostTools && !saidHostTools) say(style.dim("host tools are visible to builders"));
+    saidHostTools ||= hostTools;
   };
 
   const showMessage = (level: Level, text: string): void => {
@@ -93,5 +100,14 @@ export function makeRenderer(
     end: summary,
   };
 }
+
+/** How a build ended, for a person; what is not here failed. */
+const ends: Readonly<Record<string, string>> = {
+  built: "built",
+  timedOut: "timed out",
+  logLimitExceeded: "exceeded the log limit",
+  notDeterministic: "is not deterministic",
+  outputRejected: "had its output rejected",
+};
 
 const verbs = { normal: "building", check: "checking outputs of", repair: "repairing outputs of" } as const;
