@@ -13,23 +13,40 @@ export interface BuildOutcome {
  * Only the signal given to `engine.build`, or closing the engine, cancels it.
  */
 export interface Build extends AsyncIterable<Event> {
-  /** Rejects only when the targets themselves are wrong; a failed build is a value. */
+  /**
+   * Rejects only when the targets themselves are wrong, or with the signal's reason while they are still read; a failed
+   * or cancelled build is a value.
+   */
   readonly result: Promise<BuildOutcome>;
 }
 
-/** Events kept for a reader that has not come yet; beyond it the oldest are dropped. */
-const bufferLimit = 100_000;
+/** Events, and characters of log lines, kept for a reader that has not come yet. */
+const limits = { events: 100_000, characters: 16 * 1024 * 1024 };
 
 /** One producer, at most one reader. */
 export class EventQueue implements AsyncIterable<Event> {
   #buffer: Event[] = [];
+  #characters = 0;
   #wake: (() => void) | undefined;
   #ended = false;
 
   push(event: Event): void {
-    if (this.#buffer.length >= bufferLimit) this.#buffer = this.#buffer.slice(bufferLimit / 2);
     this.#buffer.push(event);
+    this.#characters += charactersOf(event);
+    if (this.#buffer.length > limits.events || this.#characters > limits.characters) this.#makeRoom();
     this.#wake?.();
+  }
+
+  /** The older half of the log lines goes first: a reader can do without them, as the log has them. */
+  #makeRoom(): void {
+    let excess = this.#characters - limits.characters / 2;
+    this.#buffer = this.#buffer.filter((event) => {
+      if (event.type !== "build-line" || excess <= 0) return true;
+      excess -= charactersOf(event);
+      return false;
+    });
+    if (this.#buffer.length > limits.events) this.#buffer = this.#buffer.slice(limits.events / 2);
+    this.#characters = this.#buffer.reduce((sum, event) => sum + charactersOf(event), 0);
   }
 
   end(): void {
@@ -41,6 +58,7 @@ export class EventQueue implements AsyncIterable<Event> {
     for (;;) {
       const ready = this.#buffer;
       this.#buffer = [];
+      this.#characters = 0;
       yield* ready;
       if (this.#buffer.length > 0) continue;
       if (this.#ended) return;
@@ -50,4 +68,9 @@ export class EventQueue implements AsyncIterable<Event> {
       this.#wake = undefined;
     }
   }
+}
+
+/** An empty line takes room, too. */
+function charactersOf(event: Event): number {
+  return event.type === "build-line" ? event.line.length + 64 : 0;
 }

@@ -116,9 +116,15 @@ class OpenEngine implements Engine {
     options: BuildOptions,
     queue: EventQueue,
   ): Promise<BuildOutcome> {
-    const signals = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])];
+    const signal = AbortSignal.any([
+      this.#closing.signal,
+      ...(options.signal === undefined ? [] : [options.signal]),
+    ]);
     const requests = [];
-    for (const target of targets) requests.push(await this.resolve(target));
+    for (const target of targets) {
+      signal.throwIfAborted();
+      requests.push(await resolveTarget(this.store, target, signal));
+    }
     const outcome = await runGoals(
       requests.map((derived) =>
         derived.type === "opaque"
@@ -129,7 +135,7 @@ class OpenEngine implements Engine {
         ports: this.#ports,
         settings: workerSettings(this.settings),
         mode: options.mode ?? "normal",
-        signal: AbortSignal.any(signals),
+        signal,
         emit: (event) => queue.push(event),
       },
     );

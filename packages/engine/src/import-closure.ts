@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import {
   baseNameOf,
@@ -39,13 +40,18 @@ export async function readDerivationFile(storeDir: StoreDir, file: string): Prom
  * Makes the derivation in `file` and all it needs valid in `store`, reading what is not valid yet from the folder of
  * `file`. Inputs come before what refers to them, so that an interrupted import leaves only complete closures.
  *
- * @throws {@link EngineSetupError} `ERR_IMPORT_MISSING`, `ERR_IMPORT_MISMATCH` and those of {@link readDerivationFile}.
+ * @throws {@link EngineSetupError} the reason of `signal`, `ERR_IMPORT_MISSING`, `ERR_IMPORT_MISMATCH` and those of {@link readDerivationFile}.
  */
-export async function importClosure(store: LmdbStore, file: string): Promise<StorePath> {
+export async function importClosure(
+  store: LmdbStore,
+  file: string,
+  signal?: AbortSignal,
+): Promise<StorePath> {
   const folder = dirname(file);
   const top = await readDerivationFile(store.storeDir, file);
-  const order = await closureOrder(store, folder, top);
+  const order = await closureOrder(store, { folder, top, signal });
   for (const { path, references } of order) {
+    signal?.throwIfAborted();
     try {
       await store.importObject({ path, sourcePath: join(folder, baseNameOf(path)), references });
     } catch (error) {
@@ -65,8 +71,15 @@ interface Member {
 /** What is to be imported, references first. Depth-first with a stack of its own: closures are deep. */
 async function closureOrder(
   store: LmdbStore,
-  folder: string,
-  top: DerivationFile,
+  {
+    folder,
+    top,
+    signal,
+  }: {
+    readonly folder: string;
+    readonly top: DerivationFile;
+    readonly signal: AbortSignal | undefined;
+  },
 ): Promise<readonly Member[]> {
   const order: Member[] = [];
   const seen = new Set<StorePath>();
@@ -88,6 +101,7 @@ async function closureOrder(
 
   await enter(top.drvPath, top.derivation);
   for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+    signal?.throwIfAborted();
     const child = frame.references[frame.next];
     frame.next += 1;
     if (child !== undefined) await enter(child);
@@ -113,11 +127,17 @@ function notADerivation(file: string, cause: unknown): EngineSetupError {
   });
 }
 
+/** Only a regular file has an end; a pipe could be waited for without one. */
 async function readMember(file: string): Promise<Uint8Array> {
   try {
-    return await readFile(file);
+    await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!(await handle.stat()).isFile())
+      throw new EngineSetupError("ERR_TARGET", `'${file}' is not a regular file`, {
+        hint: "give a file called HASH-NAME.drv, as in the store",
+      });
+    return await handle.readFile();
   } catch (error) {
-    throw missing(file, error);
+    throw error instanceof EngineSetupError ? error : missing(file, error);
   }
 }
 

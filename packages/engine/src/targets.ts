@@ -23,7 +23,11 @@ export type BuildTarget = string | DerivedPath | AuthoredDerivation | Output;
  *
  * @throws {@link EngineSetupError} `ERR_TARGET` and the errors of `importClosure`.
  */
-export async function resolveTarget(store: LmdbStore, target: BuildTarget): Promise<DerivedPath> {
+export async function resolveTarget(
+  store: LmdbStore,
+  target: BuildTarget,
+  signal?: AbortSignal,
+): Promise<DerivedPath> {
   if (target instanceof Output) {
     const drvPath = await instantiate(store, target.derivation);
     return { type: "built", drvPath, outputs: new Set([target.name]) };
@@ -32,22 +36,30 @@ export async function resolveTarget(store: LmdbStore, target: BuildTarget): Prom
     return { type: "built", drvPath: await instantiate(store, target), outputs: "all" };
   if (typeof target !== "string") return target;
   const { file, outputs } = splitOutputs(target);
-  if (file.startsWith(`${store.storeDir}/`)) return allOutputs(await inStore(store, target, file));
+  if (file.startsWith(`${store.storeDir}/`))
+    return allOutputs(await inStore(store, { target, file, signal }));
   if (!file.endsWith(".drv"))
     throw new EngineSetupError("ERR_TARGET", `'${target}' is neither in the store nor a '.drv' file`, {
       hint: `give a path below '${store.storeDir}' or the path of a derivation file`,
     });
   return allOutputs(
-    parseDerivedPath(store.storeDir, `${await importClosure(store, resolve(file))}${outputs}`),
+    parseDerivedPath(store.storeDir, `${await importClosure(store, resolve(file), signal)}${outputs}`),
   );
 }
 
 /** A store path as text; a `.drv` that this store lacks is brought in when the machine has it at that place. */
-async function inStore(store: LmdbStore, target: string, file: string): Promise<DerivedPath> {
+async function inStore(
+  store: LmdbStore,
+  {
+    target,
+    file,
+    signal,
+  }: { readonly target: string; readonly file: string; readonly signal: AbortSignal | undefined },
+): Promise<DerivedPath> {
   const derived = parseDerivedPath(store.storeDir, target);
   const path = derived.type === "opaque" ? derived.path : derived.drvPath;
   if (!isDerivationPath(path) || (await store.queryValidPaths([path])).has(path)) return derived;
-  if (await exists(file)) await importClosure(store, file);
+  if (await exists(file)) await importClosure(store, file, signal);
   return derived;
 }
 

@@ -40,3 +40,19 @@ test("drops the oldest when nobody ever reads", async () => {
   expect(seen.length).toBeLessThanOrEqual(100_000);
   expect(seen.at(-1)).toBe(149_999);
 });
+
+test("of much that nobody reads the oldest log lines go first, and nothing else", async () => {
+  const queue = new EventQueue();
+  const text = "x".repeat(1_000_000);
+  queue.push(event(-1));
+  for (let at = 0; at < 200; at += 1)
+    queue.push({ type: "build-line", atMs: at, goal: "g", line: text } as Event);
+  queue.push(event(200));
+  queue.end();
+  const seen: Event[] = [];
+  for await (const each of queue) seen.push(each);
+  expect([seen[0]?.atMs, seen.at(-1)?.atMs, seen.at(-2)?.atMs]).toEqual([-1, 200, 199]);
+  const lines = seen.filter(({ type }) => type === "build-line");
+  expect(lines.length).toBeGreaterThanOrEqual(8);
+  expect(lines.length).toBeLessThanOrEqual(16);
+});

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -104,6 +105,28 @@ describe("importDerivation", () => {
       code: "ERR_IMPORT_MISMATCH",
     });
     expect(await engine.store.queryValidPaths([text, drv.drvPath])).toEqual(new Set());
+  });
+
+  test("refuses a pipe with the name of a derivation instead of waiting for it", async () => {
+    const pipe = join(drvs(), `${"0".repeat(32)}-pipe.drv`);
+    expect(spawnSync("mkfifo", [pipe]).status).toBe(0);
+    await expect(engine.importDerivation(pipe)).rejects.toMatchObject({
+      code: "ERR_TARGET",
+      message: `'${pipe}' is not a regular file`,
+    });
+  });
+
+  test("a build that is cancelled while its targets are read ends at once and registers nothing more", async () => {
+    const { drvPath } = write("cancelled", [await source("input", "text")]);
+    const reason = new Error("enough");
+    const build = engine.build([fileOf(drvPath)], { signal: AbortSignal.abort(reason) });
+    await expect(build.result).rejects.toBe(reason);
+    expect((await engine.store.queryValidPaths([drvPath])).size).toBe(0);
+    const cancel = new AbortController();
+    const late = engine.build([fileOf(drvPath)], { signal: cancel.signal });
+    cancel.abort(reason);
+    await expect(late.result).rejects.toBe(reason);
+    expect((await engine.store.queryValidPaths([drvPath])).size).toBe(0);
   });
 
   test("names the file that is missing", async () => {

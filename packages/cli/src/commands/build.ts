@@ -27,15 +27,17 @@ export async function run(
     });
     for await (const event of build) renderer.event(event);
     const outcome = await build.result;
+    interrupt.signal.throwIfAborted();
     renderer.end();
-    if (interrupt.signal.aborted) {
-      context.err(renderFailure({ message: "interrupted by the user" }, context.env));
-      return exitStatus.failure;
-    }
     context.out(
       options["json"] === true ? printJson(outcome.results.map(resultToJson)) : printOutputs(outcome.results),
     );
     return outcome.exitStatus;
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    renderer.end();
+    context.err(renderFailure({ message: "interrupted by the user" }, context.env));
+    return exitStatus.failure;
   } finally {
     renderer.end();
     interrupt.stop();
