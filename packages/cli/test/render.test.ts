@@ -122,6 +122,16 @@ describe("on a terminal", () => {
     expect(screen.text.endsWith("\u001b[?25h")).toBe(true);
   });
 
+  test("a terminal that does not know its width has 80 columns", () => {
+    const screen = new Screen(true, 0);
+    const renderer = makeRenderer(screen, plain, { logLines: false, quiet: false });
+    renderer.event(started);
+    renderer.event(line("compiling"));
+    renderer.event(event({ type: "message", level: "info", text: "note" }));
+    renderer.end();
+    expect(screen.text).toContain("hello-2.10 compiling");
+  });
+
   test("that builders see the machine's tools is said once", () => {
     const screen = new Screen(true);
     const renderer = makeRenderer(screen, plain, { logLines: false, quiet: false });

@@ -90,7 +90,7 @@ export class StatusBlock {
   }
 
   #rows(): readonly string[] {
-    const width = (this.terminal.columns ?? 80) - 1;
+    const width = (this.terminal.columns || 80) - 1;
     const room = Math.max(1, Math.floor((this.terminal.rows ?? 24) / 2));
     const running = [...this.#running.values()];
     const rows = running.slice(0, room).map((build) => {
