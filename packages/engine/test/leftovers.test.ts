@@ -55,6 +55,14 @@ test("a name in use is not claimed; one of a kept build neither, nor is that swe
   expect(await readdir(builds)).toContain("nix-1-2");
 });
 
+test("the name of what a killed build left is not claimed, and that is still swept", async () => {
+  const builds = await directory();
+  await leave(builds, "nix-3-1");
+  expect(await claimPlaces(builds, "nix-3-1", `${builds}-w.chroot`)).toBeUndefined();
+  expect(await sweepDeadBuilds(builds)).toEqual([]);
+  expect(await readdir(builds)).toEqual([]);
+});
+
 test("many sweeps at a time do not get in each other's way", async () => {
   const builds = await directory();
   for (let index = 0; index < 20; index += 1) await leave(builds, `nix-9-${index}`);

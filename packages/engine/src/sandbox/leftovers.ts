@@ -28,19 +28,17 @@ export async function claimPlaces(
 ): Promise<BuildPlaces | undefined> {
   await mkdir(buildsDir, { recursive: true, mode: 0o755 });
   const [tempDir, marker] = [join(buildsDir, name), join(buildsDir, `${name}.chroot`)];
+  // What a kept or a killed build left under this name keeps its lock file, or the want of one.
+  if ((await exists(tempDir)) || (await exists(marker))) return undefined;
   const lock = await lockFile(`${tempDir}.lock`, { wait: false });
   if (lock === undefined) return undefined;
   try {
-    if (!(await exists(tempDir)) && !(await exists(marker))) {
-      await symlink(chrootDir, marker);
-      return { tempDir, chrootDir, marker, lock };
-    }
+    await symlink(chrootDir, marker);
   } catch (error) {
     lock.releaseAndDelete();
     throw error;
   }
-  lock.releaseAndDelete();
-  return undefined;
+  return { tempDir, chrootDir, marker, lock };
 }
 
 /** Removes the root of a build and the note of it. */
