@@ -19,7 +19,8 @@ afterAll(() => scratch[Symbol.asyncDispose]());
 /** Runs the command on a terminal of its own and types `keys` once `ready` appeared. */
 function onTerminal(args: readonly string[], ready: string, keys: string) {
   const words = [process.execPath, join(root, "packages/cli/bin/drv.js"), ...args];
-  const command = words.map((word) => `'${word}'`).join(" ");
+  // `exec`: a shell that waits for the command would die from the Ctrl-C that the command handles.
+  const command = `exec ${words.map((word) => `'${word}'`).join(" ")}`;
   const child = spawn("script", ["-qefc", command, "/dev/null"], {
     env: { ...process.env, TERM: "xterm", NO_COLOR: "1" },
   });
