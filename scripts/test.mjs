@@ -48,8 +48,11 @@ async function cargo() {
   );
   if (!available) {
     console.log("\n── cargo: skipped, cargo is not on the path of this user");
-    return add("cargo", { passed: 0, failed: 0, skipped: 2 });
+    return add("cargo", { passed: 0, failed: 0, skipped: 3 });
   }
+  console.log("\n── cargo fmt");
+  const form = await run("cargo", ["fmt", "--all", "--check"], { cwd });
+  add("cargo fmt", { passed: form.ok ? 1 : 0, failed: form.ok ? 0 : 1, skipped: 0 });
   console.log("\n── cargo clippy");
   const lint = await run(
     "cargo",

@@ -174,20 +174,30 @@ canBuild(`drv build${why}`, () => {
     );
   });
 
-  test("ends its builders on SIGINT and leaves nothing behind", async () => {
-    const path = drvs.write({ name: "endless", script: "echo running; while :; do :; done" });
+  test.each([
+    ["ends its builders on SIGINT and leaves nothing behind", "echo running; while :; do :; done", 0],
+    [
+      "ends on SIGINT while it reads an output that takes days",
+      "PATH=/usr/bin:/bin; truncate -s 8T $out; echo running",
+      300,
+    ],
+  ])("%s", async (_what, script, delayMs) => {
+    const path = drvs.write({ name: "endless", script });
     const child = spawn(process.execPath, [
       join(root, "packages/cli/bin/drv.js"),
       "build",
       "-L",
       "--no-link",
+      "--host-tools",
       drvs.fileOf(path),
       ...flags(),
     ]);
-    let seen = "";
+    let [seen, sent] = ["", false];
     for await (const chunk of child.stderr) {
       seen += chunk;
-      if (seen.includes("> running") && !child.killed) child.kill("SIGINT");
+      if (sent || !seen.includes("> running")) continue;
+      sent = true;
+      setTimeout(() => child.kill("SIGINT"), delayMs);
     }
     const [status] = child.exitCode === null ? await once(child, "exit") : [child.exitCode];
     expect(status).toBe(1);

@@ -27,11 +27,12 @@ export const nativeTrees = {
     }),
   makeSeenInodes,
   scan: scanTree,
-  async hash(path, method, algorithm) {
-    const { digest } = await (method === "flat" ? hashFile(path, algorithm) : hashTree(path, algorithm));
+  async hash(path, method, algorithm, options) {
+    const hash = method === "flat" ? hashFile : hashTree;
+    const { digest } = await hash(path, algorithm, options);
     return { algorithm, digest };
   },
-  copy: copyTree,
+  copy: (source, target, { signal }) => copyTree(source, target, { signal }),
   move: moveTree,
   remove: removeTree,
   freeBytes: async (path) => freeBytes(path),

@@ -10,7 +10,14 @@ export type { LogPort, LogWriter } from "./ports/log.js";
 export type { BuildSpec, ExitStatus, RunningBuild, SandboxEvent, SandboxPort } from "./ports/sandbox.js";
 export type { OutputLocks, StorePort } from "./ports/store.js";
 export type { SubstituterPort } from "./ports/substituter.js";
-export type { CanonicaliseOptions, ScanResult, SeenInodes, TreeStat, TreesPort } from "./ports/trees.js";
+export type {
+  Cancellable,
+  CanonicaliseOptions,
+  ScanResult,
+  SeenInodes,
+  TreeStat,
+  TreesPort,
+} from "./ports/trees.js";
 export type { BuildResult, BuildStatus, FailureStatus, SuccessStatus } from "./result/build-result.js";
 export { failureStatus, isSuccess, type RunFlags } from "./result/exit-status.js";
 export { type GoalRequest, type RunOptions, type RunOutcome, runGoals } from "./run-goals.js";

@@ -22,12 +22,7 @@ impl FileLock {
     /// Deletes the lock file and releases the lock; nothing when it was released before.
     #[napi]
     pub fn release_and_delete(&mut self) -> Outcome<()> {
-        Outcome(
-            self.0
-                .take()
-                .map_or(Ok(()), os::FileLock::release_and_delete)
-                .map_err(failure),
-        )
+        Outcome(self.0.take().map_or(Ok(()), os::FileLock::release_and_delete).map_err(failure))
     }
 }
 
@@ -35,10 +30,7 @@ impl FileLock {
 #[napi]
 pub fn try_lock_file(path: String, shared: bool) -> Outcome<Option<FileLock>> {
     let lock = os::try_lock(path.as_bytes(), lock_mode(shared));
-    Outcome(
-        lock.map(|lock| lock.map(|lock| FileLock(Some(lock))))
-            .map_err(failure),
-    )
+    Outcome(lock.map(|lock| lock.map(|lock| FileLock(Some(lock)))).map_err(failure))
 }
 
 /// One wait for a lock.
@@ -54,28 +46,16 @@ impl LockRequest {
     /// A wait that has not begun.
     #[napi(constructor)]
     pub fn new(path: String, shared: bool) -> Self {
-        Self {
-            path,
-            mode: lock_mode(shared),
-            ticket: None,
-        }
+        Self { path, mode: lock_mode(shared), ticket: None }
     }
 
     /// The lock, or nothing when the wait was abandoned.
     #[napi]
     pub fn wait<'env>(&mut self, env: &'env Env) -> napi::Result<Object<'env>> {
         promise(env, |settle| {
-            self.ticket = Some(Waiting::wait(
-                self.path.as_bytes(),
-                self.mode,
-                move |result| {
-                    settle.done(
-                        result
-                            .map(|lock| lock.map(|lock| FileLock(Some(lock))))
-                            .map_err(failure),
-                    );
-                },
-            ));
+            self.ticket = Some(Waiting::wait(self.path.as_bytes(), self.mode, move |result| {
+                settle.done(result.map(|lock| lock.map(|lock| FileLock(Some(lock)))).map_err(failure));
+            }));
         })
     }
 
@@ -102,47 +82,29 @@ pub struct FileSystemType {
 /// What holds a path.
 #[napi]
 pub fn file_system_type(path: String) -> Outcome<FileSystemType> {
-    Outcome(
-        os::file_system_type(path.as_bytes())
-            .map_err(failure)
-            .map(|found| FileSystemType {
-                magic: found.magic,
-                name: found.name,
-                network: found.is_network,
-            }),
-    )
+    Outcome(os::file_system_type(path.as_bytes()).map_err(failure).map(|found| FileSystemType {
+        magic: found.magic,
+        name: found.name,
+        network: found.is_network,
+    }))
 }
 
 /// Bytes that may still be written where a path is.
 #[napi]
 pub fn free_bytes(path: String) -> Outcome<f64> {
-    Outcome(
-        os::free_bytes(path.as_bytes())
-            .map(|bytes| bytes as f64)
-            .map_err(failure),
-    )
+    Outcome(os::free_bytes(path.as_bytes()).map(|bytes| bytes as f64).map_err(failure))
 }
 
 /// Space for the first bytes of a file.
 #[napi]
 pub fn allocate_file(path: String, bytes: i64) -> napi::Result<Outcome<()>> {
-    let length = u64::try_from(bytes).map_err(|_| {
-        napi::Error::new(
-            napi::Status::InvalidArg,
-            format!("'{bytes}' is not a length"),
-        )
-    })?;
-    Ok(Outcome(
-        os::allocate_file(path.as_bytes(), length).map_err(failure),
-    ))
+    let length = u64::try_from(bytes)
+        .map_err(|_| napi::Error::new(napi::Status::InvalidArg, format!("'{bytes}' is not a length")))?;
+    Ok(Outcome(os::allocate_file(path.as_bytes(), length).map_err(failure)))
 }
 
 fn lock_mode(shared: bool) -> LockMode {
-    if shared {
-        LockMode::Shared
-    } else {
-        LockMode::Exclusive
-    }
+    if shared { LockMode::Shared } else { LockMode::Exclusive }
 }
 
 fn failure(error: OsError) -> Failure {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use drvkit_trees::{
-    self as trees, Algorithm, Bzip2Source, ChunkSource, Dumper, HashPart, Pool, TopStat, TopType,
+    self as trees, Algorithm, Bzip2Source, Cancel, ChunkSource, Dumper, HashPart, Keep, Pool, TopStat, TopType,
     TreeError,
 };
 use napi::Env;
@@ -48,17 +48,37 @@ pub struct TreeTop {
     pub size_bytes: i64,
 }
 
+/// A request to end the calls it was given to.
+#[napi]
+#[derive(Default)]
+pub struct CancelFlag(Cancel);
+
+#[napi]
+impl CancelFlag {
+    /// No request yet.
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// They fail with `ERR_CANCELLED` where they look next.
+    #[napi]
+    pub fn request(&self) {
+        self.0.request();
+    }
+}
+
 /// Hash of the archive of a tree.
 #[napi]
 pub fn hash_tree<'env>(
     env: &'env Env,
     path: String,
     algorithm: String,
+    cancel: &CancelFlag,
 ) -> napi::Result<Object<'env>> {
     let algorithm = parse_algorithm(&algorithm)?;
-    on_pool(env, move || {
-        trees::hash_tree(path.as_bytes(), algorithm).map(tree_hash)
-    })
+    let cancel = cancel.0.clone();
+    on_pool(env, move || trees::hash_tree(path.as_bytes(), algorithm, &cancel).map(tree_hash))
 }
 
 /// Hash of the bytes of a regular file.
@@ -67,11 +87,11 @@ pub fn hash_file<'env>(
     env: &'env Env,
     path: String,
     algorithm: String,
+    cancel: &CancelFlag,
 ) -> napi::Result<Object<'env>> {
     let algorithm = parse_algorithm(&algorithm)?;
-    on_pool(env, move || {
-        trees::hash_file(path.as_bytes(), algorithm).map(tree_hash)
-    })
+    let cancel = cancel.0.clone();
+    on_pool(env, move || trees::hash_file(path.as_bytes(), algorithm, &cancel).map(tree_hash))
 }
 
 /// SHA-256 of the archive of a tree and which hash parts occur in it.
@@ -80,24 +100,15 @@ pub fn scan_tree<'env>(
     env: &'env Env,
     path: String,
     hash_parts: Vec<String>,
+    cancel: &CancelFlag,
 ) -> napi::Result<Object<'env>> {
-    let parts = hash_parts
-        .iter()
-        .map(|part| parse_hash_part(part))
-        .collect::<napi::Result<Vec<_>>>()?;
+    let parts = hash_parts.iter().map(|part| parse_hash_part(part)).collect::<napi::Result<Vec<_>>>()?;
+    let cancel = cancel.0.clone();
     on_pool(env, move || {
-        let scan = trees::scan_tree(path.as_bytes(), parts)?;
-        let found = scan
-            .found
-            .iter()
-            .map(|part| String::from_utf8_lossy(part.as_bytes()).into_owned())
-            .collect();
+        let scan = trees::scan_tree(path.as_bytes(), parts, &cancel)?;
+        let found = scan.found.iter().map(|part| String::from_utf8_lossy(part.as_bytes()).into_owned()).collect();
         let TreeHash { digest, size_bytes } = tree_hash(scan.digest);
-        Ok(TreeScan {
-            nar_hash: digest,
-            nar_size_bytes: size_bytes,
-            found,
-        })
+        Ok(TreeScan { nar_hash: digest, nar_size_bytes: size_bytes, found })
     })
 }
 
@@ -122,24 +133,54 @@ pub fn canonicalise_tree<'env>(
     path: String,
     allowed_uid: Option<u32>,
     seen: &SeenInodes,
+    cancel: &CancelFlag,
 ) -> napi::Result<Object<'env>> {
     let seen = Arc::clone(&seen.0);
+    let cancel = cancel.0.clone();
     on_pool(env, move || {
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        trees::canonicalise_tree(path.as_bytes(), allowed_uid, &mut seen)
+        trees::canonicalise_tree(path.as_bytes(), allowed_uid, &mut seen, &cancel)
     })
 }
 
-/// Copy of a tree to a free path.
+/// Copy of a tree, or of the entries of `keep`, to a free path.
 #[napi]
 pub fn copy_tree<'env>(
     env: &'env Env,
     source: String,
     target: String,
+    keep: Option<&[u8]>,
+    cancel: &CancelFlag,
 ) -> napi::Result<Object<'env>> {
+    let keep = keep.map(Keep::parse);
+    let cancel = cancel.0.clone();
+    on_pool(env, move || trees::copy_tree(source.as_bytes(), target.as_bytes(), keep.as_ref(), &cancel))
+}
+
+/// See `ListedEntry` in `ts/listing.ts`.
+#[napi(object, object_from_js = false)]
+pub struct DirectoryListing {
+    /// Each ended by a zero byte.
+    pub names: Uint8Array,
+    /// `STAMP_BYTES` for each.
+    pub stamps: Uint8Array,
+}
+
+/// What is in one directory of a tree.
+#[napi]
+pub fn list_directory<'env>(env: &'env Env, top: String, below: &[u8]) -> napi::Result<Object<'env>> {
+    let below = below.to_vec();
     on_pool(env, move || {
-        trees::copy_tree(source.as_bytes(), target.as_bytes())
+        let listing = trees::list_directory(top.as_bytes(), &below)?;
+        Ok(DirectoryListing { names: listing.names.into(), stamps: listing.stamps.into() })
     })
+}
+
+/// The stamp of the top of a tree, or nothing. At once, as `stat_tree`.
+#[napi]
+pub fn stamp_top(path: String) -> Outcome<Option<Uint8Array>> {
+    let stamp = trees::stamp_top(path.as_bytes());
+    Outcome(stamp.map(|stamp| stamp.map(|bytes| bytes.to_vec().into())).map_err(failure))
 }
 
 /// Removal of a tree that may be absent.
@@ -151,9 +192,7 @@ pub fn remove_tree<'env>(env: &'env Env, path: String) -> napi::Result<Object<'e
 /// Rename of a tree to a free path.
 #[napi]
 pub fn move_tree<'env>(env: &'env Env, from: String, to: String) -> napi::Result<Object<'env>> {
-    on_pool(env, move || {
-        trees::move_tree(from.as_bytes(), to.as_bytes())
-    })
+    on_pool(env, move || trees::move_tree(from.as_bytes(), to.as_bytes()))
 }
 
 /// The top of a tree, or nothing. At once: it takes less than a way through the pool.
@@ -165,14 +204,8 @@ pub fn stat_tree(path: String) -> Outcome<Option<TreeTop>> {
 
 /// Compression of a file into another.
 #[napi]
-pub fn compress_bzip2<'env>(
-    env: &'env Env,
-    source: String,
-    target: String,
-) -> napi::Result<Object<'env>> {
-    on_pool(env, move || {
-        trees::compress_bzip2(source.as_bytes(), target.as_bytes())
-    })
+pub fn compress_bzip2<'env>(env: &'env Env, source: String, target: String) -> napi::Result<Object<'env>> {
+    on_pool(env, move || trees::compress_bzip2(source.as_bytes(), target.as_bytes()))
 }
 
 /// Bytes that are produced one chunk at a time, each when it is asked for. No thread waits between two chunks.
@@ -243,9 +276,7 @@ fn on_pool<'env, T: ToNapiValue + Send + 'static>(
     env: &'env Env,
     work: impl FnOnce() -> trees::Result<T> + Send + 'static,
 ) -> napi::Result<Object<'env>> {
-    promise(env, move |settle| {
-        Pool::global().run(move || settle.done(work().map_err(failure)))
-    })
+    promise(env, move |settle| Pool::global().run(move || settle.done(work().map_err(failure))))
 }
 
 fn failure(error: TreeError) -> Failure {
@@ -260,10 +291,7 @@ fn failure(error: TreeError) -> Failure {
 }
 
 fn tree_hash(digest: trees::Digest) -> TreeHash {
-    TreeHash {
-        size_bytes: digest.size as i64,
-        digest: digest.bytes.into(),
-    }
+    TreeHash { size_bytes: digest.size as i64, digest: digest.bytes.into() }
 }
 
 fn tree_top(top: TopStat) -> TreeTop {
@@ -285,8 +313,7 @@ fn parse_algorithm(name: &str) -> napi::Result<Algorithm> {
 }
 
 fn parse_hash_part(text: &str) -> napi::Result<HashPart> {
-    HashPart::new(text.as_bytes())
-        .ok_or_else(|| invalid(format!("'{text}' is not the hash part of a store path")))
+    HashPart::new(text.as_bytes()).ok_or_else(|| invalid(format!("'{text}' is not the hash part of a store path")))
 }
 
 fn invalid(message: String) -> napi::Error {

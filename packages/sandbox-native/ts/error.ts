@@ -10,6 +10,8 @@
  * - `ERR_TREE_DEPTH`: a tree is nested more deeply than an archive may be.
  * - `ERR_TREE_IO`: reading or writing a tree failed; `step`, `path` and `errno` say where and why.
  * - `ERR_TREE_EXISTS`: the target exists.
+ * - `ERR_TREE_CHANGED`: a file was changed or replaced while it was read.
+ * - `ERR_CANCELLED`: the call ended on request; callers get the reason of their signal instead.
  * - `ERR_BZIP2_DATA`: compressed data is damaged or cut short.
  * - `ERR_NO_SPACE`: the file system or the user's share of it is full.
  * - `ERR_LOCK_IO`: a lock file cannot be used.
@@ -26,6 +28,8 @@ export type SandboxErrorCode =
   | "ERR_TREE_DEPTH"
   | "ERR_TREE_IO"
   | "ERR_TREE_EXISTS"
+  | "ERR_TREE_CHANGED"
+  | "ERR_CANCELLED"
   | "ERR_BZIP2_DATA"
   | "ERR_NO_SPACE"
   | "ERR_LOCK_IO"

@@ -1,4 +1,6 @@
+export { type CopyOptions, copyTree } from "./copy.js";
 export { SandboxError, type SandboxErrorCode } from "./error.js";
+export { type EntryType, type ListedEntry, listDirectory, statEntry } from "./listing.js";
 export * from "./os.js";
 export { type PlatformSupport, platformSupport } from "./platform.js";
 export { isHostId, probeSandbox, startSandbox } from "./sandbox.js";

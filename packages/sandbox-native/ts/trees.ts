@@ -1,3 +1,4 @@
+import { type CancelFlag, type Cancellable, cancellable } from "./cancel.js";
 import { type Outcome, unwrap } from "./error.js";
 import { loadAddon } from "./platform.js";
 import type { ScanResult, TreeStat } from "./types.js";
@@ -21,7 +22,7 @@ export interface SeenInodes {
 declare const seenInodes: unique symbol;
 
 /** How {@link canonicaliseTree} treats owners. */
-export interface CanonicaliseOptions {
+export interface CanonicaliseOptions extends Cancellable {
   /** The only owner that files may have; without it any owner is taken. */
   readonly allowedUid?: number;
   /** Default: a set of this call's own. */
@@ -34,11 +35,15 @@ interface ChunkStream {
 }
 
 interface TreesAddon {
-  hashTree(path: string, algorithm: string): Promise<Outcome<TreeHash>>;
-  hashFile(path: string, algorithm: string): Promise<Outcome<TreeHash>>;
-  scanTree(path: string, hashParts: readonly string[]): Promise<Outcome<ScanResult>>;
-  canonicaliseTree(path: string, allowedUid: number | undefined, seen: SeenInodes): Promise<Outcome<void>>;
-  copyTree(source: string, target: string): Promise<Outcome<void>>;
+  hashTree(path: string, algorithm: string, cancel: CancelFlag): Promise<Outcome<TreeHash>>;
+  hashFile(path: string, algorithm: string, cancel: CancelFlag): Promise<Outcome<TreeHash>>;
+  scanTree(path: string, hashParts: readonly string[], cancel: CancelFlag): Promise<Outcome<ScanResult>>;
+  canonicaliseTree(
+    path: string,
+    allowedUid: number | undefined,
+    seen: SeenInodes,
+    cancel: CancelFlag,
+  ): Promise<Outcome<void>>;
   removeTree(path: string): Promise<Outcome<void>>;
   moveTree(from: string, to: string): Promise<Outcome<void>>;
   statTree(path: string): Outcome<TreeStat | null>;
@@ -59,8 +64,12 @@ const addon = () => loadAddon() as TreesAddon;
  * @example
  * const { digest, sizeBytes } = await hashTree("result", "sha256");
  */
-export async function hashTree(path: string, algorithm: TreeHashAlgorithm = "sha256"): Promise<TreeHash> {
-  return unwrap(await addon().hashTree(path, algorithm));
+export async function hashTree(
+  path: string,
+  algorithm: TreeHashAlgorithm = "sha256",
+  { signal }: Cancellable = {},
+): Promise<TreeHash> {
+  return cancellable(signal, (flag) => addon().hashTree(path, algorithm, flag));
 }
 
 /**
@@ -68,8 +77,12 @@ export async function hashTree(path: string, algorithm: TreeHashAlgorithm = "sha
  *
  * @throws SandboxError `ERR_TREE_TYPE` when it is not a regular file, a link included; `ERR_TREE_IO`.
  */
-export async function hashFile(path: string, algorithm: TreeHashAlgorithm = "sha256"): Promise<TreeHash> {
-  return unwrap(await addon().hashFile(path, algorithm));
+export async function hashFile(
+  path: string,
+  algorithm: TreeHashAlgorithm = "sha256",
+  { signal }: Cancellable = {},
+): Promise<TreeHash> {
+  return cancellable(signal, (flag) => addon().hashFile(path, algorithm, flag));
 }
 
 /**
@@ -78,8 +91,12 @@ export async function hashFile(path: string, algorithm: TreeHashAlgorithm = "sha
  * @throws As {@link hashTree}; a plain error when an element of `hashParts` is not the hash part of a store path.
  * @see Nix: src/libstore/references.cc, `RefScanSink`
  */
-export async function scanTree(path: string, hashParts: readonly string[]): Promise<ScanResult> {
-  return unwrap(await addon().scanTree(path, hashParts));
+export async function scanTree(
+  path: string,
+  hashParts: readonly string[],
+  { signal }: Cancellable = {},
+): Promise<ScanResult> {
+  return cancellable(signal, (flag) => addon().scanTree(path, hashParts, flag));
 }
 
 /**
@@ -107,19 +124,8 @@ export function makeSeenInodes(): SeenInodes {
  * @see Nix: src/libstore/posix-fs-canonicalise.cc, `canonicalisePathMetaData`
  */
 export async function canonicaliseTree(path: string, options: CanonicaliseOptions = {}): Promise<void> {
-  unwrap(await addon().canonicaliseTree(path, options.allowedUid, options.seen ?? makeSeenInodes()));
-}
-
-/**
- * Copies a tree to a path where nothing is. Links are copied, hard links become files of their own, the owner's execute bit is kept and no
- * other metadata. A copy that fails leaves nothing behind.
- *
- * What its owner cannot read is not copied: canonicalise a builder's tree first.
- *
- * @throws SandboxError `ERR_TREE_EXISTS` when `target` is taken; `ERR_TREE_TYPE`; `ERR_TREE_DEPTH`; `ERR_NO_SPACE`; `ERR_TREE_IO`.
- */
-export async function copyTree(source: string, target: string): Promise<void> {
-  unwrap(await addon().copyTree(source, target));
+  const { allowedUid, seen = makeSeenInodes(), signal } = options;
+  await cancellable(signal, (flag) => addon().canonicaliseTree(path, allowedUid, seen, flag));
 }
 
 /**

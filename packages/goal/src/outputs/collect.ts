@@ -48,7 +48,7 @@ export async function collectOutputs(from: CollectFrom, cx: GoalContext): Promis
   const collected: Collected[] = [];
   for (const [name, path] of from.outputs) {
     const location = await secured(name, path, from, seen, cx);
-    const scan = await cx.ports.trees.scan(location, [...byHashPart.keys()]);
+    const scan = await cx.ports.trees.scan(location, [...byHashPart.keys()], cx);
     const found = options.unsafeDiscardReferences(name) ? [] : scan.found;
     collected.push({
       name,
@@ -101,7 +101,7 @@ async function secured(
     return scratch;
   }
   const copy = `${from.copies}/${name}`;
-  await trees.copy(scratch, copy);
+  await trees.copy(scratch, copy, cx);
   await canonicalise(copy, {}, cx);
   return copy;
 }
@@ -110,7 +110,7 @@ const rejections = new Set(["ERR_TREE_OWNERSHIP"]);
 
 async function canonicalise(location: string, owner: CanonicaliseOptions, cx: GoalContext): Promise<void> {
   try {
-    await cx.ports.trees.canonicalise(location, owner);
+    await cx.ports.trees.canonicalise(location, { ...owner, signal: cx.signal });
   } catch (error) {
     if (error instanceof Error && "code" in error && rejections.has(String(error.code)))
       throw new OutputError("outputRejected", error.message);

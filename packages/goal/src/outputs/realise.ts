@@ -155,7 +155,7 @@ async function addressOf(
   const method = declared.method === "nar" ? "nar" : "flat";
   return {
     method: declared.method,
-    hash: await trees.hash(output.location, method, declared.hash.algorithm),
+    hash: await trees.hash(output.location, method, declared.hash.algorithm, cx),
   };
 }
 

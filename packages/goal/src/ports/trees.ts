@@ -20,8 +20,13 @@ export interface ScanResult {
 /** Files that were made canonical in one build: a hard link may join two of its outputs. Only the port knows what is in it. */
 export type SeenInodes = object;
 
+/** What work on a tree takes that may last: it ends at the next file or chunk with the signal's reason. */
+export interface Cancellable {
+  readonly signal?: AbortSignal;
+}
+
 /** How owners are treated. */
-export interface CanonicaliseOptions {
+export interface CanonicaliseOptions extends Cancellable {
   /** The only owner that files may have. */
   readonly allowedUid?: number;
   readonly seen?: SeenInodes;
@@ -34,10 +39,10 @@ export interface TreesPort {
   canonicalise(path: string, options: CanonicaliseOptions): Promise<void>;
   /** For the `seen` of the outputs of one build. */
   makeSeenInodes(): SeenInodes;
-  scan(path: string, hashParts: readonly string[]): Promise<ScanResult>;
+  scan(path: string, hashParts: readonly string[], options: Cancellable): Promise<ScanResult>;
   /** `flat`: bytes of a regular file. `nar`: the archive of the tree. */
-  hash(path: string, method: "flat" | "nar", algorithm: HashAlgorithm): Promise<Hash>;
-  copy(source: string, target: string): Promise<void>;
+  hash(path: string, method: "flat" | "nar", algorithm: HashAlgorithm, options: Cancellable): Promise<Hash>;
+  copy(source: string, target: string, options: Cancellable): Promise<void>;
   move(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
   /** Bytes available on the file system of `path`. */

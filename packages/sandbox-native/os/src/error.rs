@@ -10,9 +10,7 @@ pub struct Errno(pub i32);
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = io::Error::from_raw_os_error(self.0).to_string();
-        let plain = text
-            .rsplit_once(" (os error")
-            .map_or(text.as_str(), |(plain, _)| plain);
+        let plain = text.rsplit_once(" (os error").map_or(text.as_str(), |(plain, _)| plain);
         f.write_str(plain)
     }
 }
@@ -72,10 +70,7 @@ impl OsError {
     pub(crate) fn not_a_lock_file(path: &[u8]) -> Self {
         Self {
             kind: Kind::Lock,
-            message: format!(
-                "lock file '{}' is not a regular file",
-                String::from_utf8_lossy(path)
-            ),
+            message: format!("lock file '{}' is not a regular file", String::from_utf8_lossy(path)),
             path: path.to_vec(),
             step: "open",
             errno: None,

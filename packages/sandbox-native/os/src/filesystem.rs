@@ -56,23 +56,18 @@ const KNOWN: [(u32, &str, bool); 33] = [
 
 /// The type of the file system that holds `path`.
 pub fn file_system_type(path: &[u8]) -> Result<FileSystem> {
-    let magic = sys::file_system_magic(&c_path(path)?)
-        .map_err(|errno| error("stat the file system of", path, errno))?;
+    let magic =
+        sys::file_system_magic(&c_path(path)?).map_err(|errno| error("stat the file system of", path, errno))?;
     let (name, is_network) = KNOWN
         .iter()
         .find(|(known, ..)| *known == magic)
         .map_or(("unknown", false), |(_, name, network)| (name, *network));
-    Ok(FileSystem {
-        magic,
-        name,
-        is_network,
-    })
+    Ok(FileSystem { magic, name, is_network })
 }
 
 /// Bytes that an ordinary user may still write on the file system of `path`.
 pub fn free_bytes(path: &[u8]) -> Result<u64> {
-    sys::available_bytes(&c_path(path)?)
-        .map_err(|errno| error("stat the file system of", path, errno))
+    sys::available_bytes(&c_path(path)?).map_err(|errno| error("stat the file system of", path, errno))
 }
 
 const MODE: u32 = 0o600;
@@ -81,8 +76,7 @@ const MODE: u32 = 0o600;
 ///
 /// A file that is mapped into memory needs this: writing to a page for which there is no room ends the process.
 pub fn allocate_file(path: &[u8], length: u64) -> Result<()> {
-    let file =
-        sys::open_or_create(&c_path(path)?, MODE).map_err(|errno| error("open", path, errno))?;
+    let file = sys::open_or_create(&c_path(path)?, MODE).map_err(|errno| error("open", path, errno))?;
     let stat = sys::stat(file.as_fd()).map_err(|errno| error("stat", path, errno))?;
     if !stat.is_regular {
         return Err(error("allocate", path, Errno(libc::EINVAL)));
@@ -92,9 +86,7 @@ pub fn allocate_file(path: &[u8], length: u64) -> Result<()> {
     }
     match sys::allocate(file.as_fd(), length) {
         // The slow way to the same. It leaves holes that the file had before.
-        Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => {
-            write_zeroes(file.as_fd(), stat.size, length)
-        }
+        Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => write_zeroes(file.as_fd(), stat.size, length),
         result => result,
     }
     .map_err(|errno| error("allocate", path, errno))
@@ -104,9 +96,7 @@ fn write_zeroes(file: BorrowedFd<'_>, from: u64, to: u64) -> std::result::Result
     let zeroes = [0; 64 * 1024];
     let mut at = from;
     while at < to {
-        let length = usize::try_from(to - at)
-            .unwrap_or(usize::MAX)
-            .min(zeroes.len());
+        let length = usize::try_from(to - at).unwrap_or(usize::MAX).min(zeroes.len());
         at += sys::write_at(file, &zeroes[..length], at)? as u64;
     }
     Ok(())

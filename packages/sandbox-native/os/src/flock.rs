@@ -72,15 +72,10 @@ impl Drop for FileLock {
 pub fn try_lock(path: &[u8], mode: LockMode) -> Result<Option<FileLock>> {
     let name = lock_path(path)?;
     loop {
-        let file =
-            sys::open_or_create(&name, MODE).map_err(|errno| lock_error("open", path, errno))?;
+        let file = sys::open_or_create(&name, MODE).map_err(|errno| lock_error("open", path, errno))?;
         match claim(&file, &name, path, mode)? {
             Claim::Held => {
-                return Ok(Some(FileLock {
-                    path: path.to_vec(),
-                    file: Some(file),
-                    mode,
-                }));
+                return Ok(Some(FileLock { path: path.to_vec(), file: Some(file), mode }));
             }
             Claim::Busy => return Ok(None),
             Claim::Stale => {}

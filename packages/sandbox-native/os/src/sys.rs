@@ -9,19 +9,11 @@ use crate::error::Errno;
 type Result<T> = std::result::Result<T, Errno>;
 
 fn last_error() -> Errno {
-    Errno(
-        std::io::Error::last_os_error()
-            .raw_os_error()
-            .unwrap_or(libc::EIO),
-    )
+    Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
 }
 
 fn check(status: c_int) -> Result<()> {
-    if status == -1 {
-        Err(last_error())
-    } else {
-        Ok(())
-    }
+    if status == -1 { Err(last_error()) } else { Ok(()) }
 }
 
 /// What `stat` says of a file, as far as we use it.
@@ -48,12 +40,7 @@ impl Stat {
 /// Never through a link in its last component; O_NONBLOCK and O_NOCTTY keep a FIFO or terminal of that name harmless until the caller has
 /// looked at the type.
 pub fn open_or_create(path: &CStr, mode: u32) -> Result<OwnedFd> {
-    let flags = libc::O_RDWR
-        | libc::O_CREAT
-        | libc::O_NOFOLLOW
-        | libc::O_CLOEXEC
-        | libc::O_NONBLOCK
-        | libc::O_NOCTTY;
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
     loop {
         // SAFETY: `path` is NUL-terminated and lives through the call.
         let fd = unsafe { libc::open(path.as_ptr(), flags, mode) };
@@ -95,11 +82,7 @@ pub fn empty(file: BorrowedFd<'_>) -> Result<()> {
 
 /// Takes a lock if it is free; `false` when somebody else has it.
 pub fn try_flock(file: BorrowedFd<'_>, exclusive: bool) -> Result<bool> {
-    let operation = if exclusive {
-        libc::LOCK_EX
-    } else {
-        libc::LOCK_SH
-    };
+    let operation = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
     loop {
         // flock, because its lock belongs to the open file: two opens in one process exclude each other, and another open of the same file
         // that is closed releases nothing.
@@ -128,14 +111,7 @@ pub fn unlink(path: &CStr) -> Result<()> {
 /// Some of `bytes` at `offset`.
 pub fn write_at(file: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> Result<usize> {
     // SAFETY: the kernel reads at most `bytes.len()` bytes of `bytes`.
-    let length = unsafe {
-        libc::pwrite(
-            file.as_raw_fd(),
-            bytes.as_ptr().cast(),
-            bytes.len(),
-            offset as libc::off_t,
-        )
-    };
+    let length = unsafe { libc::pwrite(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), offset as libc::off_t) };
     usize::try_from(length).map_err(|_| last_error())
 }
 

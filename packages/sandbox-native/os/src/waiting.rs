@@ -44,11 +44,7 @@ struct Entry {
 }
 
 static WAITING: Waiting = Waiting {
-    state: Mutex::new(State {
-        entries: Vec::new(),
-        has_thread: false,
-        releases: 0,
-    }),
+    state: Mutex::new(State { entries: Vec::new(), has_thread: false, releases: 0 }),
     changed: Condvar::new(),
 };
 
@@ -74,11 +70,7 @@ impl Ticket {
 
 impl Waiting {
     /// Answers `done` once the lock of `path` is held; on a thread that must not be blocked.
-    pub fn wait(
-        path: &[u8],
-        mode: LockMode,
-        done: impl FnOnce(Result<Option<FileLock>>) + Send + 'static,
-    ) -> Ticket {
+    pub fn wait(path: &[u8], mode: LockMode, done: impl FnOnce(Result<Option<FileLock>>) + Send + 'static) -> Ticket {
         let answer: Answer = Arc::new(Mutex::new(Some(Box::new(done))));
         let entry = Entry {
             path: path.to_vec(),
@@ -90,10 +82,7 @@ impl Waiting {
         let ticket = Ticket(answer);
         let mut state = WAITING.lock();
         if !state.has_thread {
-            if let Err(error) = thread::Builder::new()
-                .name("drvkit-locks".into())
-                .spawn(serve)
-            {
+            if let Err(error) = thread::Builder::new().name("drvkit-locks".into()).spawn(serve) {
                 drop(state);
                 ticket.fail(path, &error);
                 return ticket;
@@ -138,10 +127,8 @@ fn serve() {
         seen_releases = state.releases;
         let taken = std::mem::take(&mut state.entries);
         drop(state);
-        let still_waiting: Vec<Entry> = taken
-            .into_iter()
-            .filter_map(|entry| ask_again(entry, now, all_at_once))
-            .collect();
+        let still_waiting: Vec<Entry> =
+            taken.into_iter().filter_map(|entry| ask_again(entry, now, all_at_once)).collect();
         // Whoever came meanwhile came later.
         WAITING.lock().entries.splice(0..0, still_waiting);
     }
@@ -173,10 +160,7 @@ fn ask_again(mut entry: Entry, now: Instant, all_at_once: bool) -> Option<Entry>
 }
 
 fn is_answered(answer: &Answer) -> bool {
-    answer
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .is_none()
+    answer.lock().unwrap_or_else(PoisonError::into_inner).is_none()
 }
 
 fn take(answer: &Answer) -> Option<Done> {

@@ -82,10 +82,9 @@ pub(crate) fn explain(op: &Op, subject: u32, errno: i32, limits: &Limits) -> Err
             ),
             _ => error,
         },
-        Op::KillUser { uid, .. } => Error {
-            message: format!("cannot kill processes for uid '{uid}': {}", sys::error_text(errno)),
-            ..error
-        },
+        Op::KillUser { uid, .. } => {
+            Error { message: format!("cannot kill processes for uid '{uid}': {}", sys::error_text(errno)), ..error }
+        }
         Op::Mount { kind, .. } if refused && kind == b"proc" && !limits.apparmor_restricts => {
             error.unavailable("new /proc", PROC.into())
         }

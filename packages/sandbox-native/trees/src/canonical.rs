@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::cancel::Cancel;
 use crate::directories::Directories;
 use crate::error::{Errno, Result, TreeError};
 use crate::root::Root;
@@ -32,22 +33,13 @@ impl SeenInodes {
 ///
 /// With `allowed_uid`, a file of any other owner is refused before anything about it is changed, so that a hard link to somebody else's
 /// file does no harm; except a further link to a file of `seen`. What was changed before the refusal stays changed.
-pub fn canonicalise_tree(
-    path: &[u8],
-    allowed_uid: Option<u32>,
-    seen: &mut SeenInodes,
-) -> Result<()> {
+pub fn canonicalise_tree(path: &[u8], allowed_uid: Option<u32>, seen: &mut SeenInodes, cancel: &Cancel) -> Result<()> {
     let (uid, gid) = sys::effective_ids();
-    let mut walk = Walk {
-        directories: Directories::new(Root::open(path)?),
-        allowed_uid,
-        seen,
-        uid,
-        gid,
-    };
+    let mut walk = Walk { directories: Directories::new(Root::open(path)?), allowed_uid, seen, uid, gid };
     let top = walk.directories.root_name();
     walk.visit(top)?;
     while !walk.directories.is_empty() {
+        cancel.check()?;
         match walk.directories.next_name() {
             Some(name) => walk.visit(name)?,
             None => drop(walk.directories.leave()?),
@@ -67,17 +59,11 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Canonicalises one entry of the current directory, and enters it when it is a directory itself.
     fn visit(&mut self, name: CString) -> Result<()> {
-        let handle = self.io(
-            "open",
-            &name,
-            sys::open_handle(self.directories.current(), &name),
-        )?;
+        let handle = self.io("open", &name, sys::open_handle(self.directories.current(), &name))?;
         let stat = self.io("stat", &name, sys::stat(handle.as_fd()))?;
         let file_type = stat.file_type();
         if file_type == FileType::Other {
-            return Err(TreeError::unsupported_type(
-                &self.directories.path_of(&name),
-            ));
+            return Err(TreeError::unsupported_type(&self.directories.path_of(&name)));
         }
         if self.allowed_uid.is_some_and(|allowed| allowed != stat.uid) {
             if file_type != FileType::Directory && self.seen.inodes.contains(&stat.identity()) {
@@ -94,27 +80,15 @@ impl Walk<'_> {
     }
 
     fn change(&self, name: &CStr, handle: BorrowedFd<'_>, stat: &Stat) -> Result<()> {
-        self.io(
-            "remove extended attributes of",
-            name,
-            remove_attributes(handle, stat),
-        )?;
+        self.io("remove extended attributes of", name, remove_attributes(handle, stat))?;
         let mode = canonical_mode(stat);
         // Always, because removing an access list may have changed it.
         if stat.file_type() != FileType::Symlink {
             self.io("set the mode of", name, sys::set_mode(handle, mode))?;
         }
-        self.io(
-            "set the time of",
-            name,
-            sys::set_modified(handle, MODIFIED_AT_SECONDS),
-        )?;
+        self.io("set the time of", name, sys::set_modified(handle, MODIFIED_AT_SECONDS))?;
         if stat.uid != self.uid {
-            self.io(
-                "set the owner of",
-                name,
-                sys::set_owner(handle, self.uid, self.gid),
-            )?;
+            self.io("set the owner of", name, sys::set_owner(handle, self.uid, self.gid))?;
         }
         Ok(())
     }
@@ -127,23 +101,14 @@ impl Walk<'_> {
         }
     }
 
-    fn io<T>(
-        &self,
-        step: &'static str,
-        name: &CStr,
-        result: std::result::Result<T, Errno>,
-    ) -> Result<T> {
+    fn io<T>(&self, step: &'static str, name: &CStr, result: std::result::Result<T, Errno>) -> Result<T> {
         result.map_err(|errno| self.directories.io(step, name, errno))
     }
 }
 
 /// Read and perhaps execute for all, for nobody more. Set-id and sticky bits vanish with the rest. A directory is always enterable.
 fn canonical_mode(stat: &Stat) -> u32 {
-    if stat.file_type() == FileType::Directory || stat.is_owner_executable() {
-        0o555
-    } else {
-        0o444
-    }
+    if stat.file_type() == FileType::Directory || stat.is_owner_executable() { 0o555 } else { 0o444 }
 }
 
 fn remove_attributes(handle: BorrowedFd<'_>, stat: &Stat) -> std::result::Result<(), Errno> {
@@ -153,10 +118,7 @@ fn remove_attributes(handle: BorrowedFd<'_>, stat: &Stat) -> std::result::Result
         Err(Errno(libc::EOPNOTSUPP | libc::ENODATA)) => return Ok(()),
         Err(errno) => return Err(errno),
     };
-    for name in names
-        .iter()
-        .filter(|name| !IGNORED_ATTRIBUTES.contains(&name.as_c_str()))
-    {
+    for name in names.iter().filter(|name| !IGNORED_ATTRIBUTES.contains(&name.as_c_str())) {
         match sys::remove_attribute(handle, name) {
             // The kernel wants the file writable for a `user.` attribute, and a builder may have made it read-only.
             Err(Errno(libc::EACCES)) if stat.file_type() != FileType::Symlink => {

@@ -32,14 +32,9 @@ pub fn compress_bzip2(source: &[u8], target: &[u8]) -> Result<()> {
 /// Opens without truncating what is no regular file of ours.
 fn create_target(root: &Root) -> Result<OwnedFd> {
     let io = |step| move |errno| TreeError::io(step, &root.path, errno);
-    let to =
-        sys::create_or_truncate(root.parent(), &root.name, TARGET_MODE).map_err(io("create"))?;
+    let to = sys::create_or_truncate(root.parent(), &root.name, TARGET_MODE).map_err(io("create"))?;
     let stat = sys::stat(to.as_fd()).map_err(io("stat"))?;
-    if stat.file_type() == FileType::Regular {
-        Ok(to)
-    } else {
-        Err(TreeError::not_regular(&root.path))
-    }
+    if stat.file_type() == FileType::Regular { Ok(to) } else { Err(TreeError::not_regular(&root.path)) }
 }
 
 /// The smallest block that holds the whole file, as bzip2 never looks beyond one: a larger one only costs memory and
@@ -50,19 +45,12 @@ fn level_for(size: u64) -> Compression {
     Compression::new(u32::try_from(blocks).unwrap_or(9))
 }
 
-fn compress(
-    from: &OwnedFd,
-    level: Compression,
-    source: &[u8],
-    to: OwnedFd,
-    target: &[u8],
-) -> Result<()> {
+fn compress(from: &OwnedFd, level: Compression, source: &[u8], to: OwnedFd, target: &[u8]) -> Result<()> {
     let write_error = |error: io::Error| TreeError::io("write", target, errno_of(&error));
     let mut encoder = BzEncoder::new(Descriptor(to), level);
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        let length = sys::read(from.as_fd(), &mut buffer)
-            .map_err(|errno| TreeError::io("read", source, errno))?;
+        let length = sys::read(from.as_fd(), &mut buffer).map_err(|errno| TreeError::io("read", source, errno))?;
         if length == 0 {
             break;
         }
@@ -83,10 +71,7 @@ impl Bzip2Source {
     pub fn open(path: &[u8]) -> Result<Self> {
         let (file, _) = open_regular_file(path)?;
         let reader = io::BufReader::with_capacity(BUFFER_BYTES, Descriptor(file));
-        Ok(Self {
-            path: path.to_vec(),
-            decoder: MultiBzDecoder::new(reader),
-        })
+        Ok(Self { path: path.to_vec(), decoder: MultiBzDecoder::new(reader) })
     }
 }
 

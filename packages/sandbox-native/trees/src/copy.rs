@@ -1,9 +1,11 @@
 //! Copies of trees.
 
+use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::vec;
 
+use crate::cancel::Cancel;
 use crate::dump::DEPTH_LIMIT;
 use crate::error::{Errno, Result, TreeError};
 use crate::list::sorted_names;
@@ -14,18 +16,11 @@ use crate::sys::{self, FileType, Stat};
 /// Copies a tree to a path where nothing is yet; a copy that fails halfway is removed.
 ///
 /// Links are copied, not followed; hard links become files of their own. Of the modes only the owner's execute bit is kept, of the other
-/// metadata nothing. Blocks are shared with the source where the file system can, and holes stay holes.
-pub fn copy_tree(source: &[u8], target: &[u8]) -> Result<()> {
-    let mut trail = Trail {
-        from: Root::open(source)?,
-        to: Root::open(target)?,
-        frames: Vec::new(),
-    };
-    let mut copier = Copier {
-        can_clone: true,
-        buffer: Vec::new(),
-        created: false,
-    };
+/// metadata nothing. Blocks are shared with the source where the file system can, and holes stay holes. With `keep`, nothing else below the
+/// top is looked at.
+pub fn copy_tree(source: &[u8], target: &[u8], keep: Option<&Keep>, cancel: &Cancel) -> Result<()> {
+    let mut trail = Trail { from: Root::open(source)?, to: Root::open(target)?, frames: Vec::new() };
+    let mut copier = Copier { can_clone: true, buffer: Vec::new(), created: false, keep, cancel };
     copier.run(&mut trail).inspect_err(|_| {
         if copier.created {
             // The first failure is the one to report.
@@ -34,14 +29,40 @@ pub fn copy_tree(source: &[u8], target: &[u8]) -> Result<()> {
     })
 }
 
+/// The entries of a tree that a copy consists of.
+#[derive(Debug, Default)]
+pub struct Keep(HashSet<Vec<u8>>);
+
+impl Keep {
+    /// From the paths of the entries below the top, directories among them, each ended by a zero byte.
+    pub fn parse(paths: &[u8]) -> Self {
+        let paths = paths.split(|&byte| byte == 0).filter(|path| !path.is_empty());
+        Self(paths.map(<[u8]>::to_vec).collect())
+    }
+
+    /// Leaves of `names` those that are kept of the directory at `below`.
+    fn select(&self, below: &[u8], names: &mut Vec<CString>) {
+        let mut path = below.to_vec();
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        let length = path.len();
+        names.retain(|name| {
+            path.truncate(length);
+            path.extend_from_slice(name.to_bytes());
+            self.0.contains(&path)
+        });
+    }
+}
+
 /// Modes of what is created, narrowed by the umask.
 const DIRECTORY_MODE: u32 = 0o755;
 const PLAIN_MODE: u32 = 0o644;
 const EXECUTABLE_MODE: u32 = 0o755;
 
 const BUFFER_BYTES: usize = 1 << 20;
-/// The kernel copies at most this much in one call.
-const RANGE_BYTES: u64 = 0x7fff_f000;
+/// How much one call may copy: the kernel would do 2 GiB, during which nobody could cancel.
+const RANGE_BYTES: u64 = 64 << 20;
 const BYTES_PER_BLOCK: u64 = 512;
 
 /// Where the copy is: a pair of tops and the pairs of open directories below them.
@@ -83,6 +104,12 @@ impl Trail {
         path
     }
 
+    /// Of the entry at hand, empty for the top.
+    fn path_below_top(&self) -> Vec<u8> {
+        let names: Vec<&[u8]> = self.frames.iter().map(|f| f.current.to_bytes()).collect();
+        names.join(&b'/')
+    }
+
     fn source_path(&self) -> Vec<u8> {
         self.path_below(&self.from)
     }
@@ -96,16 +123,18 @@ impl Trail {
     }
 }
 
-struct Copier {
+struct Copier<'a> {
     /// Until the file system has refused once.
     can_clone: bool,
     /// For copying through us; allocated when first needed.
     buffer: Vec<u8>,
     /// Whether something of ours is at the target.
     created: bool,
+    keep: Option<&'a Keep>,
+    cancel: &'a Cancel,
 }
 
-impl Copier {
+impl Copier<'_> {
     fn run(&mut self, trail: &mut Trail) -> Result<()> {
         let top = self.copy_entry(trail)?;
         trail.frames.extend(top);
@@ -124,6 +153,7 @@ impl Copier {
 
     /// Copies the entry at hand; of a directory, makes the copy and returns the pair.
     fn copy_entry(&mut self, trail: &Trail) -> Result<Option<Frame>> {
+        self.cancel.check()?;
         if trail.frames.len() >= DEPTH_LIMIT {
             return Err(TreeError::depth(&trail.source_path(), DEPTH_LIMIT));
         }
@@ -140,25 +170,21 @@ impl Copier {
     fn copy_directory(&mut self, trail: &Trail) -> Result<Frame> {
         let (directory, name) = trail.source();
         let from = sys::open_directory(directory, name).map_err(trail.read_error("open"))?;
-        let names = sorted_names(from.as_fd()).map_err(trail.read_error("list"))?;
+        let mut names = sorted_names(from.as_fd()).map_err(trail.read_error("list"))?;
+        if let Some(keep) = self.keep {
+            keep.select(&trail.path_below_top(), &mut names);
+        }
         let (directory, name) = trail.target();
-        sys::make_directory(directory, name, DIRECTORY_MODE)
-            .map_err(trail.write_error("create"))?;
+        sys::make_directory(directory, name, DIRECTORY_MODE).map_err(trail.write_error("create"))?;
         self.created = true;
         let to = sys::open_directory(directory, name).map_err(trail.write_error("open"))?;
-        Ok(Frame {
-            from,
-            to,
-            names: names.into_iter(),
-            current: CString::default(),
-        })
+        Ok(Frame { from, to, names: names.into_iter(), current: CString::default() })
     }
 
     fn copy_link(&mut self, trail: &Trail) -> Result<()> {
         let (directory, name) = trail.source();
         let target = sys::read_link(directory, name).map_err(trail.read_error("read link"))?;
-        let target =
-            CString::new(target).map_err(|_| trail.read_error("read link")(Errno(libc::EINVAL)))?;
+        let target = CString::new(target).map_err(|_| trail.read_error("read link")(Errno(libc::EINVAL)))?;
         let (directory, name) = trail.target();
         sys::make_link(&target, directory, name).map_err(trail.write_error("create"))?;
         self.created = true;
@@ -172,25 +198,18 @@ impl Copier {
         if stat.file_type() != FileType::Regular {
             return Err(TreeError::changed(&trail.source_path()));
         }
-        let mode = if stat.is_owner_executable() {
-            EXECUTABLE_MODE
-        } else {
-            PLAIN_MODE
-        };
+        let mode = if stat.is_owner_executable() { EXECUTABLE_MODE } else { PLAIN_MODE };
         let (directory, name) = trail.target();
         let to = sys::create_regular(directory, name, mode).map_err(trail.write_error("create"))?;
         self.created = true;
-        self.copy_contents(from.as_fd(), to.as_fd(), &stat)
-            .map_err(trail.write_error("copy to"))
+        self.copy_contents(from.as_fd(), to.as_fd(), &stat).map_err(|stop| match stop {
+            Stop::Failed(errno) => trail.write_error("copy to")(errno),
+            Stop::Cancelled(error) => error,
+        })
     }
 
     /// Copies as many bytes as the file had when it was opened, so that one that keeps growing ends as well.
-    fn copy_contents(
-        &mut self,
-        from: BorrowedFd<'_>,
-        to: BorrowedFd<'_>,
-        stat: &Stat,
-    ) -> std::result::Result<(), Errno> {
+    fn copy_contents(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, stat: &Stat) -> Copied {
         if stat.size == 0 {
             return Ok(());
         }
@@ -208,19 +227,15 @@ impl Copier {
         }
     }
 
-    fn copy_sparse(
-        &mut self,
-        from: BorrowedFd<'_>,
-        to: BorrowedFd<'_>,
-        size: u64,
-    ) -> std::result::Result<(), Errno> {
+    fn copy_sparse(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Copied {
         let mut position = 0;
         while position < size {
+            self.cancel.check().map_err(Stop::Cancelled)?;
             let data = match sys::seek(from, position, libc::SEEK_DATA) {
                 Ok(data) => data.min(size),
                 // Nothing but a hole up to the end.
                 Err(Errno(libc::ENXIO)) => break,
-                Err(errno) => return Err(errno),
+                Err(errno) => return Err(errno.into()),
             };
             let hole = sys::seek(from, data, libc::SEEK_HOLE)?.min(size);
             sys::seek(from, data, libc::SEEK_SET)?;
@@ -228,26 +243,20 @@ impl Copier {
             self.copy_bytes(from, to, hole - data)?;
             position = hole;
         }
-        sys::set_length(to, size)
+        Ok(sys::set_length(to, size)?)
     }
 
     /// Copies `length` bytes from and to the current positions, fewer if the source ends.
-    fn copy_bytes(
-        &mut self,
-        from: BorrowedFd<'_>,
-        to: BorrowedFd<'_>,
-        length: u64,
-    ) -> std::result::Result<(), Errno> {
+    fn copy_bytes(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: u64) -> Copied {
         let mut left = length;
         while left > 0 {
+            self.cancel.check().map_err(Stop::Cancelled)?;
             match sys::copy_range(from, to, left.min(RANGE_BYTES) as usize) {
                 // Some file systems say "end" for a file that they make up when it is read.
                 Ok(0) => return self.copy_through_us(from, to, left),
                 Ok(copied) => left -= copied as u64,
-                Err(errno)
-                    if errno.is_any(&[libc::ENOSPC, libc::EDQUOT, libc::EIO, libc::EFBIG]) =>
-                {
-                    return Err(errno);
+                Err(errno) if errno.is_any(&[libc::ENOSPC, libc::EDQUOT, libc::EIO, libc::EFBIG]) => {
+                    return Err(errno.into());
                 }
                 // Across file systems, an older kernel, a filter that does not know the call.
                 Err(_) => return self.copy_through_us(from, to, left),
@@ -256,15 +265,11 @@ impl Copier {
         Ok(())
     }
 
-    fn copy_through_us(
-        &mut self,
-        from: BorrowedFd<'_>,
-        to: BorrowedFd<'_>,
-        length: u64,
-    ) -> std::result::Result<(), Errno> {
+    fn copy_through_us(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: u64) -> Copied {
         self.buffer.resize(BUFFER_BYTES, 0);
         let mut left = length;
         while left > 0 {
+            self.cancel.check().map_err(Stop::Cancelled)?;
             let wanted = left.min(BUFFER_BYTES as u64) as usize;
             let read = sys::read(from, &mut self.buffer[..wanted])?;
             if read == 0 {
@@ -276,6 +281,21 @@ impl Copier {
         Ok(())
     }
 }
+
+/// Why the contents of a file were not copied to their end.
+#[derive(Debug)]
+enum Stop {
+    Failed(Errno),
+    Cancelled(TreeError),
+}
+
+impl From<Errno> for Stop {
+    fn from(errno: Errno) -> Self {
+        Self::Failed(errno)
+    }
+}
+
+type Copied = std::result::Result<(), Stop>;
 
 /// Writes all of `bytes`.
 pub(crate) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> std::result::Result<(), Errno> {

@@ -30,10 +30,7 @@ pub(crate) struct Directories {
 
 impl Directories {
     pub fn new(root: Root) -> Self {
-        Self {
-            root,
-            frames: Vec::new(),
-        }
+        Self { root, frames: Vec::new() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -47,11 +44,7 @@ impl Directories {
     /// The directory that the walk is in: that of the last frame, or the one above the tree.
     pub fn current(&self) -> BorrowedFd<'_> {
         match self.frames.last() {
-            Some(frame) => frame
-                .directory
-                .as_ref()
-                .expect("bug: the last frame is open")
-                .as_fd(),
+            Some(frame) => frame.directory.as_ref().expect("bug: the last frame is open").as_fd(),
             None => self.root.parent(),
         }
     }
@@ -60,12 +53,7 @@ impl Directories {
     pub fn enter(&mut self, directory: OwnedFd, name: CString) -> std::result::Result<(), Errno> {
         let identity = sys::stat(directory.as_fd())?.identity();
         let names = sorted_names(directory.as_fd())?.into_iter();
-        self.frames.push(Frame {
-            directory: Some(directory),
-            identity,
-            names,
-            name,
-        });
+        self.frames.push(Frame { directory: Some(directory), identity, names, name });
         if let Some(beyond) = self.frames.len().checked_sub(OPEN_LIMIT + 1) {
             self.frames[beyond].directory = None;
         }
@@ -85,10 +73,7 @@ impl Directories {
         if let Some(above) = self.frames.last_mut()
             && above.directory.is_none()
         {
-            let lower = left
-                .directory
-                .as_ref()
-                .expect("bug: the last frame is open");
+            let lower = left.directory.as_ref().expect("bug: the last frame is open");
             let reopened = reopen_above(lower.as_fd(), above.identity);
             match reopened {
                 Ok(Some(directory)) => above.directory = Some(directory),
@@ -102,12 +87,7 @@ impl Directories {
     /// The path of `name` in the current directory, for messages.
     pub fn path_of(&self, name: &CStr) -> Vec<u8> {
         let mut path = self.root.path.clone();
-        let names = self
-            .frames
-            .iter()
-            .map(|frame| frame.name.as_c_str())
-            .chain([name])
-            .skip(1);
+        let names = self.frames.iter().map(|frame| frame.name.as_c_str()).chain([name]).skip(1);
         for name in names {
             path.push(b'/');
             path.extend_from_slice(name.to_bytes());
@@ -121,10 +101,7 @@ impl Directories {
 }
 
 /// `None` when the directory above is not the one that was left.
-fn reopen_above(
-    lower: BorrowedFd<'_>,
-    expected: (u64, u64),
-) -> std::result::Result<Option<OwnedFd>, Errno> {
+fn reopen_above(lower: BorrowedFd<'_>, expected: (u64, u64)) -> std::result::Result<Option<OwnedFd>, Errno> {
     let above = sys::open_above(lower)?;
     let found = sys::stat(above.as_fd())?.identity();
     Ok((found == expected).then_some(above))

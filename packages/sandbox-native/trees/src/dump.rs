@@ -89,10 +89,7 @@ impl Dumper {
             self.end_node();
             return Ok(());
         };
-        push_strings(
-            &mut self.framing,
-            &[b"entry", b"(", b"name", name.to_bytes(), b"node"],
-        );
+        push_strings(&mut self.framing, &[b"entry", b"(", b"name", name.to_bytes(), b"node"]);
         frame.current = name;
         self.begin_node()
     }
@@ -141,22 +138,16 @@ impl Dumper {
 
     fn begin_directory(&mut self) -> Result<()> {
         let (directory, name) = self.place();
-        let opened =
-            sys::open_directory(directory, name).map_err(|errno| self.io("open", errno))?;
+        let opened = sys::open_directory(directory, name).map_err(|errno| self.io("open", errno))?;
         let names = sorted_names(opened.as_fd()).map_err(|errno| self.io("list", errno))?;
         push_string(&mut self.framing, b"directory");
-        self.frames.push(Frame {
-            directory: opened,
-            names: names.into_iter(),
-            current: CString::default(),
-        });
+        self.frames.push(Frame { directory: opened, names: names.into_iter(), current: CString::default() });
         Ok(())
     }
 
     fn write_link(&mut self) -> Result<()> {
         let (directory, name) = self.place();
-        let target =
-            sys::read_link(directory, name).map_err(|errno| self.io("read link", errno))?;
+        let target = sys::read_link(directory, name).map_err(|errno| self.io("read link", errno))?;
         push_strings(&mut self.framing, &[b"symlink", b"target", &target]);
         self.end_node();
         Ok(())

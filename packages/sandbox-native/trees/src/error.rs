@@ -17,9 +17,7 @@ impl Errno {
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = io::Error::from_raw_os_error(self.0).to_string();
-        let plain = text
-            .rsplit_once(" (os error")
-            .map_or(text.as_str(), |(plain, _)| plain);
+        let plain = text.rsplit_once(" (os error").map_or(text.as_str(), |(plain, _)| plain);
         f.write_str(plain)
     }
 }
@@ -41,6 +39,10 @@ pub enum Kind {
     NoSpace,
     /// Compressed bytes that do not decompress.
     Data,
+    /// A file that somebody changed meanwhile.
+    Changed,
+    /// The caller no longer wants it.
+    Cancelled,
 }
 
 /// Why an operation on a tree failed.
@@ -72,6 +74,8 @@ impl TreeError {
             Kind::Io => "ERR_TREE_IO",
             Kind::NoSpace => "ERR_NO_SPACE",
             Kind::Data => "ERR_BZIP2_DATA",
+            Kind::Changed => "ERR_TREE_CHANGED",
+            Kind::Cancelled => "ERR_CANCELLED",
         }
     }
 
@@ -92,67 +96,42 @@ impl TreeError {
     }
 
     fn without_errno(kind: Kind, message: String, path: &[u8]) -> Self {
-        Self {
-            kind,
-            message,
-            path: path.to_vec(),
-            step: None,
-            errno: None,
-        }
+        Self { kind, message, path: path.to_vec(), step: None, errno: None }
     }
 
     /// Neither file, directory nor symbolic link.
     pub(crate) fn unsupported_type(path: &[u8]) -> Self {
-        Self::without_errno(
-            Kind::Type,
-            format!("file '{}' has an unsupported type", show(path)),
-            path,
-        )
+        Self::without_errno(Kind::Type, format!("file '{}' has an unsupported type", show(path)), path)
     }
 
     /// A regular file was asked for.
     pub(crate) fn not_regular(path: &[u8]) -> Self {
-        Self::without_errno(
-            Kind::Type,
-            format!("'{}' is not a regular file", show(path)),
-            path,
-        )
+        Self::without_errno(Kind::Type, format!("'{}' is not a regular file", show(path)), path)
     }
 
     /// Owned by somebody other than the builder.
     pub(crate) fn ownership(path: &[u8]) -> Self {
-        Self::without_errno(
-            Kind::Ownership,
-            format!("invalid ownership on file '{}'", show(path)),
-            path,
-        )
+        Self::without_errno(Kind::Ownership, format!("invalid ownership on file '{}'", show(path)), path)
     }
 
     /// Nested below the limit.
     pub(crate) fn depth(path: &[u8], limit: usize) -> Self {
-        Self::without_errno(
-            Kind::Depth,
-            format!("'{}' is nested deeper than {limit} levels", show(path)),
-            path,
-        )
+        Self::without_errno(Kind::Depth, format!("'{}' is nested deeper than {limit} levels", show(path)), path)
     }
 
     /// A file got shorter, or was replaced, between two looks.
     pub(crate) fn changed(path: &[u8]) -> Self {
-        Self::without_errno(
-            Kind::Io,
-            format!("'{}' changed while it was read", show(path)),
-            path,
-        )
+        Self::without_errno(Kind::Changed, format!("'{}' changed while it was read", show(path)), path)
+    }
+
+    /// Ended on request.
+    pub(crate) fn cancelled() -> Self {
+        Self::without_errno(Kind::Cancelled, "cancelled".to_owned(), b"")
     }
 
     /// Not what bzip2 writes.
     pub(crate) fn bzip2_data(path: &[u8]) -> Self {
-        Self::without_errno(
-            Kind::Data,
-            format!("'{}' is not complete bzip2 data", show(path)),
-            path,
-        )
+        Self::without_errno(Kind::Data, format!("'{}' is not complete bzip2 data", show(path)), path)
     }
 }
 

@@ -5,6 +5,7 @@ use std::thread;
 
 use sha2::Digest as _;
 
+use crate::cancel::Cancel;
 use crate::dump::Dumper;
 use crate::error::Result;
 use crate::scan::{HashPart, Scanner};
@@ -55,25 +56,23 @@ pub struct Scan {
 }
 
 /// Hash of the archive of a tree.
-pub fn hash_tree(path: &[u8], algorithm: Algorithm) -> Result<Digest> {
-    digest(&mut Dumper::open(path)?, algorithm, |_| ())
+pub fn hash_tree(path: &[u8], algorithm: Algorithm, cancel: &Cancel) -> Result<Digest> {
+    digest(&mut Dumper::open(path)?, algorithm, |_| cancel.check())
 }
 
 /// Hash of the bytes of a regular file.
-pub fn hash_file(path: &[u8], algorithm: Algorithm) -> Result<Digest> {
-    digest(&mut FileSource::open(path)?, algorithm, |_| ())
+pub fn hash_file(path: &[u8], algorithm: Algorithm, cancel: &Cancel) -> Result<Digest> {
+    digest(&mut FileSource::open(path)?, algorithm, |_| cancel.check())
 }
 
 /// SHA-256 of the archive of a tree and which of `parts` occur in it.
-pub fn scan_tree(path: &[u8], parts: impl IntoIterator<Item = HashPart>) -> Result<Scan> {
+pub fn scan_tree(path: &[u8], parts: impl IntoIterator<Item = HashPart>, cancel: &Cancel) -> Result<Scan> {
     let mut scanner = Scanner::new(parts);
     let digest = digest(&mut Dumper::open(path)?, Algorithm::Sha256, |chunk| {
-        scanner.update(chunk)
+        scanner.update(chunk);
+        cancel.check()
     })?;
-    Ok(Scan {
-        digest,
-        found: scanner.finish(),
-    })
+    Ok(Scan { digest, found: scanner.finish() })
 }
 
 /// Large enough that handing a chunk over costs nothing beside hashing it, small enough that it is still in a cache by then.
@@ -86,22 +85,19 @@ const CHUNKS_BETWEEN: usize = 4;
 type Filled = (Vec<u8>, usize);
 
 /// Reads `source` to its end. The first chunk decides: a small tree is hashed here, a large one by a second thread while this one reads
-/// on and lets `look` see each chunk.
+/// on and lets `look` see each chunk, or end the whole.
 fn digest(
     source: &mut dyn ChunkSource,
     algorithm: Algorithm,
-    mut look: impl FnMut(&[u8]),
+    mut look: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<Digest> {
     let mut hasher = Hasher::new(algorithm);
     let mut chunk = vec![0; CHUNK_BYTES];
     let length = source.fill(&mut chunk)?;
-    look(&chunk[..length]);
+    look(&chunk[..length])?;
     if length < chunk.len() {
         hasher.update(&chunk[..length]);
-        return Ok(Digest {
-            bytes: hasher.finish(),
-            size: length as u64,
-        });
+        return Ok(Digest { bytes: hasher.finish(), size: length as u64 });
     }
     thread::scope(|scope| {
         let (filled, to_hash) = sync_channel::<Filled>(CHUNKS_BETWEEN);
@@ -120,9 +116,7 @@ fn digest(
         });
         let size = read_on(source, (chunk, length), &filled, &to_fill, &mut look)?;
         drop(filled);
-        let bytes = hashing
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let bytes = hashing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok(Digest { bytes, size })
     })
 }
@@ -133,7 +127,7 @@ fn read_on(
     first: Filled,
     filled: &SyncSender<Filled>,
     to_fill: &Receiver<Vec<u8>>,
-    look: &mut impl FnMut(&[u8]),
+    look: &mut impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<u64> {
     let (mut chunk, mut length) = first;
     let mut size = 0;
@@ -149,7 +143,7 @@ fn read_on(
         };
         chunk = next;
         length = source.fill(&mut chunk)?;
-        look(&chunk[..length]);
+        look(&chunk[..length])?;
     }
 }
 

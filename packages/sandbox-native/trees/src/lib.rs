@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+mod cancel;
 mod canonical;
 mod codec;
 mod copy;
@@ -15,6 +16,7 @@ mod dump;
 mod error;
 mod hash;
 mod list;
+mod listing;
 mod pool;
 mod relocate;
 mod remove;
@@ -27,12 +29,14 @@ mod sys;
 #[cfg(test)]
 mod testing;
 
+pub use cancel::Cancel;
 pub use canonical::{SeenInodes, canonicalise_tree};
 pub use codec::{Bzip2Source, compress_bzip2};
-pub use copy::copy_tree;
+pub use copy::{Keep, copy_tree};
 pub use dump::{DEPTH_LIMIT, Dumper};
 pub use error::{Errno, Kind, Result, TreeError};
 pub use hash::{Algorithm, Digest, Scan, hash_file, hash_tree, scan_tree};
+pub use listing::{Listing, STAMP_BYTES, Stamp, list_directory, stamp_top};
 pub use pool::Pool;
 pub use relocate::move_tree;
 pub use remove::remove_tree;

@@ -29,10 +29,7 @@ pub struct Pool {
 impl Pool {
     /// A pool of at most `width` threads.
     pub fn new(width: usize) -> Self {
-        Self {
-            shared: Arc::default(),
-            width: width.max(1),
-        }
+        Self { shared: Arc::default(), width: width.max(1) }
     }
 
     /// The one of this process.
@@ -47,9 +44,7 @@ impl Pool {
         queue.work.push_back(Box::new(work));
         if queue.idle < queue.work.len() && queue.threads < self.width {
             let shared = Arc::clone(&self.shared);
-            let started = thread::Builder::new()
-                .name("drvkit-trees".into())
-                .spawn(move || serve(&shared));
+            let started = thread::Builder::new().name("drvkit-trees".into()).spawn(move || serve(&shared));
             queue.threads += usize::from(started.is_ok());
         }
         if queue.threads == 0 {
@@ -75,10 +70,7 @@ fn serve(shared: &Shared) {
             }
             None => {
                 queue.idle += 1;
-                queue = shared
-                    .work_came
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner);
+                queue = shared.work_came.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 queue.idle -= 1;
             }
         }

@@ -52,15 +52,7 @@ fn rename(source: &Root, target: &Root) -> std::result::Result<(), Errno> {
 
 fn rename_error(source: &Root, target: &Root, errno: Errno) -> TreeError {
     let at_target = errno.is_any(&[libc::EEXIST, libc::ENOSPC, libc::EDQUOT]);
-    TreeError::io(
-        "move",
-        if at_target {
-            &target.path
-        } else {
-            &source.path
-        },
-        errno,
-    )
+    TreeError::io("move", if at_target { &target.path } else { &source.path }, errno)
 }
 
 #[cfg(test)]

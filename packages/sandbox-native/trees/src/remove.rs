@@ -21,10 +21,7 @@ pub fn remove_tree(path: &[u8]) -> Result<()> {
         Err(errno) if errno.is_any(&[libc::ENOENT, libc::ENOTDIR]) => return Ok(()),
         Err(errno) => return Err(TreeError::io("open", path, errno)),
     };
-    let mut walk = Removal {
-        directories: Directories::new(root),
-        attempts_left: ATTEMPTS,
-    };
+    let mut walk = Removal { directories: Directories::new(root), attempts_left: ATTEMPTS };
     let top = walk.directories.root_name();
     walk.visit(top)?;
     while !walk.directories.is_empty() {

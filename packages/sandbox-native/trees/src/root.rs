@@ -27,11 +27,7 @@ impl Root {
         let (parent, name) = split(path);
         let parent = CString::new(parent).map_err(|_| Errno(libc::EINVAL))?;
         let name = CString::new(name).map_err(|_| Errno(libc::EINVAL))?;
-        Ok(Self {
-            parent: sys::open_parent(&parent)?,
-            name,
-            path: path.to_vec(),
-        })
+        Ok(Self { parent: sys::open_parent(&parent)?, name, path: path.to_vec() })
     }
 
     pub fn parent(&self) -> BorrowedFd<'_> {
@@ -64,12 +60,7 @@ mod tests {
             (b"a/..", b"a/..", b"."),
         ];
         for (path, parent, name) in cases {
-            assert_eq!(
-                split(path),
-                (parent, name),
-                "{}",
-                String::from_utf8_lossy(path)
-            );
+            assert_eq!(split(path), (parent, name), "{}", String::from_utf8_lossy(path));
         }
     }
 }

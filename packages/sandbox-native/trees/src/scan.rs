@@ -25,9 +25,7 @@ impl HashPart {
     /// `None` when `bytes` is no hash part.
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let part = <[u8; HASH_PART_BYTES]>::try_from(bytes).ok()?;
-        part.iter()
-            .all(|byte| IN_ALPHABET[usize::from(*byte)])
-            .then_some(Self(part))
+        part.iter().all(|byte| IN_ALPHABET[usize::from(*byte)]).then_some(Self(part))
     }
 
     /// The characters.
@@ -57,12 +55,7 @@ impl Scanner {
             let key = filter_key(&part.0);
             filter[key / 64] |= 1 << (key % 64);
         }
-        Self {
-            wanted,
-            found: Vec::new(),
-            filter,
-            tail: Vec::with_capacity(2 * HASH_PART_BYTES),
-        }
+        Self { wanted, found: Vec::new(), filter, tail: Vec::with_capacity(2 * HASH_PART_BYTES) }
     }
 
     /// Looks at the next bytes of the stream.
@@ -97,9 +90,7 @@ impl Scanner {
         let mut known_until = 0;
         while let Some(window) = bytes.get(start..start + HASH_PART_BYTES) {
             let unknown = &window[known_until.max(start) - start..];
-            let outside = unknown
-                .iter()
-                .rposition(|byte| !IN_ALPHABET[usize::from(*byte)]);
+            let outside = unknown.iter().rposition(|byte| !IN_ALPHABET[usize::from(*byte)]);
             known_until = start + HASH_PART_BYTES;
             match outside {
                 Some(position) => start = known_until - unknown.len() + position + 1,
@@ -138,8 +129,7 @@ mod tests {
     const ABSENT: &[u8; 32] = b"00000000000000000000000000000000";
 
     fn scan(chunks: &[&[u8]]) -> Vec<HashPart> {
-        let mut scanner =
-            Scanner::new([A, B, ABSENT].map(|part| HashPart::new(part).expect("a hash part")));
+        let mut scanner = Scanner::new([A, B, ABSENT].map(|part| HashPart::new(part).expect("a hash part")));
         for chunk in chunks {
             scanner.update(chunk);
         }
@@ -157,11 +147,7 @@ mod tests {
             for second in first..text.len() {
                 let (head, rest) = text.split_at(first);
                 let (middle, end) = rest.split_at(second - first);
-                assert_eq!(
-                    scan(&[head, middle, end]),
-                    parts(&[A, B]),
-                    "{first} {second}"
-                );
+                assert_eq!(scan(&[head, middle, end]), parts(&[A, B]), "{first} {second}");
             }
         }
     }
@@ -197,9 +183,7 @@ mod tests {
         // A small generator, so that a failure can be repeated.
         let mut state = 1_u64;
         let mut next = move || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as usize
         };
         for _ in 0..300 {
@@ -212,18 +196,11 @@ mod tests {
                     _ => text.extend((0..next() % 5).map(|at| b" eot\xff"[at % 5])),
                 }
             }
-            let expected: Vec<HashPart> = [A, B]
-                .into_iter()
-                .filter(|part| text.windows(32).any(|w| w == *part))
-                .map(|p| HashPart(*p))
-                .collect();
+            let expected: Vec<HashPart> =
+                [A, B].into_iter().filter(|part| text.windows(32).any(|w| w == *part)).map(|p| HashPart(*p)).collect();
             let cut = next() % (text.len() + 1);
             let mut expected = expected;
-            expected.extend(
-                text.windows(32)
-                    .any(|w| w == ABSENT)
-                    .then_some(HashPart(*ABSENT)),
-            );
+            expected.extend(text.windows(32).any(|w| w == ABSENT).then_some(HashPart(*ABSENT)));
             expected.sort_unstable();
             assert_eq!(scan(&[&text[..cut], &text[cut..]]), expected);
         }

@@ -36,9 +36,7 @@ impl FileBytes {
 
     /// Reads until `chunk` is full or the file is at its end; `path` is for the error.
     pub fn fill(&mut self, chunk: &mut [u8], path: impl Fn() -> Vec<u8>) -> Result<usize> {
-        let wanted = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(chunk.len());
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(chunk.len());
         let mut filled = 0;
         while filled < wanted {
             match sys::read(self.file.as_fd(), &mut chunk[filled..wanted]) {
@@ -62,10 +60,7 @@ impl FileSource {
     /// Opens a regular file, never through a link in its last component.
     pub fn open(path: &[u8]) -> Result<Self> {
         let (file, size) = open_regular_file(path)?;
-        Ok(Self {
-            path: path.to_vec(),
-            bytes: FileBytes::new(file, size),
-        })
+        Ok(Self { path: path.to_vec(), bytes: FileBytes::new(file, size) })
     }
 }
 

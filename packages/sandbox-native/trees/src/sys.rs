@@ -32,6 +32,10 @@ pub struct Stat {
     pub size: u64,
     /// In units of 512 bytes.
     pub blocks: u64,
+    /// `st_mtime` since the epoch; before it, the two's complement.
+    pub modified_ns: u64,
+    /// `st_ctime`, likewise.
+    pub changed_ns: u64,
 }
 
 impl Stat {
@@ -55,19 +59,11 @@ impl Stat {
 }
 
 fn last_error() -> Errno {
-    Errno(
-        std::io::Error::last_os_error()
-            .raw_os_error()
-            .unwrap_or(libc::EIO),
-    )
+    Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
 }
 
 fn check(status: c_int) -> Result<()> {
-    if status == -1 {
-        Err(last_error())
-    } else {
-        Ok(())
-    }
+    if status == -1 { Err(last_error()) } else { Ok(()) }
 }
 
 fn check_length(length: isize) -> Result<usize> {
@@ -103,42 +99,22 @@ pub fn open_regular(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
 
 /// A directory for listing.
 pub fn open_directory(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
-    open_at(
-        directory.as_raw_fd(),
-        name,
-        libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW,
-        0,
-    )
+    open_at(directory.as_raw_fd(), name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)
 }
 
 /// A handle on a file of any type.
 pub fn open_handle(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
-    open_at(
-        directory.as_raw_fd(),
-        name,
-        libc::O_PATH | libc::O_NOFOLLOW,
-        0,
-    )
+    open_at(directory.as_raw_fd(), name, libc::O_PATH | libc::O_NOFOLLOW, 0)
 }
 
 /// The directory behind a handle, for listing; by ".", so that no name is looked up a second time.
 pub fn reopen_directory(handle: BorrowedFd<'_>) -> Result<OwnedFd> {
-    open_at(
-        handle.as_raw_fd(),
-        c".",
-        libc::O_RDONLY | libc::O_DIRECTORY,
-        0,
-    )
+    open_at(handle.as_raw_fd(), c".", libc::O_RDONLY | libc::O_DIRECTORY, 0)
 }
 
 /// A handle on the directory above. The caller compares its identity: somebody may have moved the lower one.
 pub fn open_above(directory: BorrowedFd<'_>) -> Result<OwnedFd> {
-    open_at(
-        directory.as_raw_fd(),
-        c"..",
-        libc::O_PATH | libc::O_DIRECTORY,
-        0,
-    )
+    open_at(directory.as_raw_fd(), c"..", libc::O_PATH | libc::O_DIRECTORY, 0)
 }
 
 /// A handle on a directory that lies on the same mount as `directory`; EXDEV when something is mounted there.
@@ -167,11 +143,7 @@ pub fn open_directory_of_same_mount(directory: BorrowedFd<'_>, name: &CStr) -> R
         // Older kernels and the filters of container runtimes: the device number catches all but bind mounts.
         Errno(libc::ENOSYS | libc::EPERM) => {
             let handle = open_at(directory.as_raw_fd(), name, flags, 0)?;
-            if stat(borrow(&handle))?.device == stat(directory)?.device {
-                Ok(handle)
-            } else {
-                Err(Errno(libc::EXDEV))
-            }
+            if stat(borrow(&handle))?.device == stat(directory)?.device { Ok(handle) } else { Err(Errno(libc::EXDEV)) }
         }
         error => Err(error),
     }
@@ -189,12 +161,7 @@ pub fn create_regular(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> Resu
 
 /// A regular file to write anew. Refuses a link, does not wait for a FIFO; the caller checks the type.
 pub fn create_or_truncate(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<OwnedFd> {
-    let flags = libc::O_WRONLY
-        | libc::O_CREAT
-        | libc::O_TRUNC
-        | libc::O_NOFOLLOW
-        | libc::O_NONBLOCK
-        | libc::O_NOCTTY;
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     open_at(directory.as_raw_fd(), name, flags, mode)
 }
 
@@ -202,14 +169,7 @@ fn stat_with(directory: c_int, name: &CStr, flags: c_int) -> Result<Stat> {
     let mut raw = MaybeUninit::<libc::stat>::uninit();
     // fstatat with AT_SYMLINK_NOFOLLOW, because what a link points to is none of our business.
     // SAFETY: `name` is NUL-terminated and `raw` has room for one `stat`.
-    check(unsafe {
-        libc::fstatat(
-            directory,
-            name.as_ptr(),
-            raw.as_mut_ptr(),
-            flags | libc::AT_SYMLINK_NOFOLLOW,
-        )
-    })?;
+    check(unsafe { libc::fstatat(directory, name.as_ptr(), raw.as_mut_ptr(), flags | libc::AT_SYMLINK_NOFOLLOW) })?;
     // SAFETY: the call succeeded, so the kernel filled it.
     let raw = unsafe { raw.assume_init() };
     Ok(Stat {
@@ -219,7 +179,13 @@ fn stat_with(directory: c_int, name: &CStr, flags: c_int) -> Result<Stat> {
         uid: raw.st_uid,
         size: raw.st_size as u64,
         blocks: raw.st_blocks as u64,
+        modified_ns: nanoseconds(raw.st_mtime, raw.st_mtime_nsec),
+        changed_ns: nanoseconds(raw.st_ctime, raw.st_ctime_nsec),
     })
+}
+
+fn nanoseconds(seconds: i64, rest: i64) -> u64 {
+    seconds.wrapping_mul(1_000_000_000).wrapping_add(rest) as u64
 }
 
 /// What `name` is, without opening it.
@@ -236,14 +202,8 @@ pub fn stat(file: BorrowedFd<'_>) -> Result<Stat> {
 pub fn read_directory(directory: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     // getdents64 itself: readdir would hide a directory stream with its own offset and allocation behind the descriptor.
     // SAFETY: the kernel writes at most `buffer.len()` bytes into `buffer`.
-    let length = unsafe {
-        libc::syscall(
-            libc::SYS_getdents64,
-            directory.as_raw_fd(),
-            buffer.as_mut_ptr(),
-            buffer.len(),
-        )
-    };
+    let length =
+        unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), buffer.as_mut_ptr(), buffer.len()) };
     check_length(length as isize)
 }
 
@@ -251,9 +211,7 @@ pub fn read_directory(directory: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<us
 pub fn read(file: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     loop {
         // SAFETY: the kernel writes at most `buffer.len()` bytes into `buffer`.
-        match check_length(unsafe {
-            libc::read(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len())
-        }) {
+        match check_length(unsafe { libc::read(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) }) {
             Err(Errno(libc::EINTR)) => {}
             result => return result,
         }
@@ -264,9 +222,7 @@ pub fn read(file: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
 pub fn write(file: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
     loop {
         // SAFETY: the kernel reads at most `bytes.len()` bytes of `bytes`.
-        match check_length(unsafe {
-            libc::write(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len())
-        }) {
+        match check_length(unsafe { libc::write(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) }) {
             Err(Errno(libc::EINTR)) => {}
             result => return result,
         }
@@ -278,14 +234,8 @@ pub fn read_link(directory: BorrowedFd<'_>, name: &CStr) -> Result<Vec<u8>> {
     // The kernel keeps targets below PATH_MAX, so this is never cut short.
     let mut buffer = vec![0; libc::PATH_MAX as usize];
     // SAFETY: `name` is NUL-terminated and the kernel writes at most `buffer.len()` bytes into `buffer`.
-    let length = unsafe {
-        libc::readlinkat(
-            directory.as_raw_fd(),
-            name.as_ptr(),
-            buffer.as_mut_ptr().cast(),
-            buffer.len(),
-        )
-    };
+    let length =
+        unsafe { libc::readlinkat(directory.as_raw_fd(), name.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
     buffer.truncate(check_length(length)?);
     Ok(buffer)
 }
@@ -308,15 +258,7 @@ const SYS_FCHMODAT2: libc::c_long = 452;
 pub fn set_mode(handle: BorrowedFd<'_>, mode: u32) -> Result<()> {
     // fchmodat2, because fchmod refuses handles. Linux 6.6.
     // SAFETY: the name is NUL-terminated.
-    let status = unsafe {
-        libc::syscall(
-            SYS_FCHMODAT2,
-            handle.as_raw_fd(),
-            c"".as_ptr(),
-            mode,
-            libc::AT_EMPTY_PATH,
-        )
-    };
+    let status = unsafe { libc::syscall(SYS_FCHMODAT2, handle.as_raw_fd(), c"".as_ptr(), mode, libc::AT_EMPTY_PATH) };
     match check(status as c_int) {
         // ENOSYS of an older kernel, EPERM of a container's filter that does not know the call.
         Err(Errno(libc::ENOSYS | libc::EPERM)) => set_mode_by_path(handle, mode),
@@ -336,14 +278,7 @@ pub fn set_modified(handle: BorrowedFd<'_>, seconds: i64) -> Result<()> {
     let times = times(seconds);
     // utimensat, because it takes handles on links as well. AT_EMPTY_PATH: Linux 5.8.
     // SAFETY: the name is NUL-terminated and `times` has the two elements that the kernel reads.
-    let status = unsafe {
-        libc::utimensat(
-            handle.as_raw_fd(),
-            c"".as_ptr(),
-            times.as_ptr(),
-            libc::AT_EMPTY_PATH,
-        )
-    };
+    let status = unsafe { libc::utimensat(handle.as_raw_fd(), c"".as_ptr(), times.as_ptr(), libc::AT_EMPTY_PATH) };
     match check(status) {
         Err(Errno(libc::EINVAL)) => set_modified_by_path(handle, &times),
         result => result,
@@ -359,32 +294,15 @@ fn set_modified_by_path(handle: BorrowedFd<'_>, times: &[libc::timespec; 2]) -> 
 
 /// Access time unchanged, modification time at `seconds`.
 fn times(seconds: i64) -> [libc::timespec; 2] {
-    let unchanged = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: libc::UTIME_OMIT,
-    };
-    [
-        unchanged,
-        libc::timespec {
-            tv_sec: seconds,
-            tv_nsec: 0,
-        },
-    ]
+    let unchanged = libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_OMIT };
+    [unchanged, libc::timespec { tv_sec: seconds, tv_nsec: 0 }]
 }
 
 /// Owner and group of the file behind a handle.
 pub fn set_owner(handle: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<()> {
     // fchownat with AT_EMPTY_PATH, because fchown refuses handles.
     // SAFETY: the name is NUL-terminated.
-    check(unsafe {
-        libc::fchownat(
-            handle.as_raw_fd(),
-            c"".as_ptr(),
-            uid,
-            gid,
-            libc::AT_EMPTY_PATH,
-        )
-    })
+    check(unsafe { libc::fchownat(handle.as_raw_fd(), c"".as_ptr(), uid, gid, libc::AT_EMPTY_PATH) })
 }
 
 /// Names of the extended attributes of the file behind a handle.
@@ -397,19 +315,13 @@ pub fn list_attributes(handle: BorrowedFd<'_>) -> Result<Vec<CString>> {
         let mut buffer = vec![0_u8; size];
         // listxattr by the handle's path, because flistxattr refuses handles.
         // SAFETY: the path is NUL-terminated and the kernel writes at most `buffer.len()` bytes into `buffer`.
-        match check_length(unsafe {
-            libc::listxattr(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len())
-        }) {
+        match check_length(unsafe { libc::listxattr(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) }) {
             // It got longer between the two calls.
             Err(Errno(libc::ERANGE)) => size = size.saturating_mul(2),
             Err(error) => return Err(error),
             Ok(length) => {
-                let names = buffer[..length]
-                    .split(|byte| *byte == 0)
-                    .filter(|name| !name.is_empty());
-                return Ok(names
-                    .map(|name| CString::new(name).expect("split at NUL"))
-                    .collect());
+                let names = buffer[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+                return Ok(names.map(|name| CString::new(name).expect("split at NUL")).collect());
             }
         }
     }
@@ -429,15 +341,7 @@ pub fn remove_attribute(handle: BorrowedFd<'_>, name: &CStr) -> Result<()> {
 pub fn set_attribute(handle: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result<()> {
     let path = path_of_handle(handle);
     // SAFETY: path and name are NUL-terminated and the kernel reads `value.len()` bytes of `value`.
-    check(unsafe {
-        libc::setxattr(
-            path.as_ptr(),
-            name.as_ptr(),
-            value.as_ptr().cast(),
-            value.len(),
-            0,
-        )
-    })
+    check(unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) })
 }
 
 /// A new directory.
@@ -464,14 +368,7 @@ pub fn copy_range(source: BorrowedFd<'_>, target: BorrowedFd<'_>, length: usize)
     // copy_file_range, because the bytes need not pass through us and network file systems copy on the server.
     // SAFETY: null offsets mean the current positions.
     check_length(unsafe {
-        libc::copy_file_range(
-            source.as_raw_fd(),
-            ptr::null_mut(),
-            target.as_raw_fd(),
-            ptr::null_mut(),
-            length,
-            0,
-        )
+        libc::copy_file_range(source.as_raw_fd(), ptr::null_mut(), target.as_raw_fd(), ptr::null_mut(), length, 0)
     })
 }
 
@@ -522,14 +419,7 @@ pub fn rename_new(from: (BorrowedFd<'_>, &CStr), to: (BorrowedFd<'_>, &CStr)) ->
 /// Renames, replacing what is there.
 pub fn rename(from: (BorrowedFd<'_>, &CStr), to: (BorrowedFd<'_>, &CStr)) -> Result<()> {
     // SAFETY: both names are NUL-terminated.
-    check(unsafe {
-        libc::renameat(
-            from.0.as_raw_fd(),
-            from.1.as_ptr(),
-            to.0.as_raw_fd(),
-            to.1.as_ptr(),
-        )
-    })
+    check(unsafe { libc::renameat(from.0.as_raw_fd(), from.1.as_ptr(), to.0.as_raw_fd(), to.1.as_ptr()) })
 }
 
 /// Exchanges two names.

@@ -65,10 +65,7 @@ pub fn exists(path: &Path) -> bool {
 }
 
 pub fn make_fifo(path: &Path) {
-    let made = Command::new("mkfifo")
-        .arg(path)
-        .status()
-        .expect("mkfifo runs");
+    let made = Command::new("mkfifo").arg(path).status().expect("mkfifo runs");
     assert!(made.success());
 }
 
@@ -108,19 +105,11 @@ pub fn for_each_user(name: &str, body: impl FnOnce()) {
 /// Runs the test `name` in a process of its own, changed by `change`.
 pub fn run_again(name: &str, change: impl FnOnce(&mut Command) -> &mut Command) {
     let mut command = Command::new(std::env::current_exe().expect("a test binary"));
-    command
-        .args(["--exact", name, "--nocapture", "--include-ignored"])
-        .env("DRVKIT_TEST_AGAIN", "1");
-    let output = change(&mut command)
-        .output()
-        .expect("the test binary starts");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
+    command.args(["--exact", name, "--nocapture", "--include-ignored"]).env("DRVKIT_TEST_AGAIN", "1");
+    let output = change(&mut command).output().expect("the test binary starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "as the other user:\n{text}");
-    assert!(
-        text.contains("1 passed"),
-        "no test is called '{name}':\n{text}"
-    );
+    assert!(text.contains("1 passed"), "no test is called '{name}':\n{text}");
 }
 
 /// Whether `run_again` started this process.

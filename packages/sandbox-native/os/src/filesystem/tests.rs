@@ -8,14 +8,7 @@ use crate::testing::{TempDir, bytes};
 #[test]
 fn names_file_systems() {
     let proc = file_system_type(b"/proc").unwrap();
-    assert_eq!(
-        proc,
-        FileSystem {
-            magic: 0x9fa0,
-            name: "proc",
-            is_network: false
-        }
-    );
+    assert_eq!(proc, FileSystem { magic: 0x9fa0, name: "proc", is_network: false });
     if Path::new("/dev/shm").is_dir() {
         assert_eq!(file_system_type(b"/dev/shm").unwrap().name, "tmpfs");
     }
@@ -69,20 +62,12 @@ fn writes_zeroes_where_blocks_cannot_be_asked_for() {
 fn refuses_a_link_and_more_than_there_is() {
     let temp = TempDir::new();
     symlink("absent", temp.join("link")).unwrap();
-    assert_eq!(
-        allocate_file(bytes(&temp.join("link")), 10)
-            .expect_err("a link")
-            .errno,
-        Some(libc::ELOOP)
-    );
+    assert_eq!(allocate_file(bytes(&temp.join("link")), 10).expect_err("a link").errno, Some(libc::ELOOP));
     let shm = Path::new("/dev/shm");
     if shm.is_dir() {
         let path = shm.join(format!("drvkit-os-{}", std::process::id()));
         let refused = allocate_file(bytes(&path), 1 << 50);
         fs::remove_file(&path).unwrap();
-        assert_eq!(
-            refused.expect_err("a petabyte of memory").code(),
-            "ERR_NO_SPACE"
-        );
+        assert_eq!(refused.expect_err("a petabyte of memory").code(), "ERR_NO_SPACE");
     }
 }

@@ -131,20 +131,10 @@ fn refuses_a_link_and_a_pipe_and_a_directory() {
     symlink("file", temp.join("link.lock")).unwrap();
     symlink("absent", temp.join("dangling.lock")).unwrap();
     fs::create_dir(temp.join("directory.lock")).unwrap();
-    assert!(
-        Command::new("mkfifo")
-            .arg(temp.join("pipe.lock"))
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(temp.join("pipe.lock")).status().unwrap().success());
     for name in ["link.lock", "dangling.lock", "directory.lock", "pipe.lock"] {
         let error = try_lock(bytes(&temp.join(name)), Exclusive).expect_err(name);
-        assert_eq!(
-            (error.code(), error.path.as_slice()),
-            ("ERR_LOCK_IO", bytes(&temp.join(name))),
-            "{name}"
-        );
+        assert_eq!((error.code(), error.path.as_slice()), ("ERR_LOCK_IO", bytes(&temp.join(name))), "{name}");
     }
     assert!(!temp.join("absent").exists());
 }

@@ -15,9 +15,7 @@ fn hold(path: &Path) -> FileLock {
 
 fn wait(path: &Path, mode: LockMode) -> (Ticket, Receiver<Result<Option<FileLock>>>) {
     let (sender, receiver) = channel();
-    let ticket = Waiting::wait(bytes(path), mode, move |result| {
-        sender.send(result).expect("the test waits")
-    });
+    let ticket = Waiting::wait(bytes(path), mode, move |result| sender.send(result).expect("the test waits"));
     (ticket, receiver)
 }
 
@@ -27,16 +25,9 @@ fn gives_the_lock_once_it_is_released() {
     let path = temp.join("x.lock");
     let held = hold(&path);
     let (_ticket, answer) = wait(&path, Exclusive);
-    assert_eq!(
-        answer.recv_timeout(Duration::from_millis(50)).err(),
-        Some(RecvTimeoutError::Timeout)
-    );
+    assert_eq!(answer.recv_timeout(Duration::from_millis(50)).err(), Some(RecvTimeoutError::Timeout));
     drop(held);
-    let lock = answer
-        .recv_timeout(SOON)
-        .unwrap()
-        .unwrap()
-        .expect("the lock");
+    let lock = answer.recv_timeout(SOON).unwrap().unwrap().expect("the lock");
     assert!(try_lock(bytes(&path), Exclusive).unwrap().is_none());
     drop(lock);
 }
@@ -53,11 +44,7 @@ fn notices_a_release_in_this_process_at_once() {
         thread::sleep(Duration::from_millis(260));
         let released = Instant::now();
         drop(held);
-        answer
-            .recv_timeout(SOON)
-            .unwrap()
-            .unwrap()
-            .expect("the lock");
+        answer.recv_timeout(SOON).unwrap().unwrap().expect("the lock");
         best = best.min(released.elapsed());
     }
     assert!(best < LAST_INTERVAL / 10, "{best:?}");
@@ -70,11 +57,7 @@ fn gives_a_new_file_when_the_owner_deleted_the_old_one() {
     let held = hold(&path);
     let (_ticket, answer) = wait(&path, Exclusive);
     held.release_and_delete().unwrap();
-    let _lock = answer
-        .recv_timeout(SOON)
-        .unwrap()
-        .unwrap()
-        .expect("the lock");
+    let _lock = answer.recv_timeout(SOON).unwrap().unwrap().expect("the lock");
     assert_eq!(fs::metadata(&path).unwrap().len(), 0);
 }
 
@@ -97,14 +80,7 @@ fn answers_an_abandoned_wait_with_nothing_and_takes_no_lock_for_it() {
 fn answers_with_the_failure() {
     let temp = TempDir::new();
     let (_ticket, answer) = wait(&temp.join("absent/x.lock"), Exclusive);
-    assert_eq!(
-        answer
-            .recv_timeout(SOON)
-            .unwrap()
-            .expect_err("no directory")
-            .errno,
-        Some(libc::ENOENT)
-    );
+    assert_eq!(answer.recv_timeout(SOON).unwrap().expect_err("no directory").errno, Some(libc::ENOENT));
 }
 
 #[test]
@@ -114,10 +90,7 @@ fn gives_a_shared_lock_to_all_who_wait_for_it() {
     let held = hold(&path);
     let waits: Vec<_> = (0..5).map(|_| wait(&path, Shared)).collect();
     drop(held);
-    let locks: Vec<_> = waits
-        .iter()
-        .map(|(_, answer)| answer.recv_timeout(SOON).unwrap().unwrap())
-        .collect();
+    let locks: Vec<_> = waits.iter().map(|(_, answer)| answer.recv_timeout(SOON).unwrap().unwrap()).collect();
     assert!(locks.iter().all(Option::is_some));
 }
 

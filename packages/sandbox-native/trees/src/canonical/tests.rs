@@ -3,12 +3,10 @@ use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::testing::{
-    NOBODY, TempDir, bytes, failure, for_each_user, is_root, make_fifo, mode, set_mode,
-};
+use crate::testing::{NOBODY, TempDir, bytes, failure, for_each_user, is_root, make_fifo, mode, set_mode};
 
 fn canonicalise(path: &Path, allowed_uid: Option<u32>) -> Result<()> {
-    canonicalise_tree(bytes(path), allowed_uid, &mut SeenInodes::new())
+    canonicalise_tree(bytes(path), allowed_uid, &mut SeenInodes::new(), &Cancel::new())
 }
 
 fn handle(path: &Path) -> OwnedFd {
@@ -71,54 +69,41 @@ fn keeps_the_access_time() {
     let temp = TempDir::new();
     let file = temp.join("file");
     let accessed = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1234);
-    fs::File::create(&file)
-        .unwrap()
-        .set_times(fs::FileTimes::new().set_accessed(accessed))
-        .unwrap();
+    fs::File::create(&file).unwrap().set_times(fs::FileTimes::new().set_accessed(accessed)).unwrap();
     canonicalise(&file, None).unwrap();
     assert_eq!(fs::metadata(&file).unwrap().atime(), 1234);
 }
 
 #[test]
 fn enters_directories_that_nobody_may_enter() {
-    for_each_user(
-        "canonical::tests::enters_directories_that_nobody_may_enter",
-        || {
-            let temp = TempDir::new();
-            let tree = make_tree(&temp);
-            set_mode(&tree.join("inner/run"), 0);
-            set_mode(&tree.join("inner"), 0);
-            set_mode(&tree, 0);
-            canonicalise(&tree, None).unwrap();
-            assert_eq!(mode(&tree.join("inner/run")), 0o444);
-        },
-    );
+    for_each_user("canonical::tests::enters_directories_that_nobody_may_enter", || {
+        let temp = TempDir::new();
+        let tree = make_tree(&temp);
+        set_mode(&tree.join("inner/run"), 0);
+        set_mode(&tree.join("inner"), 0);
+        set_mode(&tree, 0);
+        canonicalise(&tree, None).unwrap();
+        assert_eq!(mode(&tree.join("inner/run")), 0o444);
+    });
 }
 
 #[test]
 fn removes_extended_attributes_also_of_read_only_files() {
-    for_each_user(
-        "canonical::tests::removes_extended_attributes_also_of_read_only_files",
-        || {
-            let temp = TempDir::new();
-            let tree = make_tree(&temp);
-            for path in [&tree, &tree.join("plain"), &tree.join("inner/run")] {
-                set_attribute(path, c"user.one");
-                set_attribute(path, c"user.two");
-            }
-            set_mode(&tree.join("inner/run"), 0o111);
-            set_mode(&tree, 0o500);
-            canonicalise(&tree, None).unwrap();
-            for path in ["", "plain", "inner/run"] {
-                assert!(attributes(&tree.join(path)).is_empty(), "{path}");
-            }
-            assert_eq!(
-                mode(&tree.join("inner/run")),
-                0o555,
-                "decided by the mode that the builder gave"
-            );
-        },
-    );
+    for_each_user("canonical::tests::removes_extended_attributes_also_of_read_only_files", || {
+        let temp = TempDir::new();
+        let tree = make_tree(&temp);
+        for path in [&tree, &tree.join("plain"), &tree.join("inner/run")] {
+            set_attribute(path, c"user.one");
+            set_attribute(path, c"user.two");
+        }
+        set_mode(&tree.join("inner/run"), 0o111);
+        set_mode(&tree, 0o500);
+        canonicalise(&tree, None).unwrap();
+        for path in ["", "plain", "inner/run"] {
+            assert!(attributes(&tree.join(path)).is_empty(), "{path}");
+        }
+        assert_eq!(mode(&tree.join("inner/run")), 0o555, "decided by the mode that the builder gave");
+    });
 }
 
 #[test]
@@ -147,13 +132,7 @@ fn refuses_a_fifo() {
     make_fifo(&tree.join("pipe"));
     let error = failure(canonicalise(&tree, None));
     assert_eq!(error.code(), "ERR_TREE_TYPE");
-    assert_eq!(
-        error.message,
-        format!(
-            "file '{}' has an unsupported type",
-            tree.join("pipe").display()
-        )
-    );
+    assert_eq!(error.message, format!("file '{}' has an unsupported type", tree.join("pipe").display()));
 }
 
 /// Gives a whole tree to another user.
@@ -202,19 +181,10 @@ fn refuses_a_foreign_file_and_leaves_it_as_it_was() {
     fs::hard_link(&foreign, tree.join("stolen")).unwrap();
     let error = failure(canonicalise(&tree, Some(BUILDER)));
     assert_eq!(error.code(), "ERR_TREE_OWNERSHIP");
-    assert_eq!(
-        error.message,
-        format!(
-            "invalid ownership on file '{}'",
-            tree.join("stolen").display()
-        )
-    );
+    assert_eq!(error.message, format!("invalid ownership on file '{}'", tree.join("stolen").display()));
 
     let after = fs::metadata(&foreign).unwrap();
-    assert_eq!(
-        (after.mode(), after.uid(), after.mtime()),
-        (before.mode(), before.uid(), before.mtime())
-    );
+    assert_eq!((after.mode(), after.uid(), after.mtime()), (before.mode(), before.uid(), before.mtime()));
     assert_eq!(attributes(&foreign), [c"user.kept".to_owned()]);
 }
 
@@ -223,10 +193,7 @@ fn refuses_a_foreign_directory_at_the_top() {
     let temp = TempDir::new();
     let tree = make_tree(&temp);
     let error = failure(canonicalise(&tree, Some(BUILDER)));
-    assert_eq!(
-        (error.code(), error.path.as_slice()),
-        ("ERR_TREE_OWNERSHIP", bytes(&tree))
-    );
+    assert_eq!((error.code(), error.path.as_slice()), ("ERR_TREE_OWNERSHIP", bytes(&tree)));
     assert_eq!(mode(&tree.join("inner")), 0o3744);
 }
 
@@ -235,8 +202,8 @@ fn refuses_a_foreign_directory_even_if_it_was_seen() {
     let temp = TempDir::new();
     let tree = make_tree(&temp);
     let mut seen = SeenInodes::new();
-    canonicalise_tree(bytes(&tree), None, &mut seen).unwrap();
-    let error = failure(canonicalise_tree(bytes(&tree), Some(BUILDER), &mut seen));
+    canonicalise_tree(bytes(&tree), None, &mut seen, &Cancel::new()).unwrap();
+    let error = failure(canonicalise_tree(bytes(&tree), Some(BUILDER), &mut seen, &Cancel::new()));
     assert_eq!(error.code(), "ERR_TREE_OWNERSHIP");
 }
 
@@ -256,17 +223,13 @@ fn takes_hard_links_inside_one_build() {
     give(&one, BUILDER);
     give(&two, BUILDER);
     let mut seen = SeenInodes::new();
-    canonicalise_tree(bytes(&one), Some(BUILDER), &mut seen).unwrap();
-    assert_eq!(
-        failure(canonicalise(&two, Some(BUILDER))).code(),
-        "ERR_TREE_OWNERSHIP",
-        "another build's set"
-    );
-    canonicalise_tree(bytes(&two), Some(0), &mut SeenInodes::new())
+    canonicalise_tree(bytes(&one), Some(BUILDER), &mut seen, &Cancel::new()).unwrap();
+    assert_eq!(failure(canonicalise(&two, Some(BUILDER))).code(), "ERR_TREE_OWNERSHIP", "another build's set");
+    canonicalise_tree(bytes(&two), Some(0), &mut SeenInodes::new(), &Cancel::new())
         .expect("what is left of it is ours");
     give(&two, BUILDER);
     chown(one.join("file"), Some(0), Some(0)).unwrap();
-    canonicalise_tree(bytes(&two), Some(BUILDER), &mut seen).unwrap();
+    canonicalise_tree(bytes(&two), Some(BUILDER), &mut seen, &Cancel::new()).unwrap();
 }
 
 #[test]

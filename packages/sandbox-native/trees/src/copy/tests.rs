@@ -7,11 +7,11 @@ use crate::hash::{Algorithm, hash_tree};
 use crate::testing::{TempDir, bytes, exists, failure, make_fifo, mode, set_mode};
 
 fn copy(source: &Path, target: &Path) -> Result<()> {
-    copy_tree(bytes(source), bytes(target))
+    copy_tree(bytes(source), bytes(target), None, &Cancel::new())
 }
 
 fn hash(path: &Path) -> Vec<u8> {
-    hash_tree(bytes(path), Algorithm::Sha256).unwrap().bytes
+    hash_tree(bytes(path), Algorithm::Sha256, &Cancel::new()).unwrap().bytes
 }
 
 #[test]
@@ -26,15 +26,8 @@ fn copies_a_tree_that_hashes_the_same() {
     symlink("../outside", tree.join("a/link")).unwrap();
     copy(&tree, &temp.join("copy")).unwrap();
     assert_eq!(hash(&temp.join("copy")), hash(&tree));
-    assert_eq!(
-        mode(&temp.join("copy/run")) & 0o7700,
-        0o700,
-        "no set-id bits"
-    );
-    assert_eq!(
-        fs::read_link(temp.join("copy/a/link")).unwrap(),
-        Path::new("../outside")
-    );
+    assert_eq!(mode(&temp.join("copy/run")) & 0o7700, 0o700, "no set-id bits");
+    assert_eq!(fs::read_link(temp.join("copy/a/link")).unwrap(), Path::new("../outside"));
 }
 
 #[test]
@@ -45,10 +38,7 @@ fn copies_a_single_file_and_a_single_link() {
     copy(&temp.join("file"), &temp.join("file2")).unwrap();
     copy(&temp.join("link"), &temp.join("link2")).unwrap();
     assert_eq!(fs::read(temp.join("file2")).unwrap(), b"text");
-    assert_eq!(
-        fs::read_link(temp.join("link2")).unwrap(),
-        Path::new("/nowhere")
-    );
+    assert_eq!(fs::read_link(temp.join("link2")).unwrap(), Path::new("/nowhere"));
 }
 
 #[test]
@@ -71,13 +61,7 @@ fn refuses_a_pipe_and_leaves_nothing_behind() {
     make_fifo(&temp.join("tree/pipe"));
     let error = failure(copy(&temp.join("tree"), &temp.join("copy")));
     assert_eq!(error.code(), "ERR_TREE_TYPE");
-    assert_eq!(
-        error.message,
-        format!(
-            "file '{}' has an unsupported type",
-            temp.join("tree/pipe").display()
-        )
-    );
+    assert_eq!(error.message, format!("file '{}' has an unsupported type", temp.join("tree/pipe").display()));
     assert!(!exists(&temp.join("copy")));
 }
 
@@ -98,21 +82,14 @@ fn refuses_a_target_that_is_taken_and_leaves_it_alone() {
         }
     }
     assert_eq!(fs::read(temp.join("taken")).unwrap(), b"old");
-    assert!(
-        exists(&temp.join("taken-directory"))
-            && exists(&temp.join("dangling"))
-            && !exists(&temp.join("absent"))
-    );
+    assert!(exists(&temp.join("taken-directory")) && exists(&temp.join("dangling")) && !exists(&temp.join("absent")));
 }
 
 #[test]
 fn refuses_a_tree_too_deep_to_be_hashed() {
     let temp = TempDir::new();
     crate::remove::tests::nest(&temp.join("tree"), DEPTH_LIMIT + 1);
-    assert_eq!(
-        failure(copy(&temp.join("tree"), &temp.join("copy"))).code(),
-        "ERR_TREE_DEPTH"
-    );
+    assert_eq!(failure(copy(&temp.join("tree"), &temp.join("copy"))).code(), "ERR_TREE_DEPTH");
     assert!(!exists(&temp.join("copy")));
 }
 
@@ -128,21 +105,14 @@ fn keeps_holes() {
     copy(&temp.join("sparse"), &temp.join("copy")).unwrap();
     assert_eq!(hash(&temp.join("copy")), hash(&temp.join("sparse")));
     if source_allocated < size {
-        assert!(
-            allocated("copy") <= source_allocated + (1 << 20),
-            "{}",
-            allocated("copy")
-        );
+        assert!(allocated("copy") <= source_allocated + (1 << 20), "{}", allocated("copy"));
     }
 }
 
 #[test]
 fn keeps_a_hole_that_is_the_whole_file() {
     let temp = TempDir::new();
-    fs::File::create(temp.join("hole"))
-        .unwrap()
-        .set_len(1 << 30)
-        .unwrap();
+    fs::File::create(temp.join("hole")).unwrap().set_len(1 << 30).unwrap();
     copy(&temp.join("hole"), &temp.join("copy")).unwrap();
     assert_eq!(fs::metadata(temp.join("copy")).unwrap().len(), 1 << 30);
 }
@@ -160,14 +130,9 @@ fn copies_between_file_systems_and_through_its_own_buffer() {
     }
     let from = fs::File::open(temp.join("file")).unwrap();
     let to = fs::File::create(temp.join("slow")).unwrap();
-    let mut copier = Copier {
-        can_clone: false,
-        buffer: Vec::new(),
-        created: false,
-    };
-    copier
-        .copy_through_us(from.as_fd(), to.as_fd(), contents.len() as u64)
-        .unwrap();
+    let cancel = Cancel::new();
+    let mut copier = Copier { can_clone: false, buffer: Vec::new(), created: false, keep: None, cancel: &cancel };
+    copier.copy_through_us(from.as_fd(), to.as_fd(), contents.len() as u64).unwrap();
     assert_eq!(fs::read(temp.join("slow")).unwrap(), contents);
 }
 
@@ -177,4 +142,21 @@ fn copies_a_file_that_is_made_up_when_it_is_read() {
     let temp = TempDir::new();
     copy(Path::new("/proc/version"), &temp.join("copy")).unwrap();
     assert_eq!(fs::metadata(temp.join("copy")).unwrap().len(), 0);
+}
+
+#[test]
+fn copies_nothing_but_what_is_kept() {
+    let temp = TempDir::new();
+    let tree = temp.join("tree");
+    fs::create_dir_all(tree.join("kept/empty")).unwrap();
+    fs::create_dir_all(tree.join("dropped")).unwrap();
+    fs::write(tree.join("kept/a"), "a").unwrap();
+    make_fifo(&tree.join("kept/fifo"));
+    make_fifo(&tree.join("dropped/a"));
+    let keep = Keep::parse(b"kept\0kept/a\0kept/empty\0dropped/a\0");
+    copy_tree(bytes(&tree), bytes(&temp.join("copy")), Some(&keep), &Cancel::new()).unwrap();
+    assert!(exists(&temp.join("copy/kept/a")));
+    assert!(exists(&temp.join("copy/kept/empty")));
+    assert!(!exists(&temp.join("copy/kept/fifo")));
+    assert!(!exists(&temp.join("copy/dropped")));
 }

@@ -10,7 +10,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn sha256_of_tree(path: &Path) -> (String, u64) {
-    let digest = hash_tree(bytes(path), Algorithm::Sha256).unwrap();
+    let digest = hash_tree(bytes(path), Algorithm::Sha256, &Cancel::new()).unwrap();
     (hex(&digest.bytes), digest.size)
 }
 
@@ -30,20 +30,10 @@ fn knows_the_hashes_of_small_trees() {
 fn hashes_plain_bytes_by_every_algorithm() {
     let temp = TempDir::new();
     fs::write(temp.join("abc"), "abc").unwrap();
-    let of = |algorithm| {
-        hex(&hash_file(bytes(&temp.join("abc")), algorithm)
-            .unwrap()
-            .bytes)
-    };
+    let of = |algorithm| hex(&hash_file(bytes(&temp.join("abc")), algorithm, &Cancel::new()).unwrap().bytes);
     assert_eq!(of(Algorithm::Md5), "900150983cd24fb0d6963f7d28e17f72");
-    assert_eq!(
-        of(Algorithm::Sha1),
-        "a9993e364706816aba3e25717850c26c9cd0d89d"
-    );
-    assert_eq!(
-        of(Algorithm::Sha256),
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    );
+    assert_eq!(of(Algorithm::Sha1), "a9993e364706816aba3e25717850c26c9cd0d89d");
+    assert_eq!(of(Algorithm::Sha256), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     assert_eq!(
         of(Algorithm::Sha512),
         "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
@@ -57,24 +47,11 @@ fn hashes_the_same_whatever_the_number_of_chunks() {
     let temp = TempDir::new();
     let path = temp.join("file");
     let chunk = CHUNK_BYTES as u64;
-    for size in [
-        chunk - 1,
-        chunk,
-        chunk + 1,
-        2 * chunk,
-        7 * chunk,
-        7 * chunk + 5,
-    ] {
+    for size in [chunk - 1, chunk, chunk + 1, 2 * chunk, 7 * chunk, 7 * chunk + 5] {
         let contents: Vec<u8> = (0..size).map(|at| (at / 251) as u8).collect();
         fs::write(&path, &contents).unwrap();
-        let digest = hash_file(bytes(&path), Algorithm::Sha256).unwrap();
-        assert_eq!(
-            digest,
-            Digest {
-                bytes: sha2::Sha256::digest(&contents).to_vec(),
-                size
-            }
-        );
+        let digest = hash_file(bytes(&path), Algorithm::Sha256, &Cancel::new()).unwrap();
+        assert_eq!(digest, Digest { bytes: sha2::Sha256::digest(&contents).to_vec(), size });
     }
 }
 
@@ -85,10 +62,7 @@ fn reports_a_failure_after_many_chunks() {
     fs::create_dir(&tree).unwrap();
     fs::write(tree.join("a"), vec![0; 9 * CHUNK_BYTES]).unwrap();
     make_fifo(&tree.join("b"));
-    assert_eq!(
-        failure(hash_tree(bytes(&tree), Algorithm::Sha256)).code(),
-        "ERR_TREE_TYPE"
-    );
+    assert_eq!(failure(hash_tree(bytes(&tree), Algorithm::Sha256, &Cancel::new())).code(), "ERR_TREE_TYPE");
 }
 
 #[test]
@@ -99,7 +73,7 @@ fn does_not_hash_through_a_link_or_a_directory() {
     fs::create_dir(temp.join("directory")).unwrap();
     make_fifo(&temp.join("pipe"));
     for name in ["link", "directory", "pipe"] {
-        let error = failure(hash_file(bytes(&temp.join(name)), Algorithm::Sha256));
+        let error = failure(hash_file(bytes(&temp.join(name)), Algorithm::Sha256, &Cancel::new()));
         assert_eq!(error.code(), "ERR_TREE_TYPE", "{name}");
     }
 }
@@ -109,15 +83,9 @@ const OTHER: &[u8; 32] = b"zyxwvsrqpnmlkjihgfdcba9876543210";
 
 fn found(path: &Path) -> Vec<Vec<u8>> {
     let parts = [PART, OTHER].map(|part| HashPart::new(part).unwrap());
-    let scan = scan_tree(bytes(path), parts).unwrap();
-    assert_eq!(
-        scan.digest,
-        hash_tree(bytes(path), Algorithm::Sha256).unwrap()
-    );
-    scan.found
-        .iter()
-        .map(|part| part.as_bytes().to_vec())
-        .collect()
+    let scan = scan_tree(bytes(path), parts, &Cancel::new()).unwrap();
+    assert_eq!(scan.digest, hash_tree(bytes(path), Algorithm::Sha256, &Cancel::new()).unwrap());
+    scan.found.iter().map(|part| part.as_bytes().to_vec()).collect()
 }
 
 fn text(part: &[u8]) -> String {
@@ -134,11 +102,7 @@ fn finds_references_in_names_targets_and_contents() {
     let named = make("named");
     fs::write(named.join(format!("{}-x", text(PART))), "").unwrap();
     let linked = make("linked");
-    symlink(
-        format!("/nix/store/{}-x/bin", text(OTHER)),
-        linked.join("link"),
-    )
-    .unwrap();
+    symlink(format!("/nix/store/{}-x/bin", text(OTHER)), linked.join("link")).unwrap();
     let both = make("both");
     fs::write(both.join("file"), [OTHER.as_slice(), b"e", PART].concat()).unwrap();
     assert_eq!(found(&named), [PART]);

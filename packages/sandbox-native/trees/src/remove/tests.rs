@@ -5,8 +5,7 @@ use std::process::Command;
 
 use super::*;
 use crate::testing::{
-    TempDir, bytes, exists, failure, for_each_user, is_again, is_root, make_fifo, run_again,
-    set_mode, while_disturbed,
+    TempDir, bytes, exists, failure, for_each_user, is_again, is_root, make_fifo, run_again, set_mode, while_disturbed,
 };
 
 /// Nests directories called `d`, also deeper than a path can be long; returns how many.
@@ -23,19 +22,16 @@ pub(crate) fn nest(top: &Path, directories: usize) -> usize {
 
 #[test]
 fn removes_files_links_directories_and_pipes() {
-    for_each_user(
-        "remove::tests::removes_files_links_directories_and_pipes",
-        || {
-            let temp = TempDir::new();
-            let tree = temp.join("tree");
-            fs::create_dir_all(tree.join("a/b")).unwrap();
-            fs::write(tree.join("a/b/file"), "x").unwrap();
-            symlink("nowhere", tree.join("link")).unwrap();
-            make_fifo(&tree.join("pipe"));
-            remove_tree(bytes(&tree)).unwrap();
-            assert!(!exists(&tree));
-        },
-    );
+    for_each_user("remove::tests::removes_files_links_directories_and_pipes", || {
+        let temp = TempDir::new();
+        let tree = temp.join("tree");
+        fs::create_dir_all(tree.join("a/b")).unwrap();
+        fs::write(tree.join("a/b/file"), "x").unwrap();
+        symlink("nowhere", tree.join("link")).unwrap();
+        make_fifo(&tree.join("pipe"));
+        remove_tree(bytes(&tree)).unwrap();
+        assert!(!exists(&tree));
+    });
 }
 
 #[test]
@@ -50,20 +46,17 @@ fn takes_what_is_absent_for_removed() {
 
 #[test]
 fn removes_directories_without_permissions() {
-    for_each_user(
-        "remove::tests::removes_directories_without_permissions",
-        || {
-            let temp = TempDir::new();
-            let tree = temp.join("tree");
-            fs::create_dir_all(tree.join("a/b")).unwrap();
-            fs::write(tree.join("a/b/file"), "x").unwrap();
-            for (path, mode) in [("a/b", 0o555), ("a", 0), ("", 0o111)] {
-                set_mode(&tree.join(path), mode);
-            }
-            remove_tree(bytes(&tree)).unwrap();
-            assert!(!exists(&tree));
-        },
-    );
+    for_each_user("remove::tests::removes_directories_without_permissions", || {
+        let temp = TempDir::new();
+        let tree = temp.join("tree");
+        fs::create_dir_all(tree.join("a/b")).unwrap();
+        fs::write(tree.join("a/b/file"), "x").unwrap();
+        for (path, mode) in [("a/b", 0o555), ("a", 0), ("", 0o111)] {
+            set_mode(&tree.join(path), mode);
+        }
+        remove_tree(bytes(&tree)).unwrap();
+        assert!(!exists(&tree));
+    });
 }
 
 #[test]
@@ -105,10 +98,7 @@ fn leaves_a_victim_alone_while_a_directory_is_exchanged_for_a_link() {
         let Ok(tree) = Root::try_open(bytes(&tree.join("inner"))) else {
             return;
         };
-        let (here, there) = (
-            (tree.parent(), tree.name.as_c_str()),
-            (top.parent(), top.name.as_c_str()),
-        );
+        let (here, there) = ((tree.parent(), tree.name.as_c_str()), (top.parent(), top.name.as_c_str()));
         if sys::exchange(here, there).is_err() {
             // The link was removed in place of the directory, as it should be.
             let _ = fs::remove_dir_all(&link);
@@ -134,10 +124,7 @@ fn stops_when_a_directory_is_moved_away_under_it() {
     fs::create_dir(temp.join("elsewhere")).unwrap();
     fs::write(temp.join("elsewhere/file"), "x").unwrap();
     // Every directory above the window of open descriptors is left through "..".
-    let mut walk = Removal {
-        directories: Directories::new(Root::open(bytes(&top)).unwrap()),
-        attempts_left: 0,
-    };
+    let mut walk = Removal { directories: Directories::new(Root::open(bytes(&top)).unwrap()), attempts_left: 0 };
     walk.visit(walk.directories.root_name()).unwrap();
     while let Some(name) = walk.directories.next_name() {
         walk.visit(name).unwrap();
@@ -157,10 +144,7 @@ fn stops_when_a_directory_is_moved_away_under_it() {
 fn does_not_enter_a_mount() {
     const NAME: &str = "remove::tests::does_not_enter_a_mount";
     if !is_again() {
-        let can_mount = Command::new("unshare")
-            .args(["-m", "true"])
-            .status()
-            .is_ok_and(|status| status.success());
+        let can_mount = Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success());
         if is_root() && can_mount {
             let this = std::env::current_exe().unwrap();
             run_again_in_mount_namespace(NAME, &this);
@@ -172,25 +156,13 @@ fn does_not_enter_a_mount() {
         fs::create_dir_all(temp.join(name)).unwrap();
     }
     fs::write(temp.join("outside/file"), "x").unwrap();
-    let bound = Command::new("mount")
-        .arg("--bind")
-        .args([temp.join("outside"), temp.join("tree/mounted")])
-        .status()
-        .unwrap();
+    let bound =
+        Command::new("mount").arg("--bind").args([temp.join("outside"), temp.join("tree/mounted")]).status().unwrap();
     assert!(bound.success());
     let error = failure(remove_tree(bytes(&temp.join("tree"))));
     assert!(exists(&temp.join("outside/file")));
-    assert_eq!(
-        (error.code(), error.path.as_slice()),
-        ("ERR_TREE_IO", bytes(&temp.join("tree/mounted")))
-    );
-    assert!(
-        Command::new("umount")
-            .arg(temp.join("tree/mounted"))
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert_eq!((error.code(), error.path.as_slice()), ("ERR_TREE_IO", bytes(&temp.join("tree/mounted"))));
+    assert!(Command::new("umount").arg(temp.join("tree/mounted")).status().unwrap().success());
 }
 
 fn run_again_in_mount_namespace(name: &str, this: &Path) {
@@ -201,11 +173,7 @@ fn run_again_in_mount_namespace(name: &str, this: &Path) {
         .env("DRVKIT_TEST_AGAIN", "1")
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
 }
 
@@ -222,9 +190,6 @@ fn reports_what_it_may_not_remove() {
         return;
     }
     let error = failure(remove_tree(b"/etc/passwd"));
-    assert!(
-        matches!(error.errno, Some(libc::EACCES | libc::EPERM | libc::EROFS)),
-        "{error}"
-    );
+    assert!(matches!(error.errno, Some(libc::EACCES | libc::EPERM | libc::EROFS)), "{error}");
     assert_eq!(error.path, b"/etc/passwd");
 }

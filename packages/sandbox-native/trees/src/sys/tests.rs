@@ -29,50 +29,23 @@ fn opens_no_link() {
     let (_temp, root) = links();
     let tree = root.parent();
     assert_eq!(errno(open_regular(tree, c"to-file")), Some(libc::ELOOP));
-    assert!(matches!(
-        errno(open_directory(tree, c"to-directory")),
-        Some(libc::ENOTDIR | libc::ELOOP)
-    ));
+    assert!(matches!(errno(open_directory(tree, c"to-directory")), Some(libc::ENOTDIR | libc::ELOOP)));
     let same_mount = errno(open_directory_of_same_mount(tree, c"to-directory"));
-    assert!(
-        matches!(same_mount, Some(libc::ENOTDIR | libc::ELOOP)),
-        "{same_mount:?}"
-    );
+    assert!(matches!(same_mount, Some(libc::ENOTDIR | libc::ELOOP)), "{same_mount:?}");
     let handle = open_handle(tree, c"to-file").unwrap();
-    assert_eq!(
-        stat(borrow(&handle)).unwrap().file_type(),
-        FileType::Symlink
-    );
-    assert_eq!(
-        stat_at(tree, c"to-file").unwrap().file_type(),
-        FileType::Symlink
-    );
+    assert_eq!(stat(borrow(&handle)).unwrap().file_type(), FileType::Symlink);
+    assert_eq!(stat_at(tree, c"to-file").unwrap().file_type(), FileType::Symlink);
 }
 
 #[test]
 fn creates_nothing_through_a_link() {
     let (temp, root) = links();
     let tree = root.parent();
-    assert_eq!(
-        errno(create_regular(tree, c"to-nothing", 0o644)),
-        Some(libc::EEXIST)
-    );
-    assert_eq!(
-        errno(create_regular(tree, c"to-file", 0o644)),
-        Some(libc::EEXIST)
-    );
-    assert_eq!(
-        errno(create_or_truncate(tree, c"to-nothing", 0o644)),
-        Some(libc::ELOOP)
-    );
-    assert_eq!(
-        errno(create_or_truncate(tree, c"to-file", 0o644)),
-        Some(libc::ELOOP)
-    );
-    assert_eq!(
-        errno(make_directory(tree, c"to-nothing", 0o755)),
-        Some(libc::EEXIST)
-    );
+    assert_eq!(errno(create_regular(tree, c"to-nothing", 0o644)), Some(libc::EEXIST));
+    assert_eq!(errno(create_regular(tree, c"to-file", 0o644)), Some(libc::EEXIST));
+    assert_eq!(errno(create_or_truncate(tree, c"to-nothing", 0o644)), Some(libc::ELOOP));
+    assert_eq!(errno(create_or_truncate(tree, c"to-file", 0o644)), Some(libc::ELOOP));
+    assert_eq!(errno(make_directory(tree, c"to-nothing", 0o755)), Some(libc::EEXIST));
     assert!(!temp.join("absent").exists());
     assert_eq!(fs::read(temp.join("file")).unwrap(), b"outside");
 }
@@ -87,17 +60,9 @@ fn changes_a_link_and_not_its_target() {
     // A link has no mode of its own; what counts is where the change does not go.
     let _ = super::set_mode(borrow(&handle), 0o777);
     let after = fs::metadata(temp.join("file")).unwrap();
-    assert_eq!(
-        (after.mtime(), after.mtime_nsec()),
-        (before.mtime(), before.mtime_nsec())
-    );
+    assert_eq!((after.mtime(), after.mtime_nsec()), (before.mtime(), before.mtime_nsec()));
     assert_eq!(mode(&temp.join("file")), 0o640);
-    assert_eq!(
-        fs::symlink_metadata(temp.join("tree/to-file"))
-            .unwrap()
-            .mtime(),
-        1
-    );
+    assert_eq!(fs::symlink_metadata(temp.join("tree/to-file")).unwrap().mtime(), 1);
 }
 
 #[test]

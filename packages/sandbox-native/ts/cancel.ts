@@ -1,0 +1,39 @@
+import { type Outcome, unwrap } from "./error.js";
+import { loadAddon } from "./platform.js";
+
+/** What calls take that may last. */
+export interface Cancellable {
+  /** Ends the call at the next file or chunk; it then fails with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A request to end, as the addon looks at it. */
+export interface CancelFlag {
+  request(): void;
+}
+
+interface CancelAddon {
+  readonly CancelFlag: new () => CancelFlag;
+}
+
+/**
+ * Makes a native call that ends early when `signal` is aborted.
+ *
+ * @throws The signal's reason when the call ended for it, else as `unwrap`.
+ */
+export async function cancellable<T>(
+  signal: AbortSignal | undefined,
+  call: (flag: CancelFlag) => Promise<Outcome<T>>,
+): Promise<T> {
+  signal?.throwIfAborted();
+  const flag = new (loadAddon() as CancelAddon).CancelFlag();
+  const request = () => flag.request();
+  signal?.addEventListener("abort", request, { once: true });
+  try {
+    const outcome = await call(flag);
+    if (outcome.error?.code === "ERR_CANCELLED") signal?.throwIfAborted();
+    return unwrap(outcome);
+  } finally {
+    signal?.removeEventListener("abort", request);
+  }
+}
