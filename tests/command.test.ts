@@ -381,6 +381,30 @@ describe("the other commands", () => {
     expect(flat.stdout).toBe("/nix/store/gy454w1cxaq731grqwylhzf4pp9r5izh-hello.txt\n");
   });
 
+  test("add leaves out what patterns and ignore files say", async () => {
+    const tree = scratch.path("filtered");
+    mkdirSync(join(tree, "src"), { recursive: true });
+    for (const file of ["src/a.c", "src/a.o", "src/a.log", "b.c"]) writeFileSync(join(tree, file), file);
+    writeFileSync(join(tree, ".gitignore"), "*.o\n");
+    const args = ["--include", "*.c", "--include", "*.o", "--exclude", "/b.c", "--ignore-file", ".gitignore"];
+    const added = await drv(["add", tree, ...args, ...flags()]);
+    const name = added.stdout.trim().slice("/nix/store/".length);
+    expect(readdirSync(join(scratch.store, "nix/store", name), { recursive: true }).sort()).toEqual([
+      "src",
+      "src/a.c",
+    ]);
+  });
+
+  test.each([
+    [["--flat", "--exclude", "x"], "'--flat' adds a single file"],
+    [["--name", "x", "other"], "'--name' goes with one file"],
+    [["--ignore-file", "a/b"], "ignore file 'a/b' is not a file name"],
+  ])("add refuses %j", async (args, message) => {
+    const ended = await drv(["add", scratch.folder, ...args, ...flags()]);
+    expect(ended).toMatchObject({ status: 1, stdout: "" });
+    expect(ended.stderr).toContain(message);
+  });
+
   test("show prints what nix show-derivation prints", async () => {
     const path = drvs.write({ name: "shown", script: "echo > $out" });
     const shown = JSON.parse((await drv(["show", drvs.fileOf(path), ...flags()])).stdout);

@@ -17,6 +17,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
 /** Packages of others that only one of ours may use. */
 const reserved: Readonly<Record<string, string>> = {
   lmdb: "store-lmdb",
+  ignore: "engine",
+  "xxhash-wasm": "engine",
   commander: "cli",
   "@noble/hashes": "drv-parser",
 };

@@ -22,14 +22,13 @@ export function makeContext(options: CommandOptions, overrides: SettingOverrides
     async openEngine(how = {}) {
       const { openEngine } = await import("@drvkit/engine");
       const store = options["store"];
-      const engine = await openEngine({
+      return await openEngine({
         ...(typeof store === "string" ? { store } : {}),
         settings: overrides,
         readOnly: how.readOnly ?? false,
         env,
+        onWarning: (warning) => err(renderWarning(warning, env)),
       });
-      for (const warning of engine.warnings) err(renderWarning(warning, env));
-      return engine;
     },
   };
 }

@@ -1,4 +1,5 @@
 import { access } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AuthoredDerivation, EngineError, Output } from "@drvkit/drv-parser";
@@ -42,7 +43,8 @@ async function importModule(path: string): Promise<Readonly<Record<string, unkno
   await access(path).catch((cause: unknown) => {
     throw refuse(`cannot read '${path}'`, "give the path of a module that exports derivations", cause);
   });
-  const { createJiti } = await import("jiti");
+  // Node would first search the whole of a CommonJS module for names that an import could ask for.
+  const { createJiti } = createRequire(import.meta.url)("jiti") as typeof import("jiti");
   const own = (name: string) => fileURLToPath(import.meta.resolve(name));
   const alias = { "@drvkit/engine": own("@drvkit/engine"), "@drvkit/drv-parser": own("@drvkit/drv-parser") };
   return createJiti(import.meta.url, { alias, moduleCache: false }).import<Record<string, unknown>>(path);

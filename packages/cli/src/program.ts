@@ -9,7 +9,7 @@ interface CommandSpec {
   readonly args: string;
   readonly about: string;
   readonly example: string;
-  readonly options: readonly (readonly [flags: string, about: string])[];
+  readonly options: readonly (readonly [flags: string, about: string, how?: "repeatable"])[];
   /** Whether paths may come on standard input, one per line. */
   readonly stdin: boolean;
   readonly load: () => Promise<{
@@ -18,7 +18,7 @@ interface CommandSpec {
 }
 
 /** Values of a command's own options, by camelCase name. */
-export type CommandOptions = Readonly<Record<string, string | boolean | undefined>>;
+export type CommandOptions = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 const json = ["--json", "print JSON on standard output"] as const;
 
@@ -75,6 +75,9 @@ const commands: readonly CommandSpec[] = [
       json,
       ["--name <name>", "name part of the store path (one file only)"],
       ["--flat", "address a single file by its bytes, not by its archive"],
+      ["--include <pattern>", "take only what a gitignore pattern matches", "repeatable"],
+      ["--exclude <pattern>", "leave out what a gitignore pattern matches", "repeatable"],
+      ["--ignore-file <name>", "leave out what files of this name, such as .gitignore, say"],
     ],
     stdin: false,
     load: () => import("./commands/add.js"),
@@ -132,7 +135,9 @@ function makeCommand(spec: CommandSpec, ended: (status: number) => void): Comman
     .addHelpText("after", `\nExample:\n  ${spec.example}`);
   if (spec.args !== "") command.arguments(spec.args);
   if (spec.stdin) command.option("--stdin", "take more arguments from standard input, one per line");
-  for (const [flags, about] of spec.options) command.option(flags, about);
+  for (const [flags, about, how] of spec.options)
+    if (how === "repeatable") command.option(flags, about, collect);
+    else command.option(flags, about);
   addSettingOptions(command, overrides);
   return command.action(async () => {
     const options: CommandOptions = command.opts();
@@ -143,6 +148,10 @@ function makeCommand(spec: CommandSpec, ended: (status: number) => void): Comman
     const { run } = await spec.load();
     ended(await run(args, options, makeContext(options, overrides)));
   });
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 function linesOf(text: string): readonly string[] {

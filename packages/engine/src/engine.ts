@@ -1,4 +1,3 @@
-import { basename, resolve } from "node:path";
 import { type AuthoredDerivation, type DerivedPath, Source, type StorePath } from "@drvkit/drv-parser";
 import { runGoals } from "@drvkit/goal";
 import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
@@ -11,6 +10,7 @@ import { linkResults } from "./out-link.js";
 import { buildsDirOf, sweepDeadBuilds } from "./sandbox/leftovers.js";
 import { loadSettings } from "./settings/load.js";
 import type { Settings } from "./settings/table.js";
+import { addSource, type SourceOptions } from "./source/add-source.js";
 import { resolveStoreRoot } from "./store-root.js";
 import { type BuildTarget, resolveTarget } from "./targets.js";
 import { workerSettings } from "./worker-settings.js";
@@ -24,6 +24,8 @@ export interface EngineOptions {
   /** Queries only; the store must exist. */
   readonly readOnly?: boolean;
   readonly env?: NodeJS.ProcessEnv;
+  /** Told each of {@link Engine.warnings} when it comes. */
+  readonly onWarning?: (message: string) => void;
 }
 
 /** How one build is run. */
@@ -39,7 +41,10 @@ export interface BuildOptions {
 export interface Engine extends AsyncDisposable {
   readonly store: LmdbStore;
   readonly settings: Settings;
-  /** Things the configuration said that are not known, and what a killed build left that could not be removed. */
+  /**
+   * What stops nothing, so far: settings that are not known, what a killed build left and could not be removed, a cache that cannot be
+   * used.
+   */
   readonly warnings: readonly string[];
   /** Builds the targets; see {@link Build}. */
   build(targets: readonly BuildTarget[], options?: BuildOptions): Build;
@@ -47,10 +52,8 @@ export interface Engine extends AsyncDisposable {
   importDerivation(file: string): Promise<StorePath>;
   /** Writes an authored derivation and its inputs into the store; its path. */
   instantiate(authored: AuthoredDerivation): Promise<StorePath>;
-  /**
-   * Adds a file or folder of this machine, as it is now, for use in derivations. Its name is that of the path unless given.
-   */
-  source(path: string, options?: { readonly name?: string }): Promise<Source>;
+  /** Adds a file or folder of this machine, as it is now, for use in derivations; see {@link SourceOptions}. */
+  source(path: string, options?: SourceOptions): Promise<Source>;
   /** The derived path a target stands for; imports a `.drv` file. */
   resolve(target: BuildTarget): Promise<DerivedPath>;
   /** Cancels what runs, waits for its end, closes the store. */
@@ -68,12 +71,19 @@ export interface Engine extends AsyncDisposable {
  */
 export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const env = options.env ?? process.env;
-  const { settings, warnings } = await loadSettings(env, overrides(options.settings));
-  const root = resolveStoreRoot(options.store, env, options.readOnly ?? false);
-  const store = await openStore({ root, readOnly: options.readOnly ?? false });
+  const readOnly = options.readOnly ?? false;
+  const warnings: string[] = [];
+  const warn = (message: string) => {
+    warnings.push(message);
+    options.onWarning?.(message);
+  };
+  const loaded = await loadSettings(env, overrides(options.settings));
+  loaded.warnings.forEach(warn);
+  const root = resolveStoreRoot(options.store, env, readOnly);
+  const store = await openStore({ root, readOnly, onWarning: warn });
   try {
-    const left = store.readOnly ? [] : await sweepDeadBuilds(buildsDirOf(store.stateDir));
-    return new OpenEngine(store, settings, [...warnings, ...left], env);
+    if (!readOnly) (await sweepDeadBuilds(buildsDirOf(store.stateDir))).forEach(warn);
+    return new OpenEngine(store, loaded.settings, warnings, env);
   } catch (error) {
     await store.close();
     throw error;
@@ -102,11 +112,7 @@ class OpenEngine implements Engine {
   build(targets: readonly BuildTarget[], options: BuildOptions = {}): Build {
     if (this.#closing.signal.aborted) throw new EngineSetupError("ERR_ENGINE_CLOSED", "the engine is closed");
     const queue = new EventQueue();
-    const result = this.#run(targets, options, queue).finally(() => {
-      queue.end();
-      this.#running.delete(result);
-    });
-    this.#running.add(result);
+    const result = this.#track(this.#run(targets, options, queue).finally(() => queue.end()));
     result.catch(() => undefined); // a caller that reads only events must not crash the process
     return { result, [Symbol.asyncIterator]: () => queue[Symbol.asyncIterator]() };
   }
@@ -116,10 +122,7 @@ class OpenEngine implements Engine {
     options: BuildOptions,
     queue: EventQueue,
   ): Promise<BuildOutcome> {
-    const signal = AbortSignal.any([
-      this.#closing.signal,
-      ...(options.signal === undefined ? [] : [options.signal]),
-    ]);
+    const signal = this.#signal(options.signal);
     const requests = [];
     for (const target of targets) {
       signal.throwIfAborted();
@@ -151,12 +154,11 @@ class OpenEngine implements Engine {
     return instantiate(this.store, authored);
   }
 
-  async source(
-    path: string,
-    { name = basename(resolve(path)) }: { readonly name?: string } = {},
-  ): Promise<Source> {
-    const info = await this.store.addTree(name, resolve(path), { method: "nar" });
-    return new Source(info.path);
+  async source(path: string, options: SourceOptions = {}): Promise<Source> {
+    const added = this.#track(
+      addSource(this.store, path, { ...options, signal: this.#signal(options.signal) }),
+    );
+    return new Source((await added).path);
   }
 
   resolve(target: BuildTarget): Promise<DerivedPath> {
@@ -171,5 +173,16 @@ class OpenEngine implements Engine {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #signal(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#closing.signal : AbortSignal.any([this.#closing.signal, signal]);
+  }
+
+  /** Closing waits for it. */
+  #track<T>(work: Promise<T>): Promise<T> {
+    const tracked = work.finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+    return tracked;
   }
 }

@@ -10,6 +10,12 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_IMPORT_MISMATCH`: a file's content does not give the store path in its name
  * - `ERR_SANDBOX_PATH`: a sandbox path is malformed or its source is missing
  * - `ERR_STORE_UNWRITABLE`: the store asked for is the machine's own or cannot be written
+ * - `ERR_SOURCE_MISSING`: there is no source at the path
+ * - `ERR_SOURCE_UNREADABLE`: a file of a source may not be read
+ * - `ERR_SOURCE_TYPE`: a source has a device, FIFO or socket in it
+ * - `ERR_SOURCE_CHANGED`: a source was changed while it was read
+ * - `ERR_SOURCE_NAME`: a source with filters has a name that is no UTF-8
+ * - `ERR_SOURCE_FILTER`: the name of an ignore file is no file name
  * - `ERR_ENGINE_CLOSED`: the engine was closed
  * - `ERR_NO_BUILD_UID`: no user id is free for a build
  */
@@ -21,6 +27,12 @@ export type EngineErrorCode =
   | "ERR_IMPORT_MISMATCH"
   | "ERR_SANDBOX_PATH"
   | "ERR_STORE_UNWRITABLE"
+  | "ERR_SOURCE_MISSING"
+  | "ERR_SOURCE_UNREADABLE"
+  | "ERR_SOURCE_TYPE"
+  | "ERR_SOURCE_CHANGED"
+  | "ERR_SOURCE_NAME"
+  | "ERR_SOURCE_FILTER"
   | "ERR_ENGINE_CLOSED"
   | "ERR_NO_BUILD_UID";
 

@@ -7,5 +7,7 @@ export { type EngineErrorCode, EngineSetupError } from "./error.js";
 export { type DerivationFile, importClosure, readDerivationFile } from "./import-closure.js";
 export { type LoadedSettings, loadSettings } from "./settings/load.js";
 export { defaultSettings, type SettingName, type Settings, settingTable } from "./settings/table.js";
+export type { SourceOptions } from "./source/add-source.js";
+export type { SourceFilters } from "./source/filter.js";
 export { defaultStoreRoot, resolveStoreRoot } from "./store-root.js";
 export { type BuildTarget, resolveStorePath, resolveTarget } from "./targets.js";

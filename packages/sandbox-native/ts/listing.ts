@@ -64,6 +64,7 @@ function makeEntry(name: Uint8Array, stamp: Uint8Array): ListedEntry {
     name,
     type: entryTypes.get(fields.getUint32(0, true) & typeMask) ?? "other",
     stamp,
+    // biome-ignore lint/complexity/useMathMinMax: these are bigints
     changedNs: modifiedNs > changedNs ? modifiedNs : changedNs,
   };
 }

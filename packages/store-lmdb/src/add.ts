@@ -38,6 +38,13 @@ export interface AddOptions {
   readonly method?: "nar" | "flat";
   /** `sha256` unless given. */
   readonly algorithm?: HashAlgorithm;
+  /**
+   * Paths below the top that are copied, directories among them, each ended by a zero byte; nothing else is looked at. Everything unless
+   * given.
+   */
+  readonly keep?: Uint8Array;
+  /** Ends the work with its reason; nothing is added then. */
+  readonly signal?: AbortSignal;
 }
 
 /** One member of a closure that is brought in from files. */
@@ -83,12 +90,13 @@ export async function addText(
 export async function addTree(
   cx: AddContext,
   name: string,
-  source: { readonly path: string; readonly method: "nar" | "flat"; readonly algorithm: HashAlgorithm },
+  sourcePath: string,
+  { method = "nar", algorithm = "sha256", ...options }: AddOptions,
 ): Promise<PathInfo> {
   await using temp = await cx.makeTempDir();
-  const tree = await copyInto(temp, source.path);
-  const content = new Content(tree);
-  const ca = await content.address(source.method, source.algorithm);
+  const tree = await copyInto(temp, sourcePath, options);
+  const content = new Content(tree, options.signal);
+  const ca = await content.address(method, algorithm);
   const path = computeContentAddressedPath(cx.storeDir, name, ca);
   return await install(cx, content, { path, references: new Set(), ca });
 }
@@ -135,15 +143,17 @@ async function contentAddressFor(
 /** A finished tree in a private directory, hashed at most once in each way. */
 class Content {
   readonly tree: string;
+  readonly #signal: AbortSignal | undefined;
   #nar: Promise<{ readonly digest: Uint8Array; readonly sizeBytes: number }> | undefined;
 
-  constructor(tree: string) {
+  constructor(tree: string, signal?: AbortSignal) {
     this.tree = tree;
+    this.#signal = signal;
   }
 
   /** sha256 of the archive. */
   nar(): Promise<{ readonly digest: Uint8Array; readonly sizeBytes: number }> {
-    this.#nar ??= hashTree(this.tree);
+    this.#nar ??= hashTree(this.tree, "sha256", { signal: this.#signal });
     return this.#nar;
   }
 
@@ -156,8 +166,9 @@ class Content {
     method: ContentAddress["method"],
     algorithm: HashAlgorithm,
   ): Promise<{ readonly digest: Uint8Array }> {
-    if (method !== "nar") return hashFile(this.tree, algorithm);
-    return algorithm === "sha256" ? this.nar() : hashTree(this.tree, algorithm);
+    const options = { signal: this.#signal };
+    if (method !== "nar") return hashFile(this.tree, algorithm, options);
+    return algorithm === "sha256" ? this.nar() : hashTree(this.tree, algorithm, options);
   }
 }
 
@@ -168,10 +179,14 @@ async function methodsFor(path: StorePath, tree: string): Promise<readonly Conte
   return plainFile ? ["nar", "text", "flat"] : ["nar"];
 }
 
-async function copyInto(temp: TempDir, source: string): Promise<string> {
+async function copyInto(
+  temp: TempDir,
+  source: string,
+  options: { readonly keep?: Uint8Array; readonly signal?: AbortSignal } = {},
+): Promise<string> {
   const tree = join(temp.path, "x");
-  await copyTree(source, tree);
-  await canonicaliseTree(tree, {});
+  await copyTree(source, tree, options);
+  await canonicaliseTree(tree, { signal: options.signal });
   return tree;
 }
 

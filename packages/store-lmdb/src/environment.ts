@@ -2,7 +2,15 @@ import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileError, readOnly, StoreError } from "./error.js";
 import { allocateFile, lockFile } from "./files.js";
-import { databaseError, type Handles, isLmdbError, type Lmdb, type Mode, openHandles } from "./lmdb.js";
+import {
+  databaseError,
+  type Handles,
+  isLmdbError,
+  type Lmdb,
+  lockFileBytes,
+  type Mode,
+  openHandles,
+} from "./lmdb.js";
 import {
   type Database,
   emptyTables,
@@ -14,8 +22,6 @@ import {
 
 /** Address space, not disk; LMDB grows it by itself, also when another process has grown the file. */
 const defaultMapBytes = 2 ** 30;
-/** Reader table of `lock.mdb`: 64 bytes for each of 1084 readers after a head of 272. */
-const lockFileBytes = 17 * 4096;
 
 /**
  * The LMDB environment in one directory, one for the whole process however many stores are opened on it.

@@ -2,7 +2,6 @@ import { mkdir } from "node:fs/promises";
 import {
   baseNameOf,
   type Derivation,
-  type HashAlgorithm,
   type OutputName,
   type StoreDir,
   type StorePath,
@@ -17,6 +16,7 @@ import {
   makeTempDir,
   type TempDir,
 } from "./add.js";
+import type { StoreCache } from "./cache.js";
 import { type ClosureOptions, computeClosure, sortTopologically } from "./closure.js";
 import { DerivationReader } from "./derivations.js";
 import type { Environment } from "./environment.js";
@@ -34,6 +34,7 @@ export interface StoreParts {
   readonly readOnly: boolean;
   readonly environment: Environment;
   readonly tempRoots: TempRoots;
+  readonly cache: StoreCache;
   /** Gives the shared parts back. */
   release(): Promise<void>;
 }
@@ -53,6 +54,8 @@ export class LmdbStore implements AsyncDisposable {
   /** Build logs. */
   readonly logDir: string;
   readonly readOnly: boolean;
+  /** What may be forgotten at any time; a store that is open for reading only remembers nothing. */
+  readonly cache: StoreCache;
   readonly #parts: StoreParts;
   readonly #derivations: DerivationReader;
   #closed = false;
@@ -64,6 +67,7 @@ export class LmdbStore implements AsyncDisposable {
     this.stateDir = parts.layout.stateDir;
     this.logDir = parts.layout.logDir;
     this.readOnly = parts.readOnly;
+    this.cache = parts.readOnly ? forgetful : parts.cache;
     this.#derivations = new DerivationReader(this.storeDir, (path) => this.realPathOf(path));
   }
 
@@ -192,8 +196,7 @@ export class LmdbStore implements AsyncDisposable {
   /** Adds a copy of a tree, hashed as an archive unless `options` say otherwise. */
   async addTree(name: string, sourcePath: string, options: AddOptions = {}): Promise<PathInfo> {
     this.#requireWritable();
-    const { method = "nar", algorithm = "sha256" as HashAlgorithm } = options;
-    return this.#adding(addTree(this, name, { path: sourcePath, method, algorithm }));
+    return this.#adding(addTree(this, name, sourcePath, options));
   }
 
   /** Adds a copy of a regular file, hashed by its bytes unless `options` say otherwise. */
@@ -249,6 +252,8 @@ export class LmdbStore implements AsyncDisposable {
     if (this.readOnly) throw readOnly(`store in '${root}' is open for reading only`, root);
   }
 }
+
+const forgetful: StoreCache = { get: async () => undefined, put: async () => undefined };
 
 /** The directories that a store that is written to has from the start; the others come with what they hold. */
 export async function makeDirectories(layout: Layout): Promise<void> {

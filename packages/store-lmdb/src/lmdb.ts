@@ -10,6 +10,9 @@ import {
   type WriteTables,
 } from "./schema.js";
 
+/** Reader table of `lock.mdb`: 64 bytes for each of 1084 readers after a head of 272. */
+export const lockFileBytes = 17 * 4096;
+
 /** The module of LMDB. */
 export type Lmdb = typeof import("lmdb");
 

@@ -1,4 +1,5 @@
 import { defaultStoreDir, type StoreDir } from "@drvkit/drv-parser";
+import { CacheEnvironment } from "./cache.js";
 import { Environment } from "./environment.js";
 import { fileSystemType } from "./files.js";
 import { computeLayout, existingAncestor, type Layout, refuseForeign, refuseNetwork } from "./layout.js";
@@ -14,6 +15,8 @@ export interface OpenOptions {
   readonly storeDir?: StoreDir;
   /** Ask only: needs no permission to write and changes nothing. A store that does not exist has no valid paths. */
   readonly readOnly?: boolean;
+  /** Told what does not stop anything, such as a cache that cannot be used. */
+  readonly onWarning?: (message: string) => void;
 }
 
 /**
@@ -25,31 +28,37 @@ export interface OpenOptions {
  * `ERR_STORE_NO_SPACE`; `ERR_PLATFORM` where `@drvkit/sandbox-native` has no binary.
  */
 export async function openStore(options: OpenOptions): Promise<LmdbStore> {
-  const { storeDir = defaultStoreDir, readOnly = false } = options;
+  const { storeDir = defaultStoreDir, readOnly = false, onWarning = () => undefined } = options;
   const layout = await computeLayout(options.root);
   refuseForeign(layout, readOnly ? "read" : "write");
   const place = existingAncestor(layout.databaseDir);
   refuseNetwork(place, fileSystemType(place));
   if (!readOnly) await makeDirectories(layout);
   const shared = acquire(layout);
+  shared.listeners.add(onWarning);
+  const give = () => release(layout, shared, onWarning);
   try {
-    const { environment, tempRoots } = await shared.parts;
+    const { environment, tempRoots, cache } = await shared.parts;
     if (readOnly) environment.checkStoreDir(storeDir);
     else {
       await environment.openForWriting(storeDir);
       await sweepDeadProcesses(layout);
     }
-    const parts = { storeDir, layout, readOnly, environment, tempRoots };
-    return new LmdbStore({ ...parts, release: () => release(layout, shared) });
+    return new LmdbStore({ storeDir, layout, readOnly, environment, tempRoots, cache, release: give });
   } catch (error) {
-    await release(layout, shared);
+    await give();
     throw error;
   }
 }
 
 /** What all stores of this process on one root share: LMDB's locks and our temp roots belong to the process. */
 interface Shared {
-  readonly parts: Promise<{ readonly environment: Environment; readonly tempRoots: TempRoots }>;
+  readonly parts: Promise<{
+    readonly environment: Environment;
+    readonly tempRoots: TempRoots;
+    readonly cache: CacheEnvironment;
+  }>;
+  readonly listeners: Set<(message: string) => void>;
   users: number;
 }
 
@@ -60,22 +69,32 @@ const closing = new Map<string, Promise<void>>();
 function acquire(layout: Layout): Shared {
   let shared = open.get(layout.root);
   if (shared === undefined) {
-    shared = { parts: makeParts(layout, closing.get(layout.root)), users: 0 };
+    const listeners: Shared["listeners"] = new Set();
+    const warn = (message: string) => {
+      for (const listener of listeners) listener(message);
+    };
+    shared = { parts: makeParts(layout, warn, closing.get(layout.root)), listeners, users: 0 };
     open.set(layout.root, shared);
   }
   shared.users++;
   return shared;
 }
 
-async function makeParts(layout: Layout, after: Promise<void> | undefined): Shared["parts"] {
+async function makeParts(
+  layout: Layout,
+  onWarning: (message: string) => void,
+  after: Promise<void> | undefined,
+): Shared["parts"] {
   await after;
   return {
     environment: await Environment.make(layout.databaseDir),
     tempRoots: new TempRoots(layout.stateDir),
+    cache: new CacheEnvironment(layout, onWarning),
   };
 }
 
-async function release(layout: Layout, shared: Shared): Promise<void> {
+async function release(layout: Layout, shared: Shared, listener: (message: string) => void): Promise<void> {
+  shared.listeners.delete(listener);
   shared.users--;
   if (shared.users > 0) return;
   open.delete(layout.root);
@@ -89,7 +108,8 @@ async function release(layout: Layout, shared: Shared): Promise<void> {
 }
 
 async function closeParts(parts: Shared["parts"]): Promise<void> {
-  const { environment, tempRoots } = await parts;
+  const { environment, tempRoots, cache } = await parts;
+  await cache.close();
   await environment.close();
   await tempRoots.close();
 }

@@ -82,6 +82,14 @@ async function holdRoot(name: string): Promise<void> {
   await until(() => ended);
 }
 
+/** Puts `count` values of its own into the cache. */
+async function cacheMany(own: string, count: number): Promise<void> {
+  await using store = await openStore({ root, onWarning: (message) => console.log(message) });
+  for (let i = 0; i < count; i++)
+    await store.cache.put("sources", Buffer.from(`${own}-${i}`), Buffer.from(own));
+  console.log("done");
+}
+
 /** Prints how many paths are valid, from a store opened for reading. */
 async function count(): Promise<void> {
   await using store = await openStore({ root, readOnly: true });
@@ -106,6 +114,9 @@ switch (command) {
     break;
   case "hold-root":
     await holdRoot(args[0] ?? "");
+    break;
+  case "cache-many":
+    await cacheMany(args[0] ?? "", Number(args[1]));
     break;
   case "count":
     await count();
