@@ -1,10 +1,19 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { drv, Scratch, sandboxWorks } from "./drv-command.js";
 import { DerivationFolder } from "./make-derivation.js";
+import { until } from "./until.js";
 import { root } from "./workspace.js";
 
 let scratch: Scratch;
@@ -54,15 +63,33 @@ canBuild(`drv build${why}`, () => {
     expect(readdirSync(join(scratch.store, "nix/var/nix/gcroots/auto"))).toHaveLength(1);
   });
 
-  test("does not replace a file that is no result", async () => {
-    const path = drvs.write({ name: "precious", script: "echo x > $out" });
+  test.each([
+    ["a file that is no result", "precious", "already exists"],
+    ["a folder that is not there", "nowhere/result", "no such file or directory"],
+  ])("does not begin to build for a link in the place of %s", async (_, link, message) => {
+    const path = drvs.write({ name: `for-${link.replace("/", "-")}`, script: "echo x > $out" });
     writeFileSync(scratch.path("precious"), "mine");
-    const built = await drv(["build", drvs.fileOf(path), "--out-link", "precious", ...flags()], {
+    const built = await drv(["build", drvs.fileOf(path), "--out-link", link, ...flags()], {
       cwd: scratch.folder,
     });
-    expect(built.status).toBe(1);
-    expect(built.stderr).toContain("already exists");
+    expect(built).toMatchObject({ status: 1, stdout: "" });
+    expect(built.stderr).toContain(message);
+    expect(built.stderr).toMatch(/\[ERR_OUT_LINK\]\nhint: /u);
+    expect(built.stderr).not.toContain("building");
     expect(readFileSync(scratch.path("precious"), "utf8")).toBe("mine");
+  });
+
+  test("prints what was built though its link could not be made", async () => {
+    const path = drvs.write({ name: "unlinked", script: "sleep 2; echo x > $out" });
+    const folder = scratch.path("goes");
+    mkdirSync(folder);
+    const building = drv(["build", drvs.fileOf(path), "--out-link", join(folder, "result"), ...flags()]);
+    await until(() => readdirSync(join(scratch.store, "nix/var/nix/builds")).length > 0);
+    rmSync(folder, { recursive: true });
+    const built = await building;
+    expect(built).toMatchObject({ status: 1, stdout: `${drvs.outputOf(path)}\n` });
+    expect(built.stderr).toContain(`cannot create symlink '${folder}/result': `);
+    expect(built.stderr).toContain("[ERR_OUT_LINK]");
   });
 
   test("builds several outputs and selects with ^", async () => {

@@ -7,6 +7,7 @@ import { openStore } from "@drvkit/store-lmdb";
 import { expect, test } from "vitest";
 import { drv, Scratch, sandboxWorks } from "./drv-command.js";
 import { DerivationFolder } from "./make-derivation.js";
+import { until } from "./until.js";
 import { root } from "./workspace.js";
 
 const kills = process.env["DRVKIT_TEST_LONG"] === "1" ? 300 : 20;
@@ -113,11 +114,4 @@ function running(mark: string): readonly string[] {
       return false; // it ended meanwhile
     }
   });
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (const end = Date.now() + 20_000; !holds(); ) {
-    if (Date.now() > end) throw new Error("it did not come to pass within 20 seconds");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

@@ -6,6 +6,8 @@ export interface BuildOutcome {
   readonly results: readonly BuildResult[];
   /** 0, or the exit status of Nix for this kind of failure. */
   readonly exitStatus: number;
+  /** What could not be done with the results afterwards: a link that was asked for and not made. `exitStatus` is then not 0. */
+  readonly problems: readonly Error[];
 }
 
 /**

@@ -1,19 +1,13 @@
-import { type AuthoredDerivation, type DerivedPath, Source, type StorePath } from "@drvkit/drv-parser";
-import { runGoals } from "@drvkit/goal";
+import type { AuthoredDerivation, DerivedPath, Source, StorePath } from "@drvkit/drv-parser";
 import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
-import { type Build, type BuildOutcome, EventQueue } from "./build.js";
-import { composePorts } from "./compose.js";
-import { EngineSetupError } from "./error.js";
-import { importClosure } from "./import-closure.js";
-import { instantiate } from "./instantiate.js";
-import { linkResults } from "./out-link.js";
+import type { Build } from "./build.js";
+import { OpenEngine } from "./open-engine.js";
 import { buildsDirOf, sweepDeadBuilds } from "./sandbox/leftovers.js";
 import { loadSettings } from "./settings/load.js";
 import type { Settings } from "./settings/table.js";
-import { addSource, type SourceOptions } from "./source/add-source.js";
+import type { SourceOptions } from "./source/add-source.js";
 import { resolveStoreRoot } from "./store-root.js";
-import { type BuildTarget, resolveTarget } from "./targets.js";
-import { workerSettings } from "./worker-settings.js";
+import type { BuildTarget } from "./targets.js";
 
 /** How an engine is opened. */
 export interface EngineOptions {
@@ -67,7 +61,7 @@ export interface Engine extends AsyncDisposable {
  * await using engine = await openEngine({ store: "./.drvkit" });
  * const { results } = await engine.build(["./hello.drv"]).result;
  *
- * @throws {@link EngineSetupError} `ERR_SETTING`, `ERR_CONFIG_SYNTAX`, `ERR_STORE_UNWRITABLE`; the errors of `openStore`.
+ * @throws EngineSetupError `ERR_SETTING`, `ERR_CONFIG_SYNTAX`, `ERR_STORE_UNWRITABLE`; the errors of `openStore`.
  */
 export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const env = options.env ?? process.env;
@@ -93,96 +87,4 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
 function overrides(settings: EngineOptions["settings"]): Iterable<readonly [string, string]> {
   if (settings === undefined) return [];
   return Symbol.iterator in settings ? settings : Object.entries(settings);
-}
-
-class OpenEngine implements Engine {
-  readonly #closing = new AbortController();
-  readonly #running = new Set<Promise<unknown>>();
-  readonly #ports;
-
-  constructor(
-    readonly store: LmdbStore,
-    readonly settings: Settings,
-    readonly warnings: readonly string[],
-    env: NodeJS.ProcessEnv,
-  ) {
-    this.#ports = composePorts(store, settings, env);
-  }
-
-  build(targets: readonly BuildTarget[], options: BuildOptions = {}): Build {
-    if (this.#closing.signal.aborted) throw new EngineSetupError("ERR_ENGINE_CLOSED", "the engine is closed");
-    const queue = new EventQueue();
-    const result = this.#track(this.#run(targets, options, queue).finally(() => queue.end()));
-    result.catch(() => undefined); // a caller that reads only events must not crash the process
-    return { result, [Symbol.asyncIterator]: () => queue[Symbol.asyncIterator]() };
-  }
-
-  async #run(
-    targets: readonly BuildTarget[],
-    options: BuildOptions,
-    queue: EventQueue,
-  ): Promise<BuildOutcome> {
-    const signal = this.#signal(options.signal);
-    const requests = [];
-    for (const target of targets) {
-      signal.throwIfAborted();
-      requests.push(await resolveTarget(this.store, target, signal));
-    }
-    const outcome = await runGoals(
-      requests.map((derived) =>
-        derived.type === "opaque"
-          ? { path: derived.path }
-          : { drvPath: derived.drvPath, outputs: derived.outputs },
-      ),
-      {
-        ports: this.#ports,
-        settings: workerSettings(this.settings),
-        mode: options.mode ?? "normal",
-        signal,
-        emit: (event) => queue.push(event),
-      },
-    );
-    if (options.root !== undefined) await linkResults(this.store, options.root, outcome.results);
-    return outcome;
-  }
-
-  importDerivation(file: string): Promise<StorePath> {
-    return importClosure(this.store, file);
-  }
-
-  instantiate(authored: AuthoredDerivation): Promise<StorePath> {
-    return instantiate(this.store, authored);
-  }
-
-  async source(path: string, options: SourceOptions = {}): Promise<Source> {
-    const added = this.#track(
-      addSource(this.store, path, { ...options, signal: this.#signal(options.signal) }),
-    );
-    return new Source((await added).path);
-  }
-
-  resolve(target: BuildTarget): Promise<DerivedPath> {
-    return resolveTarget(this.store, target);
-  }
-
-  async close(): Promise<void> {
-    this.#closing.abort(new EngineSetupError("ERR_ENGINE_CLOSED", "the engine is closed"));
-    await Promise.allSettled(this.#running);
-    await this.store.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  #signal(signal: AbortSignal | undefined): AbortSignal {
-    return signal === undefined ? this.#closing.signal : AbortSignal.any([this.#closing.signal, signal]);
-  }
-
-  /** Closing waits for it. */
-  #track<T>(work: Promise<T>): Promise<T> {
-    const tracked = work.finally(() => this.#running.delete(tracked));
-    this.#running.add(tracked);
-    return tracked;
-  }
 }

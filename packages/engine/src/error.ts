@@ -8,6 +8,7 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_TARGET`: an argument names nothing that can be built
  * - `ERR_IMPORT_MISSING`: a member of a closure given as files is not in the folder
  * - `ERR_IMPORT_MISMATCH`: a file's content does not give the store path in its name
+ * - `ERR_OUT_LINK`: a link to a result cannot be made where it was asked for
  * - `ERR_SANDBOX_PATH`: a sandbox path is malformed or its source is missing
  * - `ERR_STORE_UNWRITABLE`: the store asked for is the machine's own or cannot be written
  * - `ERR_SOURCE_MISSING`: there is no source at the path
@@ -18,6 +19,7 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_SOURCE_FILTER`: the name of an ignore file is no file name
  * - `ERR_ENGINE_CLOSED`: the engine was closed
  * - `ERR_NO_BUILD_UID`: no user id is free for a build
+ * - `ERR_BUILD_DIR`: others could replace the directory that builds work in
  */
 export type EngineErrorCode =
   | "ERR_SETTING"
@@ -25,6 +27,7 @@ export type EngineErrorCode =
   | "ERR_TARGET"
   | "ERR_IMPORT_MISSING"
   | "ERR_IMPORT_MISMATCH"
+  | "ERR_OUT_LINK"
   | "ERR_SANDBOX_PATH"
   | "ERR_STORE_UNWRITABLE"
   | "ERR_SOURCE_MISSING"
@@ -34,7 +37,8 @@ export type EngineErrorCode =
   | "ERR_SOURCE_NAME"
   | "ERR_SOURCE_FILTER"
   | "ERR_ENGINE_CLOSED"
-  | "ERR_NO_BUILD_UID";
+  | "ERR_NO_BUILD_UID"
+  | "ERR_BUILD_DIR";
 
 /** An error of the engine: wrong input, or a machine that cannot do what was asked. */
 export class EngineSetupError extends EngineError {

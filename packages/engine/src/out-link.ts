@@ -1,10 +1,38 @@
 import { createHash } from "node:crypto";
-import { lstat, mkdir, readlink, rename, rm, symlink } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { encodeNixBase32, type StorePath } from "@drvkit/drv-parser";
+import { constants } from "node:fs";
+import { access, lstat, mkdir, readlink, rename, rm, symlink } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { type DerivedPath, encodeNixBase32, type OutputName, type StorePath } from "@drvkit/drv-parser";
 import type { BuildResult } from "@drvkit/goal";
 import type { LmdbStore } from "@drvkit/store-lmdb";
 import { EngineSetupError, hasCode } from "./error.js";
+
+/**
+ * Refuses a build whose links have no place, before anything is built.
+ *
+ * @throws EngineSetupError `ERR_OUT_LINK`
+ */
+export async function checkLinks(
+  store: LmdbStore,
+  root: string,
+  requests: readonly DerivedPath[],
+): Promise<void> {
+  for (const [index, request] of requests.entries()) {
+    if (request.type === "opaque") continue;
+    const { drvPath, outputs } = request;
+    const names = outputs === "all" ? (await store.readDerivation(drvPath)).outputs.keys() : outputs;
+    for (const name of names) {
+      const link = linkOf(root, index, name);
+      await access(dirname(link), constants.W_OK).catch((error: unknown) => fail(link, error));
+      await refuseForeign(store, link);
+    }
+  }
+}
+
+function linkOf(root: string, index: number, output: OutputName): string {
+  const base = index === 0 ? root : `${root}-${index + 1}`;
+  return resolve(output === "out" ? base : `${base}-${output}`);
+}
 
 /**
  * Links `root` to the first result, `root-2` to the second and so on; outputs other than `out` get `-OUTPUT`. Each
@@ -12,6 +40,8 @@ import { EngineSetupError, hasCode } from "./error.js";
  *
  * The links lead to where the objects really are, so that they can be followed: a store with a root of its own has
  * nothing at `/nix/store`.
+ *
+ * @throws EngineSetupError `ERR_OUT_LINK`
  */
 export async function linkResults(
   store: LmdbStore,
@@ -21,10 +51,9 @@ export async function linkResults(
   const links: string[] = [];
   for (const [index, result] of results.entries()) {
     if (!("outputs" in result)) continue;
-    const base = index === 0 ? root : `${root}-${index + 1}`;
     for (const [output, path] of result.outputs) {
-      const link = resolve(output === "out" ? base : `${base}-${output}`);
-      await linkRoot(store, link, path);
+      const link = linkOf(root, index, output);
+      await linkRoot(store, link, path).catch((error: unknown) => fail(link, error));
       links.push(link);
     }
   }
@@ -52,8 +81,16 @@ async function refuseForeign(store: LmdbStore, link: string): Promise<void> {
     if (hasCode(error, "ENOENT")) return;
     throw error;
   }
-  throw new EngineSetupError("ERR_TARGET", `cannot create symlink '${link}'; already exists`, {
+  throw new EngineSetupError("ERR_OUT_LINK", `cannot create symlink '${link}'; already exists`, {
     hint: "move it away, or choose another name with '--out-link' or none with '--no-link'",
+  });
+}
+
+function fail(link: string, error: unknown): never {
+  if (error instanceof EngineSetupError || !(error instanceof Error)) throw error;
+  throw new EngineSetupError("ERR_OUT_LINK", `cannot create symlink '${link}': ${error.message}`, {
+    hint: "its folder must exist and be yours to write: choose another with '--out-link' or none with '--no-link'",
+    cause: error,
   });
 }
 

@@ -46,6 +46,14 @@ export interface Failure {
   readonly errno?: number;
 }
 
+/** What to do, where the code alone says it. */
+const hints: Partial<Record<SandboxErrorCode, string>> = {
+  ERR_NO_SPACE: "free space on that file system and try again",
+  ERR_TREE_TYPE: "only regular files, directories and symlinks can be stored",
+  ERR_TREE_DEPTH: "an archive has room for 64 levels",
+  ERR_TREE_CHANGED: "try again when nothing writes to it",
+};
+
 /** What a native call came to. */
 export type Outcome<T> = { readonly value: T; readonly error?: never } | { readonly error: Failure };
 
@@ -65,7 +73,8 @@ export class SandboxError extends Error {
     super(failure.message, options);
     this.name = "SandboxError";
     this.code = failure.code;
-    if (failure.hint !== undefined) this.hint = failure.hint;
+    const hint = failure.hint ?? hints[failure.code];
+    if (hint !== undefined) this.hint = hint;
     if (failure.step !== undefined) this.step = failure.step;
     if (failure.path !== undefined) this.path = failure.path;
     if (failure.errno !== undefined) this.errno = failure.errno;

@@ -72,10 +72,16 @@ function outputLocks(held: FileLock[]): OutputLocks {
       deleteFiles = true;
     },
     async [Symbol.asyncDispose]() {
+      const failures: unknown[] = [];
       for (const lock of held.splice(0)) {
-        if (deleteFiles) lock.releaseAndDelete();
-        else lock.release();
+        try {
+          if (deleteFiles) lock.releaseAndDelete();
+          else lock.release();
+        } catch (error) {
+          failures.push(error); // the other locks are given back all the same
+        }
       }
+      if (failures.length > 0) throw failures[0];
     },
   };
 }

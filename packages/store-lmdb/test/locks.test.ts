@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
@@ -34,6 +34,20 @@ describe("output locks", () => {
       held?.deleteOnRelease();
     }
     expect(existsSync(file)).toBe(false);
+  });
+
+  test("are all given back when the file of one cannot be deleted", async () => {
+    await using store = await openStore({ root: tempRoot() });
+    const held = await store.tryLockOutputs([a, b, c]);
+    held?.deleteOnRelease();
+    // Its directory takes no deletion: a mount point would not either.
+    const file = `${store.realPathOf(b)}.lock`;
+    rmSync(file);
+    mkdirSync(join(file, "x"), { recursive: true });
+    await Promise.allSettled([held?.[Symbol.asyncDispose]()]);
+    rmSync(file, { recursive: true });
+    await using again = await store.tryLockOutputs([a, b, c]);
+    expect(again).toBeDefined();
   });
 
   test("no targets, no wait", async () => {

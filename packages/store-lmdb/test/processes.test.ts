@@ -238,7 +238,7 @@ describe.skipIf(!canMount())("a full disk [needs the right to mount a tmpfs]", (
     await store.registerValidPaths([inputOf("a")]);
     fill(root);
     // More than have a place in the first page of lock.mdb, which is there in any case.
-    const readers = Array.from({ length: 70 }, () => reader(join(store.stateDir, "drvkit/db")));
+    const readers = Array.from({ length: 80 }, () => reader(join(store.stateDir, "drvkit/db")));
     for (const each of readers) expect(await each.line()).toBe("reading");
     for (const each of readers) each.process.stdin?.end();
     for (const each of readers) expect(await each.ended).toMatchObject({ code: 0, signal: null });

@@ -4,7 +4,7 @@ import { type CommandContext, printJson } from "../context.js";
 import { exitStatus } from "../exit-status.js";
 import { isModuleTarget, loadDerivations } from "../modules.js";
 import type { CommandOptions } from "../program.js";
-import { renderFailure } from "../render/error.js";
+import { renderError, renderFailure } from "../render/error.js";
 import { makeRenderer } from "../render/renderer.js";
 
 /** `drv build TARGET…`: output paths on standard output, everything else on standard error. */
@@ -29,6 +29,7 @@ export async function run(
     const outcome = await build.result;
     interrupt.signal.throwIfAborted();
     renderer.end();
+    for (const problem of outcome.problems) context.err(renderError(problem, context.env));
     context.out(
       options["json"] === true ? printJson(outcome.results.map(resultToJson)) : printOutputs(outcome.results),
     );

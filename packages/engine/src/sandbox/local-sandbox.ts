@@ -11,6 +11,7 @@ import {
 } from "@drvkit/sandbox-native";
 import type { Settings } from "../settings/table.js";
 import { allocateBuildIds, type BuildIds } from "./build-ids.js";
+import { checkParents } from "./build-parents.js";
 import { type BuildPlaces, buildsDirOf, claimPlaces, removeChroot } from "./leftovers.js";
 import { parseSandboxPaths } from "./sandbox-paths.js";
 import { defaultShellPaths, hostToolPaths } from "./shell.js";
@@ -55,6 +56,7 @@ export class LocalSandbox implements SandboxPort {
   async #startAs(ids: BuildIds, spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild> {
     const places = await this.#claim(spec.drvPath);
     try {
+      if (ids.allocated) checkParents(this.#buildsDir);
       const child = await startSandbox(await this.#nativeSpec(spec, ids, places));
       const build = new LocalBuild(child, ids, places, this.places.storeDir, this.settings["host-tools"]);
       if (!signal.aborted) return build;

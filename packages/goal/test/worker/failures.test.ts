@@ -138,6 +138,29 @@ describe("with keep-going", () => {
     expect(statuses(await running)).toEqual(["built"]);
   });
 
+  test("an error of the world after a build keeps what is known of the build", async () => {
+    const world = new World();
+    const drvPath = world.add({ name: "a" });
+    world.ports.trees.move = async () => {
+      throw Object.assign(new Error("no room"), { code: "ERR_NO_SPACE", hint: "make room" });
+    };
+    const running = world.run([drvPath]);
+    const builder = await world.building(drvPath);
+    builder.write("said\n");
+    builder.put(world.out(drvPath), "out");
+    builder.exit(0);
+    const { results, exitStatus } = await running;
+    expect(failureOf(results[0])).toMatchObject({
+      status: "miscFailure",
+      errorMessage: "no room",
+      errorCode: "ERR_NO_SPACE",
+      hint: "make room",
+      timesBuilt: 1,
+      logTail: ["said"],
+    });
+    expect(exitStatus).toBe(1);
+  });
+
   test("an error of the world is the failure of one goal", async () => {
     const ports = memoryPorts({
       refuse: ({ drvPath }) =>

@@ -8,7 +8,7 @@ import type { OutputLocks } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
 import type { Slot } from "../../worker/slots.js";
 import { exportedGraphs } from "./exported-graphs.js";
-import { type BuildTimes, failureResult, succeed } from "./result.js";
+import { type BuildTimes, failureResult, miscFailure, succeed } from "./result.js";
 import { describeFailure, type RunEnd, runBuilder } from "./run-builder.js";
 import type { At } from "./stages.js";
 
@@ -154,14 +154,8 @@ async function judge({ build, running, end, times, inputs }: Ended, cx: GoalCont
   try {
     await realiseOutputs({ ...build, running, inputs }, cx);
   } catch (error) {
-    if (!(error instanceof OutputError)) throw error;
-    const { status, message, hint } = error;
-    const code = "ERR_BUILD_FAILED";
-    return {
-      at: "done",
-      because: "failed",
-      result: failureResult(cx.drvPath, { status, message, hint, code, times, logTail: end.tail }),
-    };
+    cx.signal.throwIfAborted();
+    return refuseOutputs(error, { times, logTail: end.tail }, cx);
   }
   build.locks.deleteOnRelease();
   return succeed(cx, build.drv, {
@@ -169,4 +163,17 @@ async function judge({ build, running, end, times, inputs }: Ended, cx: GoalCont
     because: cx.mode === "check" ? "checked" : "built",
     times,
   });
+}
+
+/** The builder ended well, and its outputs are refused or could not be taken over. */
+function refuseOutputs(
+  error: unknown,
+  ran: { readonly times: BuildTimes; readonly logTail: readonly string[] },
+  cx: GoalContext,
+): At<"done"> {
+  if (!(error instanceof OutputError))
+    return { at: "done", because: "error", result: miscFailure(cx.drvPath, error, ran) };
+  const { status, message, hint } = error;
+  const failure = { ...ran, status, message, hint, code: "ERR_BUILD_FAILED" };
+  return { at: "done", because: "failed", result: failureResult(cx.drvPath, failure) };
 }

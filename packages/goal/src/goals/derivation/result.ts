@@ -68,12 +68,17 @@ export function failureResult(drvPath: StorePath, failure: Failure): BuildResult
   };
 }
 
-/** Failure from whatever was thrown: one goal's `miscFailure`, its code and hint kept. */
-export function miscFailure(drvPath: StorePath, error: unknown): BuildResult {
+/** Failure from whatever was thrown: one goal's `miscFailure`, its code and hint kept. `ran`: of the build, if there was one. */
+export function miscFailure(
+  drvPath: StorePath,
+  error: unknown,
+  ran: Pick<Failure, "times" | "logTail"> = {},
+): BuildResult {
   if (!(error instanceof Error))
-    return failureResult(drvPath, { status: "miscFailure", message: String(error) });
+    return failureResult(drvPath, { ...ran, status: "miscFailure", message: String(error) });
   const { code, hint } = error as { readonly code?: unknown; readonly hint?: unknown };
   return failureResult(drvPath, {
+    ...ran,
     status: "miscFailure",
     message: error.message,
     code: typeof code === "string" ? code : undefined,

@@ -1,0 +1,118 @@
+import type { AuthoredDerivation, DerivedPath, StorePath } from "@drvkit/drv-parser";
+import { Source } from "@drvkit/drv-parser";
+import { type BuildResult, runGoals } from "@drvkit/goal";
+import type { LmdbStore } from "@drvkit/store-lmdb";
+import { type Build, type BuildOutcome, EventQueue } from "./build.js";
+import { composePorts } from "./compose.js";
+import type { BuildOptions, Engine } from "./engine.js";
+import { EngineSetupError } from "./error.js";
+import { importClosure } from "./import-closure.js";
+import { instantiate } from "./instantiate.js";
+import { checkLinks, linkResults } from "./out-link.js";
+import type { Settings } from "./settings/table.js";
+import { addSource, type SourceOptions } from "./source/add-source.js";
+import { type BuildTarget, resolveTarget } from "./targets.js";
+import { workerSettings } from "./worker-settings.js";
+
+/** An {@link Engine} on a store that is open; closing it closes the store. */
+export class OpenEngine implements Engine {
+  readonly #closing = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #ports;
+
+  constructor(
+    readonly store: LmdbStore,
+    readonly settings: Settings,
+    readonly warnings: readonly string[],
+    env: NodeJS.ProcessEnv,
+  ) {
+    this.#ports = composePorts(store, settings, env);
+  }
+
+  build(targets: readonly BuildTarget[], options: BuildOptions = {}): Build {
+    if (this.#closing.signal.aborted) throw new EngineSetupError("ERR_ENGINE_CLOSED", "the engine is closed");
+    const queue = new EventQueue();
+    const result = this.#track(this.#run(targets, options, queue).finally(() => queue.end()));
+    result.catch(() => undefined); // a caller that reads only events must not crash the process
+    return { result, [Symbol.asyncIterator]: () => queue[Symbol.asyncIterator]() };
+  }
+
+  async #run(
+    targets: readonly BuildTarget[],
+    options: BuildOptions,
+    queue: EventQueue,
+  ): Promise<BuildOutcome> {
+    const signal = this.#signal(options.signal);
+    const requests = [];
+    for (const target of targets) {
+      signal.throwIfAborted();
+      requests.push(await resolveTarget(this.store, target, signal));
+    }
+    const { root } = options;
+    if (root !== undefined) await checkLinks(this.store, root, requests);
+    const outcome = await runGoals(requests.map(toGoal), {
+      ports: this.#ports,
+      settings: workerSettings(this.settings),
+      mode: options.mode ?? "normal",
+      signal,
+      emit: (event) => queue.push(event),
+    });
+    const problems = root === undefined ? [] : await this.#link(root, outcome.results);
+    return { ...outcome, problems, exitStatus: outcome.exitStatus || (problems.length > 0 ? 1 : 0) };
+  }
+
+  importDerivation(file: string): Promise<StorePath> {
+    return importClosure(this.store, file);
+  }
+
+  instantiate(authored: AuthoredDerivation): Promise<StorePath> {
+    return instantiate(this.store, authored);
+  }
+
+  async source(path: string, options: SourceOptions = {}): Promise<Source> {
+    const added = this.#track(
+      addSource(this.store, path, { ...options, signal: this.#signal(options.signal) }),
+    );
+    return new Source((await added).path);
+  }
+
+  resolve(target: BuildTarget): Promise<DerivedPath> {
+    return resolveTarget(this.store, target);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new EngineSetupError("ERR_ENGINE_CLOSED", "the engine is closed"));
+    await Promise.allSettled(this.#running);
+    await this.store.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #link(root: string, results: readonly BuildResult[]): Promise<readonly Error[]> {
+    try {
+      await linkResults(this.store, root, results);
+      return [];
+    } catch (error) {
+      return [error instanceof Error ? error : new Error(String(error))];
+    }
+  }
+
+  #signal(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#closing.signal : AbortSignal.any([this.#closing.signal, signal]);
+  }
+
+  /** Closing waits for it. */
+  #track<T>(work: Promise<T>): Promise<T> {
+    const tracked = work.finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+    return tracked;
+  }
+}
+
+function toGoal(derived: DerivedPath) {
+  return derived.type === "opaque"
+    ? { path: derived.path }
+    : { drvPath: derived.drvPath, outputs: derived.outputs };
+}
