@@ -89,14 +89,18 @@ function specifiersOf(each: Package): readonly { file: string; specifier: string
 
 function importsOf(each: Package): readonly Import[] {
   return specifiersOf(each)
-    .filter(({ specifier }) => !specifier.startsWith(".") && !specifier.startsWith("node:"))
+    .filter(({ specifier }) => !/^(?:[.#]|node:)/u.test(specifier))
     .map(({ file, specifier }) => ({ file, from: packageNameOf(specifier) }));
 }
 
 function nodeImportsOf(each: Package): readonly string[] {
-  return specifiersOf(each)
-    .filter(({ specifier }) => specifier.startsWith("node:"))
-    .map(({ file, specifier }) => `${file}: ${specifier}`);
+  return (
+    specifiersOf(each)
+      .filter(({ specifier }) => specifier.startsWith("node:"))
+      // Taken under the condition "node" only; there is a portable one beside it.
+      .filter(({ file }) => !file.endsWith("-node.ts"))
+      .map(({ file, specifier }) => `${file}: ${specifier}`)
+  );
 }
 
 function packageNameOf(specifier: string): string {

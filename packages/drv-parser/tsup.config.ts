@@ -1,9 +1,15 @@
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  entry: ["src/index.ts"],
+  entry: {
+    index: "src/index.ts",
+    digests: "src/hash/digests.ts",
+    "digests-node": "src/hash/digests-node.ts",
+  },
   format: ["esm"],
   target: "node20",
-  dts: true,
+  // Which of the two digests modules is loaded is decided where the package is used: see "imports" in package.json.
+  external: ["#digests"],
+  dts: { entry: "src/index.ts" },
   clean: true,
 });

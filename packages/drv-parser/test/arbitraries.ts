@@ -36,8 +36,14 @@ export function storePath(suffix = ""): Arbitrary<StorePath> {
     .map(([digest, name]) => makeStorePath(defaultStoreDir, `${encodeNixBase32(digest)}-${name}${suffix}`));
 }
 
-const sizes: Readonly<Record<HashAlgorithm, number>> = { md5: 16, sha1: 20, sha256: 32, sha512: 64 };
-const algorithm: Arbitrary<HashAlgorithm> = fc.constantFrom("md5", "sha1", "sha256", "sha512");
+const sizes: Readonly<Record<HashAlgorithm, number>> = {
+  md5: 16,
+  sha1: 20,
+  sha256: 32,
+  sha512: 64,
+  blake3: 32,
+};
+const algorithm: Arbitrary<HashAlgorithm> = fc.constantFrom("md5", "sha1", "sha256", "sha512", "blake3");
 
 export const hash: Arbitrary<Hash> = algorithm.chain((each) =>
   fc

@@ -4,7 +4,7 @@ import { loadAddon } from "./platform.js";
 import type { ScanResult, TreeStat } from "./types.js";
 
 /** Algorithms of hashes in a store. */
-export type TreeHashAlgorithm = "md5" | "sha1" | "sha256" | "sha512";
+export type TreeHashAlgorithm = "md5" | "sha1" | "sha256" | "sha512" | "blake3";
 
 /** A hash and the number of bytes that went into it. */
 export interface TreeHash {

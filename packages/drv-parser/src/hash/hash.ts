@@ -1,9 +1,8 @@
-import { md5, sha1 } from "@noble/hashes/legacy.js";
-import { sha256, sha512 } from "@noble/hashes/sha2.js";
+import { digests } from "#digests";
 import { DrvError } from "../error.js";
 
 /** Algorithms of hashes in derivations. */
-export type HashAlgorithm = "md5" | "sha1" | "sha256" | "sha512";
+export type HashAlgorithm = "md5" | "sha1" | "sha256" | "sha512" | "blake3";
 
 /** A digest and what made it. */
 export interface Hash {
@@ -11,14 +10,13 @@ export interface Hash {
   readonly digest: Uint8Array;
 }
 
-const functions = { md5, sha1, sha256, sha512 } as const;
-
 /** Digest sizes in bytes. */
 export const hashSizes: Readonly<Record<HashAlgorithm, number>> = {
   md5: 16,
   sha1: 20,
   sha256: 32,
   sha512: 64,
+  blake3: 32,
 };
 
 /**
@@ -27,15 +25,15 @@ export const hashSizes: Readonly<Record<HashAlgorithm, number>> = {
  * @throws {@link DrvError} `ERR_HASH` for a name that is none.
  */
 export function parseHashAlgorithm(text: string): HashAlgorithm {
-  if (Object.hasOwn(functions, text)) return text as HashAlgorithm;
+  if (Object.hasOwn(hashSizes, text)) return text as HashAlgorithm;
   throw new DrvError("ERR_HASH", `unknown hash algorithm '${text}'`, {
-    hint: "md5, sha1, sha256 and sha512 are known",
+    hint: "md5, sha1, sha256, sha512 and blake3 are known",
   });
 }
 
 /** The digest of `bytes`. */
 export function hashBytes(algorithm: HashAlgorithm, bytes: Uint8Array): Hash {
-  return { algorithm, digest: functions[algorithm](bytes) };
+  return { algorithm, digest: digests[algorithm](bytes) };
 }
 
 /**

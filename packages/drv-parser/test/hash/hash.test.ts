@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { digests as portable } from "../../src/hash/digests.js";
+import { digests as node } from "../../src/hash/digests-node.js";
 import {
   bytesOf,
   compressHash,
@@ -103,6 +105,7 @@ test.each<{ algorithm: HashAlgorithm; base16: number; nix32: number; base64: num
   { algorithm: "sha1", base16: 40, nix32: 32, base64: 28 },
   { algorithm: "sha256", base16: 64, nix32: 52, base64: 44 },
   { algorithm: "sha512", base16: 128, nix32: 103, base64: 88 },
+  { algorithm: "blake3", base16: 64, nix32: 52, base64: 44 },
 ])("texts of $algorithm have the lengths by which they are told apart", ({ algorithm, ...lengths }) => {
   const hash = hashBytes(algorithm, nothing);
   for (const form of ["base16", "nix32", "base64"] as const) {
@@ -119,6 +122,24 @@ test("the forms of sha256 of nothing", () => {
   expect(printHash(hash, "sri")).toBe(`sha256-${base64}`);
   expect(printHash(hash, "prefixedBase16")).toBe(`sha256:${base16}`);
   expect(printHash(hash, "prefixedNix32")).toBe(`sha256:${nix32}`);
+});
+
+test.each(["md5", "sha1", "sha256", "sha512", "blake3"] as const)(
+  "%s is the same in a browser and under Node",
+  (algorithm) => {
+    for (const size of [0, 1, 63, 64, 65, 1023, 1024, 1025, 5000]) {
+      const bytes = Uint8Array.from({ length: size }, (_, index) => index % 251);
+      const portableDigest = portable[algorithm](bytes);
+      expect(node[algorithm](bytes)).toEqual(portableDigest);
+      expect(hashBytes(algorithm, bytes)).toEqual({ algorithm, digest: portableDigest });
+    }
+  },
+);
+
+test("blake3 of three letters", () => {
+  expect(printHash(hashBytes("blake3", bytesOf("abc")), "base16")).toBe(
+    "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85",
+  );
 });
 
 describe("parseHashAlgorithm", () => {

@@ -22,6 +22,8 @@ pub enum Algorithm {
     Sha256,
     /// SHA-512.
     Sha512,
+    /// BLAKE3, which newer versions of Nix know.
+    Blake3,
 }
 
 impl Algorithm {
@@ -32,6 +34,7 @@ impl Algorithm {
             "sha1" => Some(Self::Sha1),
             "sha256" => Some(Self::Sha256),
             "sha512" => Some(Self::Sha512),
+            "blake3" => Some(Self::Blake3),
             _ => None,
         }
     }
@@ -152,6 +155,7 @@ enum Hasher {
     Sha1(sha1::Sha1),
     Sha256(sha2::Sha256),
     Sha512(sha2::Sha512),
+    Blake3(Box<blake3::Hasher>),
 }
 
 impl Hasher {
@@ -161,6 +165,7 @@ impl Hasher {
             Algorithm::Sha1 => Self::Sha1(sha1::Sha1::new()),
             Algorithm::Sha256 => Self::Sha256(sha2::Sha256::new()),
             Algorithm::Sha512 => Self::Sha512(sha2::Sha512::new()),
+            Algorithm::Blake3 => Self::Blake3(Box::default()),
         }
     }
 
@@ -170,6 +175,9 @@ impl Hasher {
             Self::Sha1(state) => state.update(bytes),
             Self::Sha256(state) => state.update(bytes),
             Self::Sha512(state) => state.update(bytes),
+            Self::Blake3(state) => {
+                state.update(bytes);
+            }
         }
     }
 
@@ -179,6 +187,7 @@ impl Hasher {
             Self::Sha1(state) => state.finalize().to_vec(),
             Self::Sha256(state) => state.finalize().to_vec(),
             Self::Sha512(state) => state.finalize().to_vec(),
+            Self::Blake3(state) => state.finalize().as_bytes().to_vec(),
         }
     }
 }
