@@ -12,7 +12,7 @@ export default defineConfig({
       { find: /^@drvkit\/engine\/settings$/, replacement: source("engine/src/settings/table.ts") },
       { find: /^@drvkit\/sandbox-native$/, replacement: source("sandbox-native/ts/index.ts") },
       {
-        find: /^@drvkit\/(drv-parser|narinfo|goal|store-lmdb|engine)$/,
+        find: /^@drvkit\/(drv-parser|nar|narinfo|goal|store-lmdb|engine)$/,
         replacement: source("$1/src/index.ts"),
       },
     ],

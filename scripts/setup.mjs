@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { mustRun, root } from "./run.mjs";
 
 /** Packages in the order of their dependencies; those in one row build side by side. */
-const rows = [["drv-parser"], ["narinfo"], ["goal", "store-lmdb"], ["engine"], ["cli"]];
+const rows = [["drv-parser", "nar"], ["narinfo"], ["goal", "store-lmdb"], ["engine"], ["cli"]];
 const pnpmVersion = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).packageManager.split("@")[1];
 
 export async function setup({ log = console.log } = {}) {

@@ -6,6 +6,7 @@ import { filesBelow, type Package, packages } from "./workspace.js";
 /** What each package may use of ours: the table of docs/architecture.md. */
 const table: Readonly<Record<string, readonly string[]>> = {
   "drv-parser": [],
+  nar: [],
   narinfo: ["drv-parser"],
   "sandbox-native": [],
   "store-lmdb": ["drv-parser", "narinfo", "sandbox-native"],
@@ -61,8 +62,8 @@ describe.each(packages.map((each) => ({ name: each.folder, each })))("$name", ({
   });
 });
 
-test("drv-parser and narinfo import nothing of Node: they run in a browser", () => {
-  const pure = packages.filter(({ folder }) => ["drv-parser", "narinfo"].includes(folder));
+test("drv-parser, nar and narinfo import nothing of Node: they run in a browser", () => {
+  const pure = packages.filter(({ folder }) => ["drv-parser", "nar", "narinfo"].includes(folder));
   expect(pure.flatMap((each) => nodeImportsOf(each))).toEqual([]);
 });
 
