@@ -4,8 +4,9 @@ export { AuthoredDerivation } from "./author/authored.js";
 export { type AuthorOptions, type DerivationAttributes, derivation } from "./author/derivation.js";
 export { joinText, nix, Output, Source, Text, type TextPart } from "./author/text.js";
 export type { AttributeValue } from "./author/value.js";
+export { decodeBase64, encodeBase64 } from "./bytes/base64.js";
 export { decodeNixBase32, encodeNixBase32 } from "./bytes/nix-base32.js";
-export { bytesOf, compareBytes, compareText, textOf } from "./bytes/text.js";
+export { bytesOf, compareBytes, compareText, concatBytes, textOf } from "./bytes/text.js";
 export { type Derivation, type DerivationOutput, outputPathsOf } from "./derivation/derivation.js";
 export { Environment } from "./derivation/environment.js";
 export {

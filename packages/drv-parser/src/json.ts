@@ -1,7 +1,8 @@
 import { algorithmField } from "./aterm/print.js";
+import { encodeBase64 } from "./bytes/base64.js";
 import { compareText, textOf } from "./bytes/text.js";
 import type { Derivation, DerivationOutput } from "./derivation/derivation.js";
-import { encodeBase16, encodeBase64 } from "./hash/print.js";
+import { encodeBase16 } from "./hash/print.js";
 
 /**
  * The object that `nix show-derivation` prints of a derivation. What is no text appears in members `envBase64`,

@@ -1,3 +1,4 @@
+import { decodeBase64 } from "../bytes/base64.js";
 import { decodeNixBase32 } from "../bytes/nix-base32.js";
 import { DrvError } from "../error.js";
 import { type Hash, type HashAlgorithm, hashSizes, parseHashAlgorithm } from "./hash.js";
@@ -20,7 +21,7 @@ export function parseHash(text: string, algorithm?: HashAlgorithm): Hash {
     throw new DrvError("ERR_HASH", `hash '${text}' does not include a type`, {
       hint: "write it as ALGORITHM:HASH or ALGORITHM-BASE64",
     });
-  const digest = isSri ? decodeBase64(rest, text) : decodeByLength(rest, known, text);
+  const digest = isSri ? base64(rest, text) : decodeByLength(rest, known, text);
   if (digest.length !== hashSizes[known]) throw wrongLength(text, known);
   return { algorithm: known, digest };
 }
@@ -41,8 +42,14 @@ function decodeByLength(rest: string, algorithm: HashAlgorithm, text: string): U
   const size = hashSizes[algorithm];
   if (rest.length === size * 2) return decodeBase16(rest, text);
   if (rest.length === Math.floor((size * 8 - 1) / 5) + 1) return decodeNixBase32(rest);
-  if (rest.length === Math.ceil(size / 3) * 4) return decodeBase64(rest, text);
+  if (rest.length === Math.ceil(size / 3) * 4) return base64(rest, text);
   throw wrongLength(text, algorithm);
+}
+
+function base64(rest: string, text: string): Uint8Array {
+  const bytes = decodeBase64(rest);
+  if (bytes === undefined) throw new DrvError("ERR_HASH", `hash '${text}' is not valid base-64`);
+  return bytes;
 }
 
 function wrongLength(text: string, algorithm: HashAlgorithm): DrvError {
@@ -64,26 +71,4 @@ function hexDigit(code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30;
   const lower = code | 0x20;
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
-}
-
-const base64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const base64Values = new Map([...base64Alphabet].map((character, index) => [character, index]));
-
-/** Stops at the first `=`, skips line ends, takes no other foreign character. */
-function decodeBase64(rest: string, text: string): Uint8Array {
-  const bytes: number[] = [];
-  let [bits, count] = [0, 0];
-  for (const character of rest) {
-    if (character === "=") break;
-    if (character === "\n") continue;
-    const value = base64Values.get(character);
-    if (value === undefined) throw new DrvError("ERR_HASH", `hash '${text}' is not valid base-64`);
-    bits = ((bits << 6) | value) & 0xffff;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      bytes.push((bits >> count) & 0xff);
-    }
-  }
-  return Uint8Array.from(bytes);
 }

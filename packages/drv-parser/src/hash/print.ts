@@ -1,3 +1,4 @@
+import { encodeBase64 } from "../bytes/base64.js";
 import { encodeNixBase32 } from "../bytes/nix-base32.js";
 import type { Hash } from "./hash.js";
 
@@ -29,11 +30,4 @@ export function encodeBase16(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += hexPairs[byte];
   return text;
-}
-
-/** The standard alphabet, padded. */
-export function encodeBase64(bytes: Uint8Array): string {
-  let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary);
 }
