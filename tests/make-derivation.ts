@@ -40,7 +40,9 @@ export class DerivationFolder {
   }
 
   outputOf(drvPath: StorePath, output = "out"): StorePath {
-    return this.#authored(drvPath).output(output).path;
+    const { path } = this.#authored(drvPath).output(output);
+    if (path === undefined) throw new Error(`the path of '${output}' is not known`);
+    return path;
   }
 
   write({
@@ -68,7 +70,7 @@ export class DerivationFolder {
       name,
       system,
       builder,
-      args: ["-euc", joinText([script, new Text("", dependencies, new Set())])],
+      args: ["-euc", joinText([script, new Text(new Uint8Array(), dependencies)])],
     });
     this.#written.set(authored.drvPath, authored);
     writeFileSync(this.fileOf(authored.drvPath), authored.bytes);

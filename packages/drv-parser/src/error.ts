@@ -56,13 +56,21 @@ export type DrvErrorCode =
 
 /** An error of this package. */
 export class DrvError extends EngineError {
+  /** Where in what was read the trouble is, in bytes from 0; with errors of reading only. */
+  readonly offset?: number;
+
   constructor(
     override readonly code: DrvErrorCode,
     message: string,
-    options: { readonly hint?: string | undefined; readonly cause?: unknown } = {},
+    options: {
+      readonly hint?: string | undefined;
+      readonly cause?: unknown;
+      readonly offset?: number | undefined;
+    } = {},
   ) {
     super(code, message, options);
     this.name = "DrvError";
+    if (options.offset !== undefined) this.offset = options.offset;
   }
 }
 
@@ -70,12 +78,13 @@ export class DrvError extends EngineError {
 export class SyntaxErrorAt extends DrvError {
   constructor(
     code: "ERR_DRV_SYNTAX" | "ERR_JSON_SYNTAX",
-    readonly offset: number,
+    override readonly offset: number,
     readonly expected: string,
     readonly found: string,
-    options: { readonly hint?: string | undefined } = {},
+    options: { readonly hint?: string | undefined; readonly excerpt?: string | undefined } = {},
   ) {
-    super(code, `expected ${expected} at offset ${offset}, found ${found}`, options);
+    const where = options.excerpt === undefined ? "" : `, in '${options.excerpt}'`;
+    super(code, `expected ${expected} at offset ${offset}, found ${found}${where}`, options);
     this.name = "SyntaxErrorAt";
   }
 }

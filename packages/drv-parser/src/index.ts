@@ -1,13 +1,30 @@
 export { isCanonicalDerivation, type ParseOptions, parseDerivation } from "./aterm/parse.js";
 export { printDerivation } from "./aterm/print.js";
+export type { DerivationAttributes } from "./author/attributes.js";
 export { AuthoredDerivation } from "./author/authored.js";
-export { type AuthorOptions, type DerivationAttributes, derivation } from "./author/derivation.js";
-export { joinText, nix, Output, Source, Text, type TextPart } from "./author/text.js";
+export { type AuthorOptions, derivation } from "./author/derivation.js";
+export {
+  type Dependency,
+  DerivationFile,
+  DynamicOutput,
+  joinText,
+  nix,
+  Output,
+  Source,
+  Text,
+  type TextPart,
+} from "./author/text.js";
 export type { AttributeValue } from "./author/value.js";
 export { decodeBase64, encodeBase64 } from "./bytes/base64.js";
 export { decodeNixBase32, encodeNixBase32 } from "./bytes/nix-base32.js";
 export { bytesOf, compareBytes, compareText, concatBytes, textOf } from "./bytes/text.js";
-export { type Derivation, type DerivationOutput, outputPathsOf } from "./derivation/derivation.js";
+export {
+  type BasicDerivation,
+  type Derivation,
+  type DerivationOutput,
+  type DynamicInput,
+  outputPathsOf,
+} from "./derivation/derivation.js";
 export { Environment } from "./derivation/environment.js";
 export {
   type DerivationOptions,
@@ -39,7 +56,15 @@ export { derivationToJson } from "./json.js";
 export { type JsonObject, type JsonValue, parseJson, printJson } from "./json-value.js";
 export { computeHashModulo, type HashModulo, HashModuloCache, type ReadDerivation } from "./modulo.js";
 export { computeDerivationPath, computeOutputPaths, type OutputPathOptions } from "./output-paths.js";
-export { outputPlaceholder, upstreamPlaceholder } from "./placeholder.js";
+export { computedPlaceholder, outputPlaceholder, upstreamPlaceholder } from "./placeholder.js";
+export {
+  needsResolution,
+  type OutputPathLookup,
+  type Resolution,
+  type ResolveOptions,
+  resolveDerivation,
+  tryResolve,
+} from "./resolve.js";
 export {
   type ContentAddress,
   type ContentAddressMethod,

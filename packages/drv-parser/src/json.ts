@@ -1,4 +1,4 @@
-import { algorithmField } from "./aterm/print.js";
+import { printAlgorithmField } from "./aterm/algorithm-field.js";
 import { encodeBase64 } from "./bytes/base64.js";
 import { compareText, textOf } from "./bytes/text.js";
 import type { Derivation, DerivationOutput } from "./derivation/derivation.js";
@@ -42,13 +42,13 @@ function outputToJson(output: DerivationOutput): object {
     case "fixed":
       return {
         path: output.path,
-        hashAlgo: algorithmField(output.ca.method, output.ca.hash.algorithm),
+        hashAlgo: printAlgorithmField(output.ca.method, output.ca.hash.algorithm),
         hash: encodeBase16(output.ca.hash.digest),
       };
     case "floating":
-      return { hashAlgo: algorithmField(output.method, output.algorithm) };
+      return { hashAlgo: printAlgorithmField(output.method, output.algorithm) };
     case "impure":
-      return { hashAlgo: algorithmField(output.method, output.algorithm), impure: true };
+      return { hashAlgo: printAlgorithmField(output.method, output.algorithm), impure: true };
   }
 }
 

@@ -1,6 +1,7 @@
-import { algorithmField, printWithInputs } from "./aterm/print.js";
+import { printAlgorithmField } from "./aterm/algorithm-field.js";
+import { printWithInputs } from "./aterm/print.js";
 import { bytesOf } from "./bytes/text.js";
-import type { Derivation } from "./derivation/derivation.js";
+import type { Derivation, DynamicInput } from "./derivation/derivation.js";
 import { derivationType } from "./derivation/type.js";
 import { DrvError } from "./error.js";
 import { type Hash, hashBytes } from "./hash/hash.js";
@@ -80,21 +81,57 @@ function moduloOf(drv: Derivation, mask: boolean, cache: HashModuloCache): HashM
   if (type.kind === "impure") return { hashes: each(hashBytes("sha256", bytesOf("impure"))), deferred: true };
   if (type.kind === "fixed") return { hashes: each(fixedHash(drv)), deferred: false };
 
-  let deferred = type.kind === "floating";
-  const inputs = new Map<string, Set<string>>();
+  // What an output that is a derivation makes is not known before that is built.
+  let deferred = type.kind === "floating" || drv.dynamicInputs !== undefined;
+  const inputs = new HashedInputs();
   for (const [path, names] of drv.inputDrvs) {
     const input = cache.get(path) as HashModulo;
     deferred ||= input.deferred;
-    for (const name of names) {
-      const hash = input.hashes.get(name);
-      if (hash === undefined)
-        throw new DrvError("ERR_DRV_INPUT", `no hash for output '${name}' of derivation '${path}'`);
-      const key = encodeBase16(hash.digest);
-      const united = inputs.get(key) ?? new Set();
-      inputs.set(key, united.add(name));
-    }
+    for (const name of names) inputs.add(path, input, name);
+    for (const [name, node] of drv.dynamicInputs?.get(path) ?? []) inputs.addDynamic(path, input, name, node);
   }
-  return { hashes: each(hashBytes("sha256", printWithInputs(mask ? masked(drv) : drv, inputs))), deferred };
+  const bytes = printWithInputs(mask ? masked(drv) : drv, inputs.outputs, inputs.dynamicOutputs);
+  return { hashes: each(hashBytes("sha256", bytes)), deferred };
+}
+
+/** Inputs under the hashes that stand for them: what two of them have in common is wanted of one. */
+class HashedInputs {
+  readonly outputs = new Map<string, Set<string>>();
+  readonly dynamicOutputs = new Map<string, Map<OutputName, DynamicInput>>();
+
+  add(path: StorePath, input: HashModulo, name: OutputName): void {
+    this.#outputsOf(keyOf(path, input, name)).add(name);
+  }
+
+  addDynamic(path: StorePath, input: HashModulo, name: OutputName, node: DynamicInput): void {
+    const key = keyOf(path, input, name);
+    this.#outputsOf(key);
+    const nodes = this.dynamicOutputs.get(key) ?? new Map<OutputName, DynamicInput>();
+    const known = nodes.get(name);
+    this.dynamicOutputs.set(key, nodes.set(name, known === undefined ? node : united(known, node)));
+  }
+
+  #outputsOf(key: string): Set<string> {
+    const known = this.outputs.get(key) ?? new Set();
+    this.outputs.set(key, known);
+    return known;
+  }
+}
+
+function keyOf(path: StorePath, input: HashModulo, name: OutputName): string {
+  const hash = input.hashes.get(name);
+  if (hash === undefined)
+    throw new DrvError("ERR_DRV_INPUT", `no hash for output '${name}' of derivation '${path}'`);
+  return encodeBase16(hash.digest);
+}
+
+function united(a: DynamicInput, b: DynamicInput): DynamicInput {
+  const dynamicOutputs = new Map(a.dynamicOutputs);
+  for (const [name, node] of b.dynamicOutputs) {
+    const known = dynamicOutputs.get(name);
+    dynamicOutputs.set(name, known === undefined ? node : united(known, node));
+  }
+  return { outputs: new Set([...a.outputs, ...b.outputs]), dynamicOutputs };
 }
 
 function fixedHash(drv: Derivation): Hash {
@@ -104,7 +141,7 @@ function fixedHash(drv: Derivation): Hash {
   return hashBytes(
     "sha256",
     bytesOf(
-      `fixed:out:${algorithmField(method, hash.algorithm)}:${encodeBase16(hash.digest)}:${output.path}`,
+      `fixed:out:${printAlgorithmField(method, hash.algorithm)}:${encodeBase16(hash.digest)}:${output.path}`,
     ),
   );
 }

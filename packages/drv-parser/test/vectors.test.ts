@@ -9,6 +9,7 @@ import {
   compressHash,
   computeContentAddressedPath,
   computeDerivationPath,
+  computedPlaceholder,
   computeHashModulo,
   computeOutputPaths,
   computeTextPath,
@@ -30,7 +31,9 @@ import {
   parseStorePath,
   printDerivation,
   printHash,
+  resolveDerivation,
   type StorePath,
+  tryResolve,
   upstreamPlaceholder,
   validateDerivation,
 } from "../src/index.js";
@@ -220,6 +223,60 @@ withVectors(`ca-derivations.json${why}`, () => {
       );
   });
 });
+
+withVectors(`resolution${why}`, () => {
+  const { computedPlaceholder: computed, resolution = [] } = vectors("ca-derivations.json") ?? {};
+
+  test("a placeholder of an output of an output", () => {
+    expect(computedPlaceholder(computed.basePlaceholder, makeOutputName(computed.output))).toBe(
+      computed.placeholder,
+    );
+  });
+
+  test.each<ResolutionCase>(resolution)("$original", (each) => {
+    const name = derivationNameOf(parseStorePath(storeDir, each.original));
+    const drv = parseDerivation(Buffer.from(each.originalText), { name });
+    const known = new Map(
+      each.substitutions.map(({ drvPath, output, outPath }) => [
+        `${drvPath}^${output}`,
+        parseStorePath(storeDir, outPath),
+      ]),
+    );
+    const resolved = resolveDerivation(drv, (drvPath, output) => known.get(`${drvPath}^${output}`));
+    expect(Buffer.from(printDerivation(resolved)).toString()).toBe(each.resolvedText);
+    expect(computeDerivationPath(storeDir, resolved)).toBe(each.resolved);
+    expect(tryResolve(drv, () => undefined)).toMatchObject({ type: "missing" });
+  });
+});
+
+interface ResolutionCase {
+  readonly original: string;
+  readonly originalText: string;
+  readonly substitutions: readonly {
+    readonly drvPath: string;
+    readonly output: string;
+    readonly outPath: string;
+  }[];
+  readonly resolved: string;
+  readonly resolvedText: string;
+}
+
+if (here) {
+  const count = (value: unknown) =>
+    Array.isArray(value) ? value.length : Object.keys(value as object).length;
+  for (const file of [
+    "hashes.json",
+    "store-paths.json",
+    "derivations.json",
+    "malformed-derivations.json",
+    "ca-derivations.json",
+  ])
+    console.log(
+      `${file}: ${Object.entries(vectors(file))
+        .map(([key, value]) => `${count(value)} ${key}`)
+        .join(", ")}`,
+    );
+}
 
 const corpus = join(shared, "corpus/small-drvs.tar.zst");
 const canUnpack = existsSync(corpus) && works("zstd", "--version");

@@ -95,6 +95,7 @@ function mayReferTo(ca: ContentAddress, others: number, self: boolean): boolean 
     case "nar":
       return ca.hash.algorithm === "sha256" || (others === 0 && !self);
     case "flat":
+    case "git":
       return others === 0 && !self;
   }
 }

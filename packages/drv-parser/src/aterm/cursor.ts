@@ -1,3 +1,4 @@
+import { excerptOf } from "../bytes/excerpt.js";
 import { SyntaxErrorAt } from "../error.js";
 
 const [quote, backslash] = [0x22, 0x5c];
@@ -12,6 +13,8 @@ for (const code of [quote, backslash, ...Object.values(meanings)]) special[code]
 /** A position in the bytes of a derivation. Reads forward only, so that the whole takes linear time. */
 export class Cursor {
   at = 0;
+  /** Where the string or entry begins that is being made sense of. */
+  mark = 0;
   /** First thing seen that a printer never writes, when reading is lenient. */
   irregular: { readonly offset: number; readonly what: string } | undefined;
 
@@ -52,6 +55,7 @@ export class Cursor {
    * @param escaping Whether printers escape this field. They copy line ends and tabs into one that they do not.
    */
   string(escaping = true): Uint8Array {
+    this.mark = this.at;
     this.takeByte(quote);
     const { bytes } = this;
     const start = this.at;
@@ -121,7 +125,10 @@ export class Cursor {
 
   /** Something no printer writes: refused, or noted when lenient. */
   irregularity(offset: number, what: string): void {
-    if (!this.lenient) throw new SyntaxErrorAt("ERR_DRV_SYNTAX", offset, "the canonical form", what);
+    if (!this.lenient)
+      throw new SyntaxErrorAt("ERR_DRV_SYNTAX", offset, "the canonical form", what, {
+        excerpt: excerptOf(this.bytes, offset),
+      });
     this.irregular ??= { offset, what };
   }
 
@@ -135,6 +142,7 @@ export class Cursor {
           : `byte 0x${byte.toString(16).padStart(2, "0")}`;
     throw new SyntaxErrorAt("ERR_DRV_SYNTAX", offset, expected, found, {
       hint: "the file is no derivation, or it was cut or changed",
+      excerpt: excerptOf(this.bytes, offset),
     });
   }
 }

@@ -1,16 +1,14 @@
-import { compareBytes, textOf } from "../bytes/text.js";
-import type { Derivation, DerivationOutput } from "../derivation/derivation.js";
+import { excerptOf } from "../bytes/excerpt.js";
+import { textOf } from "../bytes/text.js";
+import type { Derivation } from "../derivation/derivation.js";
 import { Environment } from "../derivation/environment.js";
 import { DrvError } from "../error.js";
-import { parseHashAlgorithm } from "../hash/hash.js";
-import { parseHash } from "../hash/parse.js";
-import { encodeBase16 } from "../hash/print.js";
-import type { ContentAddressMethod } from "../store-path/content-address.js";
-import { computeContentAddressedPath } from "../store-path/fingerprint.js";
-import { makeOutputName, type OutputName, outputPathName } from "../store-path/name.js";
 import { defaultStoreDir, type StoreDir } from "../store-path/store-dir.js";
-import { isDerivationPath, parseStorePath, type StorePath } from "../store-path/store-path.js";
+import { parseStorePath, type StorePath } from "../store-path/store-path.js";
 import { Cursor } from "./cursor.js";
+import { Order } from "./order.js";
+import { parseInputs } from "./parse-inputs.js";
+import { parseOutputs } from "./parse-outputs.js";
 
 /** How a derivation file is read. */
 export interface ParseOptions {
@@ -19,6 +17,8 @@ export interface ParseOptions {
   readonly storeDir?: StoreDir;
   /** Take what Nix 2.8 takes although no printer writes it: for files of an existing store. */
   readonly lenient?: boolean;
+  /** Take nested inputs, which Nix has behind the feature `dynamic-derivations`. */
+  readonly dynamic?: boolean;
 }
 
 /**
@@ -50,9 +50,23 @@ function readDerivation(
     new Cursor(bytes, options.lenient ?? false),
     options.storeDir ?? defaultStoreDir,
     options.name,
+    options.dynamic ?? false,
   );
-  const derivation = reader.derivation();
-  return { derivation, canonical: reader.cursor.irregular === undefined };
+  try {
+    const derivation = reader.derivation();
+    return { derivation, canonical: reader.cursor.irregular === undefined };
+  } catch (error) {
+    throw located(error, reader.cursor);
+  }
+}
+
+/** An error about what a field means, with its place. Errors of syntax have theirs; of the form as a whole none. */
+function located(error: unknown, { bytes, mark }: Cursor): unknown {
+  if (!(error instanceof DrvError) || error.offset !== undefined || error.code === "ERR_DRV_TYPE")
+    return error;
+  const { code, message, hint } = error;
+  const place = `at offset ${mark}, in '${excerptOf(bytes, mark)}'`;
+  return new DrvError(code, `${message}, ${place}`, { hint, offset: mark, cause: error.cause });
 }
 
 class Reader {
@@ -60,15 +74,15 @@ class Reader {
     readonly cursor: Cursor,
     readonly storeDir: StoreDir,
     readonly name: string,
+    readonly dynamic: boolean,
   ) {}
 
   derivation(): Derivation {
     const { cursor } = this;
-    if (cursor.peek() === 0x44 && cursor.bytes[1] === 0x72) this.#refuseVersioned();
-    cursor.take("Derive(");
-    const outputs = this.#outputs();
+    const versioned = this.#isVersioned();
+    const outputs = parseOutputs(cursor, this.storeDir, this.name);
     cursor.takeByte(0x2c);
-    const inputDrvs = this.#inputDrvs();
+    const inputs = parseInputs(cursor, this.storeDir, versioned);
     cursor.takeByte(0x2c);
     const inputSrcs = this.#inputSrcs();
     cursor.takeByte(0x2c);
@@ -85,97 +99,30 @@ class Reader {
       if (!cursor.lenient) cursor.fail("the end");
       cursor.irregularity(cursor.at, "bytes after the derivation");
     }
-    return { name: this.name, outputs, inputDrvs, inputSrcs, platform, builder, args, env };
+    return { name: this.name, outputs, ...inputs, inputSrcs, platform, builder, args, env };
   }
 
-  /** The form with a version is written only by derivations with nested inputs. */
-  #refuseVersioned(): void {
+  /** Past the head; whether it is that of the form with a version, which only derivations with nested inputs have. */
+  #isVersioned(): boolean {
     const { cursor } = this;
+    if (cursor.peek() !== 0x44 || cursor.bytes[1] !== 0x72) {
+      cursor.take("Derive(");
+      return false;
+    }
     cursor.take("DrvWithVersion(");
     const version = textOf(cursor.string());
-    const message =
-      version === "xp-dyn-drv"
-        ? "experimental Nix feature 'dynamic-derivations' is disabled; use '--extra-experimental-features dynamic-derivations' to override"
-        : `Unknown derivation ATerm format version '${version}'`;
-    throw new DrvError("ERR_DRV_TYPE", message, {
-      hint: "this version reads derivations without nested inputs",
-    });
-  }
-
-  #outputs(): ReadonlyMap<OutputName, DerivationOutput> {
-    const outputs = new Map<OutputName, DerivationOutput>();
-    const order = new Order(this.cursor);
-    this.cursor.list(() => {
-      const { cursor } = this;
-      const start = cursor.at;
-      cursor.takeByte(0x28);
-      const nameBytes = cursor.string();
-      order.next(nameBytes, start);
-      const name = makeOutputName(textOf(nameBytes));
-      cursor.takeByte(0x2c);
-      const path = textOf(cursor.string());
-      cursor.takeByte(0x2c);
-      const algorithm = textOf(cursor.string());
-      cursor.takeByte(0x2c);
-      const hash = textOf(cursor.string());
-      cursor.takeByte(0x29);
-      if (!outputs.has(name)) outputs.set(name, this.#output({ name, path, algorithm, hash, start }));
-    });
-    return outputs;
-  }
-
-  #output(fields: OutputFields): DerivationOutput {
-    const { name, path, algorithm, hash } = fields;
-    if (algorithm === "" && hash !== "") throw contradiction(fields, "a hash without an algorithm");
-    if (algorithm === "")
-      return path === "" ? { kind: "deferred" } : { kind: "inputAddressed", path: this.#outputPath(path) };
-    const method = methodOf(algorithm);
-    const known = parseHashAlgorithm(algorithm.replace(/^(?:r|text):/u, ""));
-    if (hash === "" || hash === "impure") {
-      if (path !== "") throw contradiction(fields, "a path that is not known before the build");
-      return { kind: hash === "" ? "floating" : "impure", method, algorithm: known };
-    }
-    const ca = { method, hash: parseHash(hash, known) };
-    if (encodeBase16(ca.hash.digest) !== hash)
-      this.cursor.irregularity(fields.start, "a hash that is not in lower-case base 16");
-    const computed = computeContentAddressedPath(this.storeDir, outputPathName(this.name, name), ca);
-    if (this.#outputPath(path) !== computed)
-      this.cursor.irregularity(fields.start, "a path that does not match its content address");
-    return { kind: "fixed", ca, path: computed };
-  }
-
-  #outputPath(text: string): StorePath {
-    if (!text.startsWith("/")) throw new DrvError("ERR_DRV_OUTPUT", `bad path '${text}' in derivation`);
-    return parseStorePath(this.storeDir, text);
-  }
-
-  #inputDrvs(): ReadonlyMap<StorePath, ReadonlySet<OutputName>> {
-    const inputs = new Map<StorePath, ReadonlySet<OutputName>>();
-    const order = new Order(this.cursor);
-    this.cursor.list(() => {
-      const { cursor } = this;
-      const start = cursor.at;
-      cursor.takeByte(0x28);
-      const pathBytes = cursor.string();
-      order.next(pathBytes, start);
-      const path = parseStorePath(this.storeDir, textOf(pathBytes));
-      if (!isDerivationPath(path))
-        throw new DrvError("ERR_DRV_INPUT", `input '${path}' is not a derivation`, {
-          hint: "its name must end in '.drv'",
-        });
-      cursor.takeByte(0x2c);
-      const names = new Set<OutputName>();
-      const nameOrder = new Order(cursor);
-      cursor.list(() => {
-        const at = cursor.at;
-        const name = cursor.string();
-        nameOrder.next(name, at);
-        names.add(makeOutputName(textOf(name)));
+    if (version !== "xp-dyn-drv")
+      throw new DrvError("ERR_DRV_TYPE", `Unknown derivation ATerm format version '${version}'`, {
+        hint: "'xp-dyn-drv' is known",
       });
-      cursor.takeByte(0x29);
-      inputs.set(path, names);
-    });
-    return inputs;
+    if (!this.dynamic)
+      throw new DrvError(
+        "ERR_DRV_TYPE",
+        "experimental Nix feature 'dynamic-derivations' is disabled; use '--extra-experimental-features dynamic-derivations' to override",
+        { hint: "derivations with nested inputs are read with the option `dynamic`" },
+      );
+    cursor.takeByte(0x2c);
+    return true;
   }
 
   #inputSrcs(): ReadonlySet<StorePath> {
@@ -204,38 +151,5 @@ class Reader {
       cursor.takeByte(0x29);
     });
     return Environment.from(entries);
-  }
-}
-
-interface OutputFields {
-  readonly name: OutputName;
-  readonly path: string;
-  readonly algorithm: string;
-  readonly hash: string;
-  readonly start: number;
-}
-
-function methodOf(algorithm: string): ContentAddressMethod {
-  if (algorithm.startsWith("r:")) return "nar";
-  return algorithm.startsWith("text:") ? "text" : "flat";
-}
-
-function contradiction({ name }: OutputFields, what: string): DrvError {
-  return new DrvError("ERR_DRV_OUTPUT", `derivation output '${name}' has ${what}`);
-}
-
-/** Watches that keys ascend. */
-class Order {
-  #previous: Uint8Array | undefined;
-
-  constructor(private readonly cursor: Cursor) {}
-
-  next(key: Uint8Array, offset: number): void {
-    if (this.#previous !== undefined) {
-      const difference = compareBytes(this.#previous, key);
-      if (difference === 0) this.cursor.irregularity(offset, "a repeated entry");
-      else if (difference > 0) this.cursor.irregularity(offset, "an unsorted entry");
-    }
-    this.#previous = key;
   }
 }

@@ -1,11 +1,15 @@
 import { bytesOf, compareText } from "../bytes/text.js";
-import type { Derivation, DerivationOutput } from "../derivation/derivation.js";
+import type { Derivation, DerivationOutput, DynamicInput } from "../derivation/derivation.js";
 import { DrvError } from "../error.js";
 import { encodeBase16 } from "../hash/print.js";
-import type { ContentAddressMethod } from "../store-path/content-address.js";
+import type { OutputName } from "../store-path/name.js";
+import { printAlgorithmField } from "./algorithm-field.js";
 
 /** Inputs as they are printed: paths, or in the hash modulo hashes, with output names. */
 export type PrintedInputs = Iterable<readonly [key: string, outputs: Iterable<string>]>;
+
+/** What is wanted of outputs of those inputs, by the same keys. */
+export type PrintedDynamicInputs = ReadonlyMap<string, ReadonlyMap<OutputName, DynamicInput>>;
 
 /**
  * The bytes of a derivation file.
@@ -14,13 +18,17 @@ export type PrintedInputs = Iterable<readonly [key: string, outputs: Iterable<st
  * @see Nix: src/libstore/derivations.cc, `Derivation::unparse`
  */
 export function printDerivation(drv: Derivation): Uint8Array {
-  return printWithInputs(drv, drv.inputDrvs);
+  return printWithInputs(drv, drv.inputDrvs, drv.dynamicInputs);
 }
 
-/** {@link printDerivation} with other inputs in place of `inputDrvs`. */
-export function printWithInputs(drv: Derivation, inputs: PrintedInputs): Uint8Array {
+/** {@link printDerivation} with other inputs in place of `inputDrvs` and `dynamicInputs`. */
+export function printWithInputs(
+  drv: Derivation,
+  inputs: PrintedInputs,
+  dynamicInputs: PrintedDynamicInputs = new Map(),
+): Uint8Array {
   const out = new Output();
-  out.text("Derive(");
+  out.text(dynamicInputs.size === 0 ? "Derive(" : 'DrvWithVersion("xp-dyn-drv",');
   out.list([...drv.outputs].sort(byKey), ([name, output]) => {
     const { path, algorithm, hash } = outputFields(output);
     out.text(`("${name}","${path}","${algorithm}","${hash}")`);
@@ -28,7 +36,7 @@ export function printWithInputs(drv: Derivation, inputs: PrintedInputs): Uint8Ar
   out.text(",");
   out.list([...inputs].sort(byKey), ([key, outputs]) => {
     out.text(`("${key}",`);
-    out.list([...outputs].sort(compareText), (name) => out.text(`"${name}"`));
+    printNode(out, outputs, dynamicInputs.get(key));
     out.text(")");
   });
   out.text(",");
@@ -49,6 +57,24 @@ export function printWithInputs(drv: Derivation, inputs: PrintedInputs): Uint8Ar
   return out.bytes();
 }
 
+/** Names of outputs; where outputs are derivations, these and what is wanted of them. */
+function printNode(
+  out: Output,
+  outputs: Iterable<string>,
+  dynamicOutputs: ReadonlyMap<OutputName, DynamicInput> = new Map(),
+): void {
+  if (dynamicOutputs.size > 0) out.text("(");
+  out.list([...outputs].sort(compareText), (name) => out.text(`"${name}"`));
+  if (dynamicOutputs.size === 0) return;
+  out.text(",");
+  out.list([...dynamicOutputs].sort(byKey), ([name, node]) => {
+    out.text(`("${name}",`);
+    printNode(out, node.outputs, node.dynamicOutputs);
+    out.text(")");
+  });
+  out.text(")");
+}
+
 function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
   return compareText(a, b);
 }
@@ -66,19 +92,14 @@ function outputFields(output: DerivationOutput): {
     case "fixed":
       return {
         path: output.path,
-        algorithm: algorithmField(output.ca.method, output.ca.hash.algorithm),
+        algorithm: printAlgorithmField(output.ca.method, output.ca.hash.algorithm),
         hash: encodeBase16(output.ca.hash.digest),
       };
     case "floating":
-      return { path: "", algorithm: algorithmField(output.method, output.algorithm), hash: "" };
+      return { path: "", algorithm: printAlgorithmField(output.method, output.algorithm), hash: "" };
     case "impure":
-      return { path: "", algorithm: algorithmField(output.method, output.algorithm), hash: "impure" };
+      return { path: "", algorithm: printAlgorithmField(output.method, output.algorithm), hash: "impure" };
   }
-}
-
-/** The algorithm field of a `.drv` file: `r:` for archives, `text:` for text. */
-export function algorithmField(method: ContentAddressMethod, algorithm: string): string {
-  return { flat: "", nar: "r:", text: "text:" }[method] + algorithm;
 }
 
 function unescaped(platform: string): string {

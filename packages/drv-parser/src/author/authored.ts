@@ -4,7 +4,7 @@ import { DrvError } from "../error.js";
 import type { HashModulo } from "../modulo.js";
 import type { OutputName } from "../store-path/name.js";
 import type { StorePath } from "../store-path/store-path.js";
-import { Output } from "./text.js";
+import { DerivationFile, Output, type Source } from "./text.js";
 
 /** A derivation that was described here, with everything it is made from. */
 export class AuthoredDerivation {
@@ -12,8 +12,10 @@ export class AuthoredDerivation {
   constructor(
     readonly drvPath: StorePath,
     readonly derivation: Derivation,
-    /** Derivations that it takes outputs of. */
+    /** Derivations that it names: takes outputs of, or has the files of as sources. */
     readonly inputs: readonly AuthoredDerivation[],
+    /** Other store objects that it names. */
+    readonly sources: readonly Source[],
     private readonly outputNames: readonly OutputName[],
     /** @internal What those who take outputs of it need to know. */
     readonly modulo: HashModulo,
@@ -28,11 +30,19 @@ export class AuthoredDerivation {
   output(name?: string): Output {
     const key = name === undefined ? this.outputNames[0] : this.outputNames.find((each) => each === name);
     const output = key === undefined ? undefined : this.derivation.outputs.get(key);
-    if (key === undefined || output === undefined || !("path" in output))
+    if (key === undefined || output === undefined)
       throw new DrvError("ERR_OUTPUT_NAME", `derivation '${this.drvPath}' has no output '${name}'`, {
         hint: `it has ${this.outputNames.join(", ")}`,
       });
-    return new Output(this, key, output.path);
+    return new Output(this, key, "path" in output ? output.path : undefined);
+  }
+
+  /**
+   * Its `.drv` file, to be named in a text. With `closure` whoever names it can build it: everything it is made from
+   * comes with it, and all outputs of that, as with Nix's `drvPath`; without, it is a file like any other.
+   */
+  file({ closure = false }: { readonly closure?: boolean } = {}): DerivationFile {
+    return new DerivationFile(this, closure);
   }
 
   /** Refuses: as a bare string it would lose what it depends on. */

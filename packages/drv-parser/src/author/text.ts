@@ -1,5 +1,7 @@
+import { bytesOf, concatBytes, textOf } from "../bytes/text.js";
 import { DrvError } from "../error.js";
-import type { OutputName } from "../store-path/name.js";
+import { computedPlaceholder, upstreamPlaceholder } from "../placeholder.js";
+import { makeOutputName, type OutputName } from "../store-path/name.js";
 import type { StorePath } from "../store-path/store-path.js";
 import type { AuthoredDerivation } from "./authored.js";
 
@@ -8,8 +10,28 @@ export class Output {
   constructor(
     readonly derivation: AuthoredDerivation,
     readonly name: OutputName,
-    readonly path: StorePath,
+    /** `undefined` where only a build can tell. */
+    readonly path: StorePath | undefined,
   ) {}
+
+  /** What stands for it in a text: its path, or a placeholder while that is not known. */
+  get text(): string {
+    return this.path ?? this.placeholder;
+  }
+
+  /** @internal */
+  get placeholder(): string {
+    return upstreamPlaceholder(this.derivation.drvPath, this.name);
+  }
+
+  /**
+   * An output of the derivation that this output is, once it is built: Nix's `builtins.outputOf`.
+   *
+   * @throws {@link DrvError} `ERR_OUTPUT_NAME`.
+   */
+  output(name = "out"): DynamicOutput {
+    return new DynamicOutput(this, makeOutputName(name));
+  }
 
   /** Refuses: as a bare string it would lose what it depends on. */
   toString(): never {
@@ -17,9 +39,46 @@ export class Output {
   }
 }
 
+/** An output of a derivation that is itself an output, and so not known before it is built. */
+export class DynamicOutput {
+  constructor(
+    readonly of: Output | DynamicOutput,
+    readonly name: OutputName,
+  ) {}
+
+  /** What stands for it in a text. */
+  get text(): string {
+    return computedPlaceholder(this.of.placeholder, this.name);
+  }
+
+  /** @internal */
+  get placeholder(): string {
+    return this.text;
+  }
+
+  /** An output of the derivation that this output is. @throws {@link DrvError} `ERR_OUTPUT_NAME`. */
+  output(name = "out"): DynamicOutput {
+    return new DynamicOutput(this, makeOutputName(name));
+  }
+
+  /** Refuses: as a bare string it would lose what it depends on. */
+  toString(): never {
+    return refuseBareString(`output '${this.name}' of an output`);
+  }
+}
+
 /** A store object that is there already, such as a source that was added. */
 export class Source {
-  constructor(readonly path: StorePath) {}
+  constructor(
+    readonly path: StorePath,
+    /** What it refers to, itself aside. */
+    readonly references: readonly Source[] = [],
+  ) {}
+
+  /** @internal */
+  get text(): string {
+    return this.path;
+  }
 
   /** Refuses: as a bare string it would lose what it depends on. */
   toString(): never {
@@ -27,17 +86,44 @@ export class Source {
   }
 }
 
-/** What text may be made of. A derivation stands for its first output. */
-export type TextPart = string | number | Text | Output | Source | AuthoredDerivation;
+/** The `.drv` file of an authored derivation as a source: made by its method `file`. */
+export class DerivationFile {
+  /** @internal */
+  constructor(
+    readonly derivation: AuthoredDerivation,
+    /** Whether everything that it is made from comes with it, outputs included. */
+    readonly closure: boolean,
+  ) {}
 
-/** Text together with everything that its store paths depend on. */
+  /** @internal */
+  get text(): string {
+    return this.derivation.drvPath;
+  }
+
+  /** Refuses: as a bare string it would lose what it depends on. */
+  toString(): never {
+    return refuseBareString(`derivation file '${this.derivation.drvPath}'`);
+  }
+}
+
+/** A store object that a text depends on. */
+export type Dependency = Output | DynamicOutput | Source | DerivationFile;
+
+/** What text may be made of. A derivation stands for its first output. */
+export type TextPart = string | number | Uint8Array | Text | Dependency | AuthoredDerivation;
+
+/** Text together with everything that its store paths depend on. It may be bytes that are no UTF-8. */
 export class Text {
   /** @internal */
   constructor(
-    readonly value: string,
-    readonly outputs: ReadonlySet<Output>,
-    readonly sources: ReadonlySet<Source>,
+    readonly bytes: Uint8Array,
+    readonly dependencies: ReadonlySet<Dependency>,
   ) {}
+
+  /** The bare text. @throws {@link DrvError} `ERR_NOT_UTF8` when it is none. */
+  get value(): string {
+    return textOf(this.bytes);
+  }
 
   /** Refuses: as a bare string it would lose what it depends on. Use `value` where that is meant. */
   toString(): never {
@@ -59,25 +145,32 @@ export function nix(strings: TemplateStringsArray, ...parts: readonly TextPart[]
 
 /** The parts one after another. */
 export function joinText(parts: readonly TextPart[]): Text {
-  let value = "";
-  const outputs = new Set<Output>();
-  const sources = new Set<Source>();
+  const bytes: Uint8Array[] = [];
+  const dependencies = new Set<Dependency>();
   for (const part of parts) {
-    if (typeof part === "string" || typeof part === "number") value += String(part);
+    if (part instanceof Uint8Array) bytes.push(part);
+    else if (typeof part !== "object") bytes.push(bytesOf(String(part)));
     else if (part instanceof Text) {
-      value += part.value;
-      for (const output of part.outputs) outputs.add(output);
-      for (const source of part.sources) sources.add(source);
-    } else if (part instanceof Source) {
-      value += part.path;
-      sources.add(part);
+      bytes.push(part.bytes);
+      for (const dependency of part.dependencies) dependencies.add(dependency);
     } else {
-      const output = part instanceof Output ? part : part.output();
-      value += output.path;
-      outputs.add(output);
+      const dependency = isDependency(part) ? part : part.output();
+      bytes.push(bytesOf(dependency.text));
+      dependencies.add(dependency);
     }
   }
-  return new Text(value, outputs, sources);
+  const [first = new Uint8Array()] = bytes;
+  return new Text(bytes.length === 1 ? first : concatBytes(bytes), dependencies);
+}
+
+/** Whether `value` is a store object that texts may name. */
+export function isDependency(value: unknown): value is Dependency {
+  return (
+    value instanceof Output ||
+    value instanceof DynamicOutput ||
+    value instanceof Source ||
+    value instanceof DerivationFile
+  );
 }
 
 /** @throws {@link DrvError} `ERR_DRV_CONTEXT`. */

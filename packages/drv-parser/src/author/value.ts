@@ -1,8 +1,8 @@
-import { compareText } from "../bytes/text.js";
+import { compareText, textOf } from "../bytes/text.js";
 import { DrvError } from "../error.js";
 import type { JsonValue } from "../json-value.js";
 import { AuthoredDerivation } from "./authored.js";
-import { joinText, Output, Source, Text } from "./text.js";
+import { type Dependency, isDependency, joinText, Text } from "./text.js";
 
 /** What an attribute may be. Objects only with structured attributes. */
 export type AttributeValue =
@@ -11,21 +11,16 @@ export type AttributeValue =
   | bigint
   | boolean
   | null
+  | Uint8Array
   | Text
-  | Output
-  | Source
+  | Dependency
   | AuthoredDerivation
   | readonly AttributeValue[]
   | { readonly [member: string]: AttributeValue };
 
 /** Whether `value` stands for text with dependencies. */
-function isText(value: unknown): value is Text | Output | Source | AuthoredDerivation {
-  return (
-    value instanceof Text ||
-    value instanceof Output ||
-    value instanceof Source ||
-    value instanceof AuthoredDerivation
-  );
+function isText(value: unknown): value is Text | Dependency | AuthoredDerivation {
+  return value instanceof Text || isDependency(value) || value instanceof AuthoredDerivation;
 }
 
 /**
@@ -35,7 +30,7 @@ function isText(value: unknown): value is Text | Output | Source | AuthoredDeriv
  * @see Nix: src/libexpr/eval.cc, `EvalState::coerceToString`
  */
 export function coerceToText(name: string, value: AttributeValue): Text {
-  if (typeof value === "string" || isText(value)) return joinText([value]);
+  if (typeof value === "string" || value instanceof Uint8Array || isText(value)) return joinText([value]);
   if (value === null || value === false) return joinText([]);
   if (value === true) return joinText(["1"]);
   if (typeof value === "bigint") return joinText([value.toString()]);
@@ -74,6 +69,7 @@ export function attributeToJson(
   depend: (text: Text) => void,
 ): JsonValue {
   if (typeof value === "string") return { type: "string", value };
+  if (value instanceof Uint8Array) return { type: "string", value: textOf(value) };
   if (isText(value)) {
     const text = joinText([value]);
     depend(text);

@@ -3,8 +3,8 @@ import type { Hash } from "../hash/hash.js";
 import { parseHash } from "../hash/parse.js";
 import { printHash } from "../hash/print.js";
 
-/** How a path came from content: text, the bytes of a file, or the archive of a tree. */
-export type ContentAddressMethod = "text" | "flat" | "nar";
+/** How a path came from content: text, the bytes of a file, the archive of a tree, or the tree as git hashes it. */
+export type ContentAddressMethod = "text" | "flat" | "nar" | "git";
 
 /** What an object is made of, from which its path follows. */
 export interface ContentAddress {
@@ -18,7 +18,7 @@ export interface ContentAddress {
  * @see Nix: src/libstore/content-address.cc, `renderContentAddress`
  */
 export function printContentAddress({ method, hash }: ContentAddress): string {
-  const prefix = { text: "text:", flat: "fixed:", nar: "fixed:r:" }[method];
+  const prefix = { text: "text:", flat: "fixed:", nar: "fixed:r:", git: "fixed:git:" }[method];
   return prefix + printHash(hash, "prefixedNix32");
 }
 
@@ -42,9 +42,12 @@ export function parseContentAddress(text: string): ContentAddress {
     throw new DrvError("ERR_CONTENT_ADDRESS", `content address prefix '${prefix}' is unrecognized`, {
       hint: "it begins with 'text:' or 'fixed:'",
     });
-  return rest.startsWith("r:")
-    ? { method: "nar", hash: parsePrefixed(rest.slice(2), text) }
-    : { method: "flat", hash: parsePrefixed(rest, text) };
+  if (rest.startsWith("r:")) return { method: "nar", hash: parsePrefixed(rest.slice(2), text) };
+  if (!rest.startsWith("git:")) return { method: "flat", hash: parsePrefixed(rest, text) };
+  const hash = parsePrefixed(rest.slice(4), text);
+  if (hash.algorithm !== "sha1" && hash.algorithm !== "sha256")
+    throw new DrvError("ERR_CONTENT_ADDRESS", `git content address '${text}' must use sha1 or sha256`);
+  return { method: "git", hash };
 }
 
 function parsePrefixed(rest: string, text: string): Hash {

@@ -84,6 +84,7 @@ export function computeContentAddressedPath(
       "ERR_STORE_PATH",
       `fixed output derivation '${name}' is not allowed to refer to other store paths`,
     );
-  const inner = `fixed:out:${method === "nar" ? "r:" : ""}${hash.algorithm}:${encodeBase16(hash.digest)}:`;
+  const prefix = { flat: "", nar: "r:", git: "git:" }[method];
+  const inner = `fixed:out:${prefix}${hash.algorithm}:${encodeBase16(hash.digest)}:`;
   return computePath(storeDir, "output:out", hashBytes("sha256", bytesOf(inner)), checked);
 }

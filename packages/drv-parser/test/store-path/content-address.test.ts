@@ -24,6 +24,7 @@ describe("a content address", () => {
     { text: `text:sha256:${nix32}`, method: "text" },
     { text: `fixed:sha256:${nix32}`, method: "flat" },
     { text: `fixed:r:sha256:${nix32}`, method: "nar" },
+    { text: `fixed:git:sha256:${nix32}`, method: "git" },
   ] as const)("$text", ({ text, method }) => {
     expect(parseContentAddress(text)).toEqual({ method, hash });
     expect(printContentAddress({ method, hash })).toBe(text);
@@ -60,10 +61,10 @@ describe("a content address", () => {
       message: `content address 'fixed:sha256-${base64}' has no hash with its algorithm`,
     },
     {
-      name: "a method that is not ours",
-      text: `fixed:git:sha256:${nix32}`,
-      code: "ERR_HASH",
-      message: "unknown hash algorithm 'git'",
+      name: "git with an algorithm that git does not have",
+      text: "fixed:git:md5:d41d8cd98f00b204e9800998ecf8427e",
+      code: "ERR_CONTENT_ADDRESS",
+      message: "git content address 'fixed:git:md5:d41d8cd98f00b204e9800998ecf8427e' must use sha1 or sha256",
     },
     {
       name: "no hash",

@@ -20,6 +20,12 @@ export async function load(_stage: At<"load">, cx: GoalContext): Next<"load"> {
   const type = derivationType(drv);
   derivationOptions(cx.drvPath, drv); // refuses attributes of a wrong type before anything is built
   if (!hasKnownOutputPaths(type)) throw unknownOutputPaths(cx);
+  if ([...drv.outputs.values()].some((output) => output.kind === "fixed" && output.ca.method === "git"))
+    throw new GoalError(
+      "ERR_GOAL_FEATURE",
+      "experimental Nix feature 'git-hashing' is disabled; use '--extra-experimental-features git-hashing' to override",
+      { hint: "this version does not hash trees as git does" },
+    );
   for (const path of outputPathsOf(drv).values()) if (path !== undefined) await store.addTempRoot(path);
 
   const wanted = wantedPaths(cx, drv);
