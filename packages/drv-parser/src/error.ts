@@ -33,7 +33,8 @@ export class EngineError extends Error {
  * - `ERR_DRV_ATTRIBUTE`: an attribute has the wrong type
  * - `ERR_DRV_CONTEXT`: a dependency was turned into a bare string
  * - `ERR_DERIVED_PATH`: a text is no derived path
- * - `ERR_JSON_SYNTAX`: structured attributes are no JSON
+ * - `ERR_JSON_SYNTAX`: a text is no JSON
+ * - `ERR_DRV_JSON`: JSON describes no derivation
  */
 export type DrvErrorCode =
   | "ERR_STORE_PATH"
@@ -52,7 +53,8 @@ export type DrvErrorCode =
   | "ERR_DRV_ATTRIBUTE"
   | "ERR_DRV_CONTEXT"
   | "ERR_DERIVED_PATH"
-  | "ERR_JSON_SYNTAX";
+  | "ERR_JSON_SYNTAX"
+  | "ERR_DRV_JSON";
 
 /** An error of this package. */
 export class DrvError extends EngineError {

@@ -18,6 +18,7 @@ export type { AttributeValue } from "./author/value.js";
 export { decodeBase64, encodeBase64 } from "./bytes/base64.js";
 export { decodeNixBase32, encodeNixBase32 } from "./bytes/nix-base32.js";
 export { bytesOf, compareBytes, compareText, concatBytes, textOf } from "./bytes/text.js";
+export { completeDerivation } from "./complete.js";
 export {
   type BasicDerivation,
   type Derivation,
@@ -40,7 +41,26 @@ export {
   isPure,
   isSandboxed,
 } from "./derivation/type.js";
-export { type DerivedPath, parseDerivedPath, printDerivedPath } from "./derived-path.js";
+export {
+  type DerivedPath,
+  type DynamicDerivedPath,
+  parseDerivedPath,
+  parseDynamicDerivedPath,
+  printDerivedPath,
+  type SingleDerivedPath,
+} from "./derived-path.js";
+export {
+  type DerivedPathJson,
+  derivedPathFromJson,
+  derivedPathToJson,
+  type SingleDerivedPathJson,
+} from "./derived-path-json.js";
+export {
+  type DerivationDifference,
+  type DiffStep,
+  diffDerivations,
+} from "./diff/diff.js";
+export { printDerivationDiff } from "./diff/print.js";
 export { DrvError, type DrvErrorCode, EngineError, SyntaxErrorAt } from "./error.js";
 export {
   compressHash,
@@ -52,8 +72,15 @@ export {
 } from "./hash/hash.js";
 export { parseHash } from "./hash/parse.js";
 export { type HashForm, printHash } from "./hash/print.js";
-export { derivationToJson } from "./json.js";
-export { type JsonObject, type JsonValue, parseJson, printJson } from "./json-value.js";
+export {
+  type ParseDerivationsOptions,
+  parseDerivationJson,
+  parseDerivationsJson,
+  printDerivationsJson4,
+} from "./json/document.js";
+export { derivationToJson4 } from "./json/print-4.js";
+export { derivationToJson } from "./json/print-28.js";
+export { type JsonObject, type JsonValue, parseJson, printJson } from "./json/value.js";
 export { computeHashModulo, type HashModulo, HashModuloCache, type ReadDerivation } from "./modulo.js";
 export { computeDerivationPath, computeOutputPaths, type OutputPathOptions } from "./output-paths.js";
 export { computedPlaceholder, outputPlaceholder, upstreamPlaceholder } from "./placeholder.js";
@@ -91,4 +118,8 @@ export {
   splitStorePath,
   storeDirOf,
 } from "./store-path/store-path.js";
-export { validateDerivation } from "./validate.js";
+export {
+  checkDerivation,
+  type DerivationFinding,
+  validateDerivation,
+} from "./validate.js";

@@ -2,9 +2,13 @@ import fc, { type Arbitrary } from "fast-check";
 import {
   bytesOf,
   type ContentAddressMethod,
+  compareText,
   computeContentAddressedPath,
   type Derivation,
   type DerivationOutput,
+  type DerivedPath,
+  type DynamicDerivedPath,
+  type DynamicInput,
   defaultStoreDir,
   Environment,
   encodeNixBase32,
@@ -15,6 +19,7 @@ import {
   makeStorePath,
   type OutputName,
   outputPathName,
+  type SingleDerivedPath,
   type StorePath,
 } from "../src/index.js";
 
@@ -90,6 +95,11 @@ function outputs(drvName: string): Arbitrary<ReadonlyMap<OutputName, DerivationO
 /** Text without halves of a character: what UTF-8 can hold. */
 export const text: Arbitrary<string> = fc.string({ unit: "binary", maxLength: 20 });
 
+/** One output name or more, in order: maps and sets are compared in the order in which they are read. */
+const names: Arbitrary<ReadonlySet<OutputName>> = fc
+  .array(outputName, { minLength: 1, maxLength: 3 })
+  .map((all) => new Set([...all].sort(compareText)));
+
 /** Any derivation that can be written, in any order of its parts. */
 export const derivation: Arbitrary<Derivation> = storePathName.chain((name) =>
   fc.record({
@@ -105,6 +115,78 @@ export const derivation: Arbitrary<Derivation> = storePathName.chain((name) =>
     args: fc.array(bytes, { maxLength: 4 }),
     env: fc.array(fc.tuple(bytes, bytes), { maxLength: 6 }).map((entries) => Environment.from(entries)),
   }),
+);
+
+/** What is wanted of outputs that are derivations, a few levels deep. */
+const dynamicOutputs: Arbitrary<ReadonlyMap<OutputName, DynamicInput>> = fc.letrec<{
+  nodes: ReadonlyMap<OutputName, DynamicInput>;
+}>((tie) => ({
+  nodes: mapOf(
+    outputName,
+    fc.oneof(
+      { depthSize: "small" },
+      names.map((each) => ({ outputs: each, dynamicOutputs: new Map() })),
+      fc.record({ outputs: names, dynamicOutputs: tie("nodes") }),
+    ),
+    1,
+  ),
+})).nodes;
+
+/** A derivation with nested inputs. */
+export const dynamicDerivation: Arbitrary<Derivation> = fc
+  .tuple(derivation, mapOf(storePath(".drv"), fc.tuple(names, dynamicOutputs), 1))
+  .map(([drv, nested]) => {
+    const plain = [...drv.inputDrvs].filter(([, wanted]) => wanted.size > 0);
+    return {
+      ...drv,
+      inputDrvs: new Map([...plain, ...[...nested].map(([path, [wanted]]) => [path, wanted] as const)]),
+      dynamicInputs: new Map([...nested].map(([path, [, nodes]]) => [path, nodes])),
+    };
+  });
+
+/** A derived path of any kind. */
+export const derivedPath: Arbitrary<DerivedPath | DynamicDerivedPath> = fc
+  .tuple(storePath(".drv"), fc.array(outputName, { maxLength: 3 }), fc.option(names, { nil: "all" as const }))
+  .chain(([drvPath, chain, outputs]) => {
+    let of: SingleDerivedPath = { type: "opaque", path: drvPath };
+    for (const output of chain) of = { type: "output", of, output };
+    const built: DerivedPath | DynamicDerivedPath =
+      of.type === "opaque" ? { type: "built", drvPath, outputs } : { type: "dynamic", of, outputs };
+    return fc.oneof(
+      fc.constant(built),
+      storePath().map((path) => ({ type: "opaque", path }) as const),
+    );
+  });
+
+/** The text with some of it changed. */
+export function damaged(whole: Arbitrary<string>): Arbitrary<string> {
+  const change = fc.tuple(fc.nat(), fc.nat({ max: 4 }), fc.oneof(fc.string({ maxLength: 4 }), syntax));
+  return fc.tuple(whole, fc.array(change, { maxLength: 3 })).map(([text, changes]) =>
+    changes.reduce((each, [place, removed, added]) => {
+      const at = each.length === 0 ? 0 : place % each.length;
+      return each.slice(0, at) + added + each.slice(at + removed);
+    }, text),
+  );
+}
+
+const syntax = fc.constantFrom(
+  '"',
+  "(",
+  ")",
+  "[",
+  "]",
+  ",",
+  "{",
+  "}",
+  ":",
+  "\\",
+  "^",
+  "!",
+  "*",
+  "Derive(",
+  "null",
+  "-",
+  "=",
 );
 
 /** Text of a JSON number in every form that the grammar has. */

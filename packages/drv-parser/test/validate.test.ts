@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import {
   bytesOf,
+  checkDerivation,
+  completeDerivation,
   computeDerivationPath,
   computeOutputPaths,
   type Derivation,
@@ -10,6 +12,7 @@ import {
   makeOutputName,
   makeStoreDir,
   makeStorePath,
+  outputPlaceholder,
   type ReadDerivation,
   type StorePath,
   validateDerivation,
@@ -129,3 +132,81 @@ describe("validateDerivation", () => {
     expect(() => validate(drv)).toThrow(expect.objectContaining({ code: "ENOENT" }));
   });
 });
+
+describe("checkDerivation", () => {
+  const check = (drv: Derivation) =>
+    checkDerivation(makeStorePath(defaultStoreDir, `${"0".repeat(32)}-x.drv`), drv, nothing);
+
+  test("finds nothing in a derivation that is right", () => {
+    expect(check(filled(outPath))).toEqual([]);
+  });
+
+  test("finds all at once", () => {
+    const dev = makeOutputName("dev");
+    const outputs = new Map([
+      ...filled(wrongPath).outputs,
+      [dev, { kind: "inputAddressed", path: wrongPath }],
+    ] as const);
+    const found = check({ ...filled(wrongPath), name: "y", outputs });
+    expect(found.map(({ code, output }) => [code, output])).toEqual([
+      ["ERR_STORE_PATH", undefined],
+      ["ERR_DRV_OUTPUT_PATH", out],
+      ["ERR_DRV_OUTPUT_PATH", dev],
+    ]);
+    expect(found.every(({ severity }) => severity === "error")).toBe(true);
+  });
+
+  test("finds that the outputs do not go together", () => {
+    expect(check({ ...open, outputs: new Map() })).toMatchObject([
+      { severity: "error", code: "ERR_DRV_TYPE" },
+    ]);
+  });
+
+  test("warns of an output that is deferred without need", () => {
+    expect(check(open)).toEqual([
+      {
+        severity: "warning",
+        code: "ERR_DRV_OUTPUT_PATH",
+        message: `derivation '/nix/store/${"0".repeat(32)}-x.drv' has deferred output 'out', should be '${outPath}'`,
+        output: out,
+      },
+    ]);
+    expect(() => validate(open)).not.toThrow();
+  });
+
+  test("an input-addressed derivation may not ask for builder-rpc-v0", () => {
+    const asking = { ...open, env: open.env.with("requiredSystemFeatures", bytesOf("kvm builder-rpc-v0")) };
+    const [path] = computeOutputPaths(asking, nothing).values();
+    const whole = completeDerivation(asking, nothing);
+    expect(check(whole)).toMatchObject([{ severity: "error", code: "ERR_DRV_TYPE" }]);
+    expect(path).toBeDefined();
+    const floating: DerivationOutput = { kind: "floating", method: "nar", algorithm: "sha256" };
+    expect(check({ ...asking, outputs: new Map([[out, floating]]) })).toEqual([]);
+  });
+});
+
+describe("completeDerivation", () => {
+  test("fills in paths and variables that are missing or empty", () => {
+    for (const env of [open.env, Environment.from([])])
+      expect(contents(completeDerivation({ ...open, env }, nothing))).toEqual(contents(filled(outPath)));
+  });
+
+  test("gives floating and impure outputs their placeholders", () => {
+    for (const kind of ["floating", "impure"] as const) {
+      const outputs = new Map([[out, { kind, method: "nar", algorithm: "sha256" } as const]]);
+      const complete = completeDerivation({ ...open, outputs }, nothing);
+      expect(complete.env.getText("out")).toBe(outputPlaceholder(out));
+      expect(complete.outputs).toEqual(outputs);
+    }
+  });
+
+  test("keeps what is stated", () => {
+    const stated = { ...open, env: open.env.with("out", bytesOf("mine")) };
+    expect(completeDerivation(stated, nothing).env.getText("out")).toBe("mine");
+    expect(contents(completeDerivation(filled(wrongPath), nothing))).toEqual(contents(filled(wrongPath)));
+  });
+});
+
+function contents(drv: Derivation) {
+  return { ...drv, env: [...drv.env.entries()] };
+}

@@ -17,6 +17,7 @@ import {
   defaultStoreDir,
   derivationNameOf,
   derivationToJson,
+  derivationToJson4,
   derivationType,
   encodeNixBase32,
   HashModuloCache,
@@ -27,10 +28,13 @@ import {
   makeStorePath,
   outputPlaceholder,
   parseDerivation,
+  parseDerivationJson,
+  parseDerivationsJson,
   parseHash,
   parseStorePath,
   printDerivation,
   printHash,
+  printJson,
   resolveDerivation,
   type StorePath,
   tryResolve,
@@ -169,6 +173,16 @@ withVectors(`derivations.json${why}`, () => {
       expect(masked.deferred).toBe(each.hashIsDeferred);
     if (each.showDerivationJson28)
       expect(JSON.parse(JSON.stringify(derivationToJson(drv)))).toEqual(each.showDerivationJson28);
+    if (
+      each.showDerivationJson28 &&
+      Object.keys(derivationToJson(drv)).every((key) => !key.endsWith("Base64"))
+    ) {
+      const document = JSON.stringify({ [drvPath]: each.showDerivationJson28 });
+      const again = parseDerivationsJson(document).get(path) as Derivation;
+      expect(Buffer.from(printDerivation(again)).equals(bytes)).toBe(true);
+    }
+    const version4 = parseDerivationJson(printJson(derivationToJson4(drv)));
+    expect(Buffer.from(printDerivation(version4)).equals(bytes)).toBe(true);
     expect(() => validateDerivation(path, drv, read)).not.toThrow();
   });
 });

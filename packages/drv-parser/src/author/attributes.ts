@@ -1,7 +1,7 @@
 import { bytesOf, textOf } from "../bytes/text.js";
 import { Environment } from "../derivation/environment.js";
 import { DrvError } from "../error.js";
-import { printJson } from "../json-value.js";
+import { printJson } from "../json/value.js";
 import { makeOutputName, type OutputName } from "../store-path/name.js";
 import type { Context } from "./context.js";
 import { type AttributeValue, attributeToJson, coerceToText } from "./value.js";

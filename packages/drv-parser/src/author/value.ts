@@ -1,6 +1,6 @@
 import { compareText, textOf } from "../bytes/text.js";
 import { DrvError } from "../error.js";
-import type { JsonValue } from "../json-value.js";
+import type { JsonValue } from "../json/value.js";
 import { AuthoredDerivation } from "./authored.js";
 import { type Dependency, isDependency, joinText, Text } from "./text.js";
 

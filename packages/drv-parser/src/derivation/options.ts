@@ -1,6 +1,6 @@
 import { textOf } from "../bytes/text.js";
 import { DrvError, SyntaxErrorAt } from "../error.js";
-import { type JsonObject, type JsonValue, parseJson } from "../json-value.js";
+import { type JsonObject, type JsonValue, parseJson } from "../json/value.js";
 import type { OutputName } from "../store-path/name.js";
 import { baseNameOf, type StorePath, splitStorePath, storeDirOf } from "../store-path/store-path.js";
 import type { Derivation } from "./derivation.js";
@@ -38,6 +38,10 @@ export interface DerivationOptions {
   readonly allowSubstitutes: boolean;
   /** Asks to be built without a sandbox. */
   readonly noChroot: boolean;
+  /** For macOS: rules, paths and a permission of its sandbox. */
+  readonly sandboxProfile: string;
+  readonly impureHostDeps: readonly string[];
+  readonly allowLocalNetworking: boolean;
   /** Variables passed through to builds that are fixed or impure. */
   readonly impureEnvVars: readonly string[];
   /** Names of variables that become files; none with structured attributes. */
@@ -70,6 +74,9 @@ export function derivationOptions(drvPath: StorePath, drv: Derivation): Derivati
     preferLocalBuild: attributes.boolean("preferLocalBuild", false),
     allowSubstitutes: attributes.boolean("allowSubstitutes", true),
     noChroot: attributes.boolean("__noChroot", false),
+    sandboxProfile: attributes.string("__sandboxProfile") ?? "",
+    impureHostDeps: attributes.list("__impureHostDeps") ?? [],
+    allowLocalNetworking: attributes.boolean("__darwinAllowLocalNetworking", false),
     impureEnvVars: attributes.list("impureEnvVars") ?? [],
     passAsFile: structured === undefined ? (attributes.list("passAsFile") ?? []) : [],
     exportReferencesGraph: attributes.exportedGraphs(),
@@ -96,6 +103,7 @@ function structuredAttrsOf(drvPath: StorePath, drv: Derivation): JsonObject | un
 }
 
 interface Attributes {
+  string(name: string): string | undefined;
   boolean(name: string, initial: boolean): boolean;
   list(name: string): readonly string[] | undefined;
   exportedGraphs(): readonly ExportedGraph[];
@@ -118,12 +126,12 @@ class PlainAttributes implements Attributes {
   ) {}
 
   boolean(name: string, initial: boolean): boolean {
-    const text = this.#text(name);
+    const text = this.string(name);
     return text === undefined ? initial : text === "1";
   }
 
   list(name: string): readonly string[] | undefined {
-    return this.#text(name)
+    return this.string(name)
       ?.split(/[ \t\r\n]+/u)
       .filter((word) => word !== "");
   }
@@ -133,7 +141,7 @@ class PlainAttributes implements Attributes {
     if (words.length % 2 !== 0)
       throw new DrvError(
         "ERR_DRV_ATTRIBUTE",
-        `odd number of tokens in 'exportReferencesGraph': '${this.#text("exportReferencesGraph")}'`,
+        `odd number of tokens in 'exportReferencesGraph': '${this.string("exportReferencesGraph")}'`,
       );
     return Array.from({ length: words.length / 2 }, (_, index) => {
       const [name = "", path = ""] = words.slice(index * 2);
@@ -155,7 +163,7 @@ class PlainAttributes implements Attributes {
     return false;
   }
 
-  #text(name: string): string | undefined {
+  string(name: string): string | undefined {
     const bytes = this.drv.env.get(name);
     if (bytes === undefined) return undefined;
     try {
@@ -175,6 +183,13 @@ class StructuredAttributes implements Attributes {
 
   boolean(name: string, initial: boolean): boolean {
     return this.#booleanIn(this.attrs, name) ?? initial;
+  }
+
+  string(name: string): string | undefined {
+    const value = this.attrs.members.get(name);
+    if (value === undefined) return undefined;
+    if (value.type !== "string") throw wrongType(this.drvPath, name, "a string");
+    return value.value;
   }
 
   list(name: string): readonly string[] | undefined {

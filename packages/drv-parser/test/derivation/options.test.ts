@@ -235,3 +235,19 @@ describe("the feature ca-derivations", () => {
     expect(requiredSystemFeatures).toEqual(new Set(needed ? ["kvm", "ca-derivations"] : ["kvm"]));
   });
 });
+
+test.each(["plain", "structured"])("what concerns macOS is read from %s attributes", (form) => {
+  const plain = withEnv({
+    __sandboxProfile: "(p)",
+    __impureHostDeps: "/a /b",
+    __darwinAllowLocalNetworking: "1",
+  });
+  const json =
+    '{"__sandboxProfile":"(p)","__impureHostDeps":["/a","/b"],"__darwinAllowLocalNetworking":true}';
+  const drv = form === "plain" ? plain : withEnv({ __json: json });
+  expect(derivationOptions(drvPath, drv)).toMatchObject({
+    sandboxProfile: "(p)",
+    impureHostDeps: ["/a", "/b"],
+    allowLocalNetworking: true,
+  });
+});

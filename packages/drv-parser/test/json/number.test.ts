@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseJson, printJson } from "../src/index.js";
+import { parseJson, printJson } from "../../src/index.js";
 
 interface Case {
   readonly written: string;
@@ -10,7 +10,7 @@ interface Case {
 
 /** Numbers as they stood in `__json` and as Nix 2.8.0 put them into `.attrs.json`. */
 const cases: readonly Case[] = JSON.parse(
-  readFileSync(new URL("../testdata/numbers.json", import.meta.url), "utf8"),
+  readFileSync(new URL("../../testdata/numbers.json", import.meta.url), "utf8"),
 );
 const printed = (text: string) => printJson(parseJson(text));
 

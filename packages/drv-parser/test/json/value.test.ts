@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { bytesOf, compareText, type JsonValue, parseJson, printJson } from "../src/index.js";
+import { bytesOf, compareText, type JsonValue, parseJson, printJson } from "../../src/index.js";
 
 const printed = (text: string) => printJson(parseJson(text));
 

@@ -1,6 +1,6 @@
-import { compareText, textOf } from "./bytes/text.js";
-import { DrvError, SyntaxErrorAt } from "./error.js";
-import { printDouble } from "./json-number.js";
+import { compareText, textOf } from "../bytes/text.js";
+import { DrvError, SyntaxErrorAt } from "../error.js";
+import { printDouble } from "./number.js";
 
 /** JSON without loss: numbers keep their text, members may be called anything. */
 export type JsonValue =
@@ -153,11 +153,17 @@ function unquote(text: string): string | undefined {
 }
 
 /**
- * Compact JSON as Nix writes it: members in byte order at every level, numbers as Nix's library prints them.
+ * JSON as Nix writes it: members in byte order at every level, numbers as Nix's library prints them. Compact, or with
+ * this many spaces for each level.
  *
  * @throws {@link DrvError} `ERR_JSON_SYNTAX` for a number that overflows, or text that UTF-8 cannot hold.
  */
-export function printJson(value: JsonValue): string {
+export function printJson(value: JsonValue, indent = 0): string {
+  return print(value, indent, "\n");
+}
+
+/** `line` begins a line at the level of the value. */
+function print(value: JsonValue, indent: number, line: string): string {
   switch (value.type) {
     case "null":
       return "null";
@@ -168,12 +174,30 @@ export function printJson(value: JsonValue): string {
     case "string":
       return printString(value.value);
     case "array":
-      return `[${value.items.map(printJson).join(",")}]`;
+      return enclosed("[", value.items, "]", indent, line, (item, next) => print(item, indent, next));
     case "object": {
       const members = [...value.members].sort(([a], [b]) => compareText(a, b));
-      return `{${members.map(([name, member]) => `${printString(name)}:${printJson(member)}`).join(",")}}`;
+      const colon = indent === 0 ? ":" : ": ";
+      return enclosed("{", members, "}", indent, line, ([name, member], next) => {
+        return printString(name) + colon + print(member, indent, next);
+      });
     }
   }
+}
+
+function enclosed<Item>(
+  open: string,
+  items: readonly Item[],
+  close: string,
+  indent: number,
+  line: string,
+  printItem: (item: Item, line: string) => string,
+): string {
+  if (items.length === 0) return open + close;
+  const inner = line + " ".repeat(indent);
+  const printed = items.map((item) => printItem(item, inner));
+  if (indent === 0) return open + printed.join(",") + close;
+  return open + inner + printed.join(`,${inner}`) + line + close;
 }
 
 function printString(text: string): string {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { bytesOf, derivationToJson } from "../src/index.js";
-import { derivationOf, withEnv } from "./support/derivation-text.js";
+import { bytesOf, derivationToJson } from "../../src/index.js";
+import { derivationOf, withEnv } from "../support/derivation-text.js";
 
 const binary = Uint8Array.of(0xff, 0x00, 0x80);
 
