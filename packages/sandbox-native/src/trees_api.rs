@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use drvkit_trees::{
-    self as trees, Algorithm, Bzip2Source, Cancel, ChunkSource, Dumper, HashPart, Keep, Pool, TopStat, TopType,
-    TreeError,
+    self as trees, Algorithm, Bzip2Source, Cancel, ChunkSource, Dumper, HashPart, Keep, Pool, Restorer, TopStat,
+    TopType, TreeError,
 };
 use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue, Uint8Array};
@@ -270,6 +270,56 @@ pub fn dump_tree(path: String) -> ChunkStream {
 #[napi]
 pub fn decompress_bzip2(path: String) -> ChunkStream {
     ChunkStream::new(move || Ok(Box::new(Bzip2Source::open(path.as_bytes())?)))
+}
+
+/// A tree that grows as its archive comes. Absent before the first bytes, after the last, and after a failure.
+#[napi]
+pub struct TreeRestore {
+    target: String,
+    restorer: Arc<Mutex<Option<Restorer>>>,
+}
+
+#[napi]
+impl TreeRestore {
+    /// Nothing is created before the first bytes come.
+    #[napi(constructor)]
+    pub fn new(target: String) -> Self {
+        Self { target, restorer: Arc::default() }
+    }
+
+    /// Takes the next bytes of the archive. The caller awaits one before it gives another.
+    #[napi]
+    pub fn write<'env>(&self, env: &'env Env, bytes: &[u8]) -> napi::Result<Object<'env>> {
+        let (target, restorer, bytes) = (self.target.clone(), Arc::clone(&self.restorer), bytes.to_vec());
+        on_pool(env, move || {
+            let mut slot = restorer.lock().unwrap_or_else(PoisonError::into_inner);
+            // Put back only if all went well: what is dropped removes what it made.
+            let mut restorer = slot.take().map_or_else(|| Restorer::open(target.as_bytes()), Ok)?;
+            restorer.write(&bytes)?;
+            *slot = Some(restorer);
+            Ok(())
+        })
+    }
+
+    /// The archive is whole.
+    #[napi]
+    pub fn finish<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (target, restorer) = (self.target.clone(), Arc::clone(&self.restorer));
+        on_pool(env, move || {
+            let mut slot = restorer.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.take().map_or_else(|| Restorer::open(target.as_bytes()), Ok)?.finish()
+        })
+    }
+
+    /// Removes what was made of a tree that will not be finished.
+    #[napi]
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let restorer = Arc::clone(&self.restorer);
+        on_pool(env, move || {
+            drop(restorer.lock().unwrap_or_else(PoisonError::into_inner).take());
+            Ok(())
+        })
+    }
 }
 
 fn on_pool<'env, T: ToNapiValue + Send + 'static>(

@@ -5,6 +5,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   statSync,
@@ -25,6 +26,7 @@ import {
   makeSeenInodes,
   moveTree,
   removeTree,
+  restoreTree,
   scanTree,
   statTree,
 } from "../ts/trees.js";
@@ -67,12 +69,59 @@ test("dumps any tree as the grammar says, hashes it and copies it", async () => 
       const archive = archiveOf(tree);
       expect((await collect(dumpTree(path))).toString("base64")).toBe(archive.toString("base64"));
       expect(hex((await hashTree(path)).digest)).toBe(sha256(archive));
+      await restoreTree(dumpTree(path), `${path}-restored`);
+      expect(hex((await hashTree(`${path}-restored`)).digest)).toBe(sha256(archive));
       await copyTree(path, `${path}-copy`);
       await canonicaliseTree(`${path}-copy`);
       expect(hex((await hashTree(`${path}-copy`)).digest)).toBe(sha256(archive));
     }),
     { numRuns: 100 },
   );
+});
+
+describe("restoreTree", () => {
+  const small = async (dir: string) => [await collect(dumpTree(makeTree(dir)))];
+
+  test.each([0, 23, 24, 100, 400])("leaves nothing of the first %i bytes of an archive", async (length) => {
+    const dir = tempDir();
+    const [archive = Buffer.alloc(0)] = await small(dir);
+    await expect(restoreTree([archive.subarray(0, length)], `${dir}/again`)).rejects.toMatchObject({
+      code: "ERR_TREE_ARCHIVE",
+      message: `bad archive: unexpected end-of-file at offset ${length}`,
+      path: `${dir}/again`,
+    });
+    expect(readdirSync(dir)).toEqual(["tree"]);
+  });
+
+  test("replaces nothing", async () => {
+    const dir = tempDir();
+    await expect(restoreTree(await small(dir), `${dir}/tree`)).rejects.toMatchObject({
+      code: "ERR_TREE_EXISTS",
+      hint: expect.any(String),
+    });
+    expect(readdirSync(dir)).toEqual(["tree"]);
+  });
+
+  test("ends with the reason of its signal, or with what its source throws, and leaves nothing", async () => {
+    const dir = tempDir();
+    const [archive = Buffer.alloc(0)] = await small(dir);
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    async function* interrupted(act: () => void) {
+      yield archive.subarray(0, 300);
+      expect(readdirSync(dir)).toHaveLength(2);
+      act();
+      yield archive.subarray(300);
+    }
+    const abort = () => controller.abort(reason);
+    const { signal } = controller;
+    await expect(restoreTree(interrupted(abort), `${dir}/again`, { signal })).rejects.toBe(reason);
+    const fail = () => {
+      throw reason;
+    };
+    await expect(restoreTree(interrupted(fail), `${dir}/again`)).rejects.toBe(reason);
+    expect(readdirSync(dir)).toEqual(["tree"]);
+  });
 });
 
 describe("hashTree", () => {

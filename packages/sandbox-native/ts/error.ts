@@ -10,6 +10,7 @@
  * - `ERR_TREE_DEPTH`: a tree is nested more deeply than an archive may be.
  * - `ERR_TREE_IO`: reading or writing a tree failed; `step`, `path` and `errno` say where and why.
  * - `ERR_TREE_EXISTS`: the target exists.
+ * - `ERR_TREE_ARCHIVE`: the bytes that were to become a tree are no archive.
  * - `ERR_TREE_CHANGED`: a file was changed or replaced while it was read.
  * - `ERR_CANCELLED`: the call ended on request; callers get the reason of their signal instead.
  * - `ERR_BZIP2_DATA`: compressed data is damaged or cut short.
@@ -28,6 +29,7 @@ export type SandboxErrorCode =
   | "ERR_TREE_DEPTH"
   | "ERR_TREE_IO"
   | "ERR_TREE_EXISTS"
+  | "ERR_TREE_ARCHIVE"
   | "ERR_TREE_CHANGED"
   | "ERR_CANCELLED"
   | "ERR_BZIP2_DATA"
@@ -50,6 +52,7 @@ export interface Failure {
 const hints: Partial<Record<SandboxErrorCode, string>> = {
   ERR_NO_SPACE: "free space on that file system and try again",
   ERR_TREE_TYPE: "only regular files, directories and symlinks can be stored",
+  ERR_TREE_EXISTS: "choose a name that is free, or remove what is there",
   ERR_TREE_DEPTH: "an archive has room for 64 levels",
   ERR_TREE_CHANGED: "try again when nothing writes to it",
 };

@@ -29,6 +29,12 @@ export interface CanonicaliseOptions extends Cancellable {
   readonly seen?: SeenInodes;
 }
 
+interface TreeRestore {
+  write(bytes: Uint8Array): Promise<Outcome<undefined>>;
+  finish(): Promise<Outcome<undefined>>;
+  close(): Promise<Outcome<undefined>>;
+}
+
 interface ChunkStream {
   next(): Promise<Outcome<Uint8Array | null>>;
   close(): void;
@@ -51,6 +57,7 @@ interface TreesAddon {
   decompressBzip2(path: string): ChunkStream;
   dumpTree(path: string): ChunkStream;
   readonly SeenInodes: new () => SeenInodes;
+  readonly TreeRestore: new (target: string) => TreeRestore;
 }
 
 const addon = () => loadAddon() as TreesAddon;
@@ -106,6 +113,34 @@ export async function scanTree(
  */
 export function dumpTree(path: string): AsyncIterable<Uint8Array> {
   return { [Symbol.asyncIterator]: () => chunksOf(addon().dumpTree(path)) };
+}
+
+/**
+ * Writes the tree of an archive to a path where nothing is. It appears there when the archive has come to its end and not before; what is
+ * not finished is removed. Modes are those of fresh files, narrowed by the umask; the owner's execute bit is kept.
+ *
+ * @param archive In pieces, each of which is written before the next one is asked for.
+ * @throws SandboxError `ERR_TREE_ARCHIVE` for what is no archive, or more than one; `ERR_TREE_EXISTS`; `ERR_NO_SPACE`; `ERR_TREE_IO`;
+ * whatever `archive` throws; the reason of the signal.
+ * @see Nix: src/libutil/archive.cc, `restorePath`
+ */
+export async function restoreTree(
+  archive: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  target: string,
+  { signal }: Cancellable = {},
+): Promise<void> {
+  const restore = new (addon().TreeRestore)(target);
+  try {
+    for await (const bytes of archive) {
+      signal?.throwIfAborted();
+      unwrap(await restore.write(bytes));
+    }
+    signal?.throwIfAborted();
+    unwrap(await restore.finish());
+  } catch (error) {
+    await restore.close();
+    throw error;
+  }
 }
 
 /** A set for the `seen` of {@link canonicaliseTree}. */

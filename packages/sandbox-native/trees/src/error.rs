@@ -39,6 +39,8 @@ pub enum Kind {
     NoSpace,
     /// Compressed bytes that do not decompress.
     Data,
+    /// Bytes that are no archive.
+    Archive,
     /// A file that somebody changed meanwhile.
     Changed,
     /// The caller no longer wants it.
@@ -74,6 +76,7 @@ impl TreeError {
             Kind::Io => "ERR_TREE_IO",
             Kind::NoSpace => "ERR_NO_SPACE",
             Kind::Data => "ERR_BZIP2_DATA",
+            Kind::Archive => "ERR_TREE_ARCHIVE",
             Kind::Changed => "ERR_TREE_CHANGED",
             Kind::Cancelled => "ERR_CANCELLED",
         }
@@ -127,6 +130,11 @@ impl TreeError {
     /// Ended on request.
     pub(crate) fn cancelled() -> Self {
         Self::without_errno(Kind::Cancelled, "cancelled".to_owned(), b"")
+    }
+
+    /// What was to become the tree at `path` is no archive.
+    pub(crate) fn archive(message: String, path: &[u8]) -> Self {
+        Self::without_errno(Kind::Archive, message, path)
     }
 
     /// Not what bzip2 writes.

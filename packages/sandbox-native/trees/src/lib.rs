@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+mod archive;
 mod cancel;
 mod canonical;
 mod codec;
@@ -20,6 +21,7 @@ mod listing;
 mod pool;
 mod relocate;
 mod remove;
+mod restore;
 mod root;
 mod scan;
 mod source;
@@ -40,6 +42,7 @@ pub use listing::{Listing, STAMP_BYTES, Stamp, list_directory, stamp_top};
 pub use pool::Pool;
 pub use relocate::move_tree;
 pub use remove::remove_tree;
+pub use restore::Restorer;
 pub use scan::{HASH_PART_BYTES, HashPart, Scanner};
 pub use source::{ChunkSource, FileSource};
 pub use stat::{TopStat, TopType, stat_tree};

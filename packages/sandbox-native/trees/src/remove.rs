@@ -21,6 +21,11 @@ pub fn remove_tree(path: &[u8]) -> Result<()> {
         Err(errno) if errno.is_any(&[libc::ENOENT, libc::ENOTDIR]) => return Ok(()),
         Err(errno) => return Err(TreeError::io("open", path, errno)),
     };
+    remove_top(root)
+}
+
+/// As `remove_tree`, of a tree whose directory is held already.
+pub(crate) fn remove_top(root: Root) -> Result<()> {
     let mut walk = Removal { directories: Directories::new(root), attempts_left: ATTEMPTS };
     let top = walk.directories.root_name();
     walk.visit(top)?;

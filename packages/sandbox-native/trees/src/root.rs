@@ -1,6 +1,6 @@
 //! The top of a tree: a name in a directory that we hold.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -28,6 +28,14 @@ impl Root {
         let parent = CString::new(parent).map_err(|_| Errno(libc::EINVAL))?;
         let name = CString::new(name).map_err(|_| Errno(libc::EINVAL))?;
         Ok(Self { parent: sys::open_parent(&parent)?, name, path: path.to_vec() })
+    }
+
+    /// Another name in the same directory.
+    pub fn sibling(&self, name: &CStr) -> Result<Self> {
+        let parent = self.parent().try_clone_to_owned();
+        let parent = parent
+            .map_err(|error| TreeError::io("open", &self.path, Errno(error.raw_os_error().unwrap_or(libc::EIO))))?;
+        Ok(Self { parent, name: name.to_owned(), path: self.path.clone() })
     }
 
     pub fn parent(&self) -> BorrowedFd<'_> {

@@ -1,0 +1,146 @@
+//! Trees from archives.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::archive::{Event, Reader, Stop};
+use crate::copy::write_all;
+use crate::error::{Errno, Result, TreeError};
+use crate::remove::remove_top;
+use crate::root::Root;
+use crate::sys;
+
+/// Modes of what is created, narrowed by the umask. Nix: src/libutil/archive.cc, `RestoreSink`.
+const DIRECTORY_MODE: u32 = 0o777;
+const PLAIN_MODE: u32 = 0o666;
+const EXECUTABLE_MODE: u32 = 0o777;
+
+/// Writes the tree of an archive that comes in pieces. It grows under a name of its own beside the target and gets the target's name when
+/// the archive is whole; what is dropped before that leaves nothing behind.
+pub struct Restorer {
+    reader: Reader,
+    tree: Tree,
+    /// Whether the tree has the target's name.
+    finished: bool,
+}
+
+impl Restorer {
+    /// A tree to be at `target`, where nothing may be yet.
+    pub fn open(target: &[u8]) -> Result<Self> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let target = Root::open(target)?;
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = format!(".drvkit-restore-{}-{number}", std::process::id());
+        let name = CString::new(name).map_err(|_| TreeError::io("create", &target.path, Errno(libc::EINVAL)))?;
+        let tree = Tree { target, name, frames: Vec::new(), file: None, created: false };
+        Ok(Self { reader: Reader::new(), tree, finished: false })
+    }
+
+    /// Takes the next bytes of the archive.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let Self { reader, tree, .. } = self;
+        reader.feed(bytes, &mut |event| tree.take(event)).map_err(|stop| match stop {
+            Stop::Refused(message) => TreeError::archive(message, &tree.target.path),
+            Stop::Taker(error) => error,
+        })
+    }
+
+    /// The archive is whole: the tree gets its name.
+    pub fn finish(mut self) -> Result<()> {
+        let Tree { target, name, .. } = &self.tree;
+        self.reader.finish().map_err(|message| TreeError::archive(message, &target.path))?;
+        let (from, to) = ((target.parent(), name.as_c_str()), (target.parent(), target.name.as_c_str()));
+        sys::rename_new(from, to).map_err(|errno| TreeError::io("create", &target.path, errno))?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Restorer {
+    fn drop(&mut self) {
+        if self.tree.created && !self.finished {
+            // Nobody is left to hear of a failure.
+            let _ = self.tree.target.sibling(&self.tree.name).and_then(remove_top);
+        }
+    }
+}
+
+/// What is there of a tree. Nothing of it is reached by a path: each directory is held while it is filled.
+struct Tree {
+    target: Root,
+    /// What the tree is called until it is whole.
+    name: CString,
+    frames: Vec<Frame>,
+    /// The file at hand, and how much of it is to come.
+    file: Option<(OwnedFd, u64)>,
+    created: bool,
+}
+
+struct Frame {
+    directory: OwnedFd,
+    name: Vec<u8>,
+}
+
+impl Tree {
+    fn take(&mut self, event: Event<'_>) -> Result<()> {
+        match event {
+            Event::Directory { name } => {
+                let directory = self.create(name, |parent, name| {
+                    sys::make_directory(parent, name, DIRECTORY_MODE)?;
+                    sys::open_directory(parent, name)
+                })?;
+                self.frames.push(Frame { directory, name: name.to_vec() });
+            }
+            Event::DirectoryEnd => drop(self.frames.pop()),
+            Event::Regular { name, executable, size } => {
+                let mode = if executable { EXECUTABLE_MODE } else { PLAIN_MODE };
+                let file = self.create(name, |parent, name| sys::create_regular(parent, name, mode))?;
+                self.file = (size > 0).then_some((file, size));
+            }
+            Event::Contents(bytes) => {
+                let Some((file, left)) = &mut self.file else { return Ok(()) };
+                write_all(file.as_fd(), bytes).map_err(|errno| TreeError::io("write", &self.target.path, errno))?;
+                *left -= bytes.len() as u64;
+                if *left == 0 {
+                    self.file = None;
+                }
+            }
+            Event::Symlink { name, target } => {
+                let target = CString::new(target).map_err(|_| self.error(name, Errno(libc::EINVAL)))?;
+                self.create(name, |parent, name| sys::make_link(&target, parent, name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an entry of the directory at hand, or the top.
+    fn create<T>(
+        &mut self,
+        name: &[u8],
+        make: impl FnOnce(BorrowedFd<'_>, &CStr) -> std::result::Result<T, Errno>,
+    ) -> Result<T> {
+        let entry = CString::new(name).map_err(|_| self.error(name, Errno(libc::EINVAL)))?;
+        let made = match self.frames.last() {
+            Some(frame) => make(frame.directory.as_fd(), &entry),
+            None => make(self.target.parent(), &self.name),
+        };
+        let made = made.map_err(|errno| self.error(name, errno))?;
+        self.created = true;
+        Ok(made)
+    }
+
+    /// Shown as if it were at its target already.
+    fn error(&self, name: &[u8], errno: Errno) -> TreeError {
+        let mut path = self.target.path.clone();
+        let names = self.frames.iter().map(|frame| frame.name.as_slice()).chain([name]);
+        for name in names.filter(|name| !name.is_empty()) {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+        TreeError::io("create", &path, errno)
+    }
+}
+
+#[cfg(test)]
+mod tests;

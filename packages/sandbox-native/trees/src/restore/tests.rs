@@ -1,0 +1,121 @@
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use super::*;
+use crate::dump::Dumper;
+use crate::source::ChunkSource;
+use crate::testing::{TempDir, bytes, mode, set_mode};
+
+fn dump(path: &Path) -> Vec<u8> {
+    let mut dumper = Dumper::open(bytes(path)).unwrap();
+    let mut all = Vec::new();
+    let mut chunk = vec![0; 1000];
+    loop {
+        let length = dumper.fill(&mut chunk).unwrap();
+        all.extend_from_slice(&chunk[..length]);
+        if length < chunk.len() {
+            return all;
+        }
+    }
+}
+
+fn make_tree(top: &Path) {
+    fs::create_dir_all(top.join("a/b")).unwrap();
+    fs::write(top.join("a/file"), vec![b'x'; 100_000]).unwrap();
+    fs::write(top.join("a/empty"), "").unwrap();
+    fs::write(top.join("run"), "#!").unwrap();
+    set_mode(&top.join("run"), 0o755);
+    symlink("../outside", top.join("link")).unwrap();
+}
+
+fn restore(archive: &[u8], target: &Path, length: usize) -> Result<()> {
+    let mut restorer = Restorer::open(bytes(target))?;
+    for piece in archive.chunks(length) {
+        restorer.write(piece)?;
+    }
+    restorer.finish()
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn gives_back_the_tree() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    let archive = dump(&temp.join("tree"));
+    for length in [1, 1000, archive.len()] {
+        let target = temp.join(&format!("again-{length}"));
+        restore(&archive, &target, length).unwrap();
+        assert_eq!(dump(&target), archive);
+        assert_eq!(mode(&target.join("run")) & 0o111, mode(&target) & 0o111);
+        assert_eq!(mode(&target.join("a/file")) & 0o111, 0);
+    }
+    let top = temp.join("file");
+    restore(&dump(&temp.join("tree/run")), &top, 7).unwrap();
+    assert_eq!(fs::read(&top).unwrap(), b"#!");
+}
+
+#[test]
+fn leaves_nothing_of_an_archive_that_is_not_whole() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    let archive = dump(&temp.join("tree"));
+    for length in (0..archive.len()).step_by(501) {
+        let error = restore(&archive[..length], &temp.join("again"), 777).unwrap_err();
+        assert_eq!(error.code(), "ERR_TREE_ARCHIVE");
+        assert_eq!(names(&temp.join(".")), ["tree"]);
+    }
+    let error = restore(&[archive.as_slice(), b"x"].concat(), &temp.join("again"), 777).unwrap_err();
+    assert!(error.message.contains("expected the end"), "{error}");
+    drop(Restorer::open(bytes(&temp.join("again"))).unwrap());
+    assert_eq!(names(&temp.join(".")), ["tree"]);
+}
+
+#[test]
+fn replaces_nothing() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    let archive = dump(&temp.join("tree"));
+    fs::write(temp.join("taken"), "mine").unwrap();
+    symlink("nowhere", temp.join("link")).unwrap();
+    for taken in ["taken", "link", "tree"] {
+        assert_eq!(restore(&archive, &temp.join(taken), 4096).unwrap_err().code(), "ERR_TREE_EXISTS");
+    }
+    assert_eq!(fs::read(temp.join("taken")).unwrap(), b"mine");
+    assert_eq!(names(&temp.join(".")), ["link", "taken", "tree"]);
+}
+
+#[test]
+fn says_what_could_not_be_created() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    let archive = dump(&temp.join("tree"));
+    let error = restore(&archive, &temp.join("absent/again"), 4096).unwrap_err();
+    assert_eq!((error.code(), error.errno), ("ERR_TREE_IO", Some(libc::ENOENT)));
+}
+
+/// Whoever may write beside the target swaps what is restored for a link: nothing is written where it leads.
+#[test]
+fn writes_only_into_the_directories_it_made() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    fs::create_dir(temp.join("victim")).unwrap();
+    let archive = dump(&temp.join("tree"));
+    let mut restorer = Restorer::open(bytes(&temp.join("again"))).unwrap();
+    let middle = archive.windows(6).position(|window| window == b"target").unwrap();
+    restorer.write(&archive[..middle]).unwrap();
+    let own = names(&temp.join(".")).into_iter().find(|name| name.starts_with(".drvkit-restore-")).unwrap();
+    fs::rename(temp.join(&own), temp.join("moved")).unwrap();
+    symlink("victim", temp.join(&own)).unwrap();
+    restorer.write(&archive[middle..]).unwrap();
+    assert!(names(&temp.join("victim")).is_empty());
+    drop(restorer);
+    assert!(names(&temp.join("victim")).is_empty());
+    assert!(temp.join("moved/run").exists());
+}
