@@ -12,7 +12,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   "store-lmdb": ["drv-parser", "narinfo", "sandbox-native"],
   goal: ["drv-parser", "narinfo"],
   engine: ["drv-parser", "goal", "narinfo", "sandbox-native", "store-lmdb"],
-  cli: ["drv-parser", "engine", "goal", "narinfo", "sandbox-native", "store-lmdb"],
+  cli: ["drv-parser", "engine", "goal", "nar", "narinfo", "sandbox-native", "store-lmdb"],
 };
 
 /** Packages of others that only one of ours may use. */

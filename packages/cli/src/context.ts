@@ -1,5 +1,5 @@
-import type { Engine } from "@drvkit/engine";
-import type { CommandOptions } from "./program.js";
+import type { Engine, Settings } from "@drvkit/engine";
+import type { CommandOptions } from "./command-table.js";
 import { renderWarning } from "./render/error.js";
 import type { SettingOverrides } from "./setting-options.js";
 
@@ -7,6 +7,8 @@ import type { SettingOverrides } from "./setting-options.js";
 export interface CommandContext {
   /** Opens the engine that the flags ask for; warnings go to standard error. */
   openEngine(how?: { readonly readOnly?: boolean }): Promise<Engine>;
+  /** The settings that the configuration and the flags give. */
+  settings(): Promise<Settings>;
   readonly env: NodeJS.ProcessEnv;
   out(text: string): void;
   err(text: string): void;
@@ -19,6 +21,12 @@ export function makeContext(options: CommandOptions, overrides: SettingOverrides
     env,
     out: (text) => void process.stdout.write(text),
     err,
+    async settings() {
+      const { loadSettings } = await import("@drvkit/engine");
+      const { settings, warnings } = await loadSettings(env, overrides);
+      for (const warning of warnings) err(renderWarning(warning, env));
+      return settings;
+    },
     async openEngine(how = {}) {
       const { openEngine } = await import("@drvkit/engine");
       const store = options["store"];

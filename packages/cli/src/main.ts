@@ -8,7 +8,7 @@ export async function main(args: readonly string[]): Promise<number> {
   endQuietlyOnClosedPipe();
   let status: number = exitStatus.success;
   try {
-    await makeProgram((ended) => {
+    await makeProgram(args, (ended) => {
       status = ended;
     }).parseAsync([...args], { from: "user" });
     return status;

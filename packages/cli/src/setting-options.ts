@@ -1,4 +1,4 @@
-import { settingTable } from "@drvkit/engine/settings";
+import { type SettingName, settingTable } from "@drvkit/engine/settings";
 import { type Command, Option } from "commander";
 
 /** Settings given on the command line, in their order: a later one wins. */
@@ -10,8 +10,12 @@ const shortFlags: Readonly<Record<string, string>> = {
   "keep-failed": "-K",
 };
 
-/** Adds `--NAME VALUE`, `--[no-]BOOL`, `--extra-LIST VALUE` and `--option NAME VALUE` for every setting. */
-export function addSettingOptions(command: Command, overrides: SettingOverrides): void {
+/** Adds `--NAME VALUE`, `--[no-]BOOL`, `--extra-LIST VALUE` and `--option NAME VALUE` for these settings, or for all. */
+export function addSettingOptions(
+  command: Command,
+  overrides: SettingOverrides,
+  names?: readonly SettingName[],
+): void {
   const add = (flags: string, about: string, event: string, value: (text: string) => [string, string]) => {
     command.addOption(new Option(flags, about).helpGroup("Settings:"));
     command.on(`option:${event}`, (text: string) => {
@@ -19,6 +23,7 @@ export function addSettingOptions(command: Command, overrides: SettingOverrides)
     });
   };
   for (const [name, setting] of Object.entries(settingTable)) {
+    if (names?.every((each) => each !== name)) continue;
     const short = shortFlags[name] === undefined ? "" : `${shortFlags[name]}, `;
     if (setting.kind === "boolean") {
       add(`${short}--${name}`, setting.about, name, () => [name, "true"]);
@@ -32,6 +37,7 @@ export function addSettingOptions(command: Command, overrides: SettingOverrides)
         ]);
     }
   }
+  if (names?.length === 0) return;
   command.addOption(
     new Option("--option <name...>", "any setting: --option NAME VALUE")
       .helpGroup("Settings:")

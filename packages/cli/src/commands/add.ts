@@ -2,8 +2,8 @@ import { basename, resolve } from "node:path";
 import { EngineError } from "@drvkit/drv-parser";
 import type { Engine, SourceOptions } from "@drvkit/engine";
 import { type PathInfo, pathInfoToJson } from "@drvkit/narinfo";
+import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
-import type { CommandOptions } from "../program.js";
 
 /** `drv add FILE…`: prints the store paths; with `--json` what `path-info --json` prints of them. */
 export async function run(

@@ -1,9 +1,9 @@
 import type { BuildTarget, Engine } from "@drvkit/engine";
 import type { BuildResult } from "@drvkit/goal";
+import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
 import { exitStatus } from "../exit-status.js";
 import { isModuleTarget, loadDerivations } from "../modules.js";
-import type { CommandOptions } from "../program.js";
 import { renderError, renderFailure } from "../render/error.js";
 import { makeRenderer } from "../render/renderer.js";
 

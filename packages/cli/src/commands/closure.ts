@@ -1,7 +1,7 @@
 import type { StorePath } from "@drvkit/drv-parser";
 import { resolveStorePath } from "@drvkit/engine";
+import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
-import type { CommandOptions } from "../program.js";
 
 /** `drv closure PATH…`: one path per line in byte order, with `--json` an array. */
 export async function run(

@@ -1,6 +1,6 @@
 import { platformSupport, probeSandbox } from "@drvkit/sandbox-native";
+import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
-import type { CommandOptions } from "../program.js";
 import { styleFor } from "../render/style.js";
 
 /** `drv doctor`: status 1 when a layer that builds need cannot be had. */

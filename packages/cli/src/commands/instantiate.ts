@@ -1,7 +1,7 @@
 import { AuthoredDerivation } from "@drvkit/drv-parser";
+import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
 import { loadDerivations } from "../modules.js";
-import type { CommandOptions } from "../program.js";
 
 /** `drv instantiate FILE…`: writes what modules describe into the store and prints the paths of the derivations. */
 export async function run(

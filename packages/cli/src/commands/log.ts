@@ -2,8 +2,8 @@ import { EngineError, isDerivationPath, type StorePath } from "@drvkit/drv-parse
 import { type Engine, resolveStorePath } from "@drvkit/engine";
 import { openLog } from "@drvkit/goal";
 import { decompressBzip2 } from "@drvkit/sandbox-native";
+import type { CommandOptions } from "../command-table.js";
 import type { CommandContext } from "../context.js";
-import type { CommandOptions } from "../program.js";
 
 /** `drv log PATH`: the log of a derivation; of an output, that of its deriver. */
 export async function run(

@@ -1,8 +1,8 @@
 import { baseNameOf, printContentAddress, printHash } from "@drvkit/drv-parser";
 import { resolveStorePath } from "@drvkit/engine";
 import { type PathInfo, pathInfoToJson } from "@drvkit/narinfo";
+import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
-import type { CommandOptions } from "../program.js";
 import { printBytes } from "../render/units.js";
 import { notValid } from "./not-valid.js";
 

@@ -68,6 +68,8 @@ export const settingTable = {
     "features that derivations may require",
   ),
   "experimental-features": list([], "experimental Nix features that are on"),
+  "trusted-public-keys": list([], "keys whose signatures count, `NAME:BASE64`"),
+  "secret-key-files": list([], "files of the keys that sign"),
   "sandbox-paths": list([], "paths visible inside, `target`, `target=source`, with `?` optional"),
   "sandbox-writable-paths": list([], "those sandbox paths that builders may write to"),
   "host-tools": boolean(false, "show the machine's own tools (/usr, /bin, /lib, /lib64) inside"),
