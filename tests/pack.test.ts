@@ -1,27 +1,28 @@
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Package, packages, readPackage } from "./workspace.js";
+import { binaryOf, pack, packable, platformPackages, Tarballs } from "./tarballs.js";
+import { type Package, packages, root } from "./workspace.js";
 
 const exec = promisify(execFile);
 const here = `linux-${process.arch}-gnu`;
-const platformPackages = ["linux-x64-gnu", "linux-arm64-gnu", "linux-x64-musl", "linux-arm64-musl"].map(
-  (name) => readPackage(join("sandbox-native", "npm", name)),
-);
-const binaryOf = ({ path, folder }: Package) => join(path, `sandbox-native.${folder.split("/").at(-1)}.node`);
+/** Nothing is imported from the command. */
+const libraries = packages
+  .filter(({ folder }) => folder !== "cli")
+  .map((each) => ({ name: each.manifest.name, each }));
 
 /** What somebody gets from the registry: tarballs, installed in an empty folder, no install script run. */
 describe("packed and installed alone", () => {
   let work = "";
-  const tarballs = new Map<string, string>();
+  let tarballs = new Tarballs(work);
 
   beforeAll(async () => {
     work = mkdtempSync(join(tmpdir(), "drvkit-pack-"));
-    const packable = [...packages, ...platformPackages.filter((each) => existsSync(binaryOf(each)))];
-    for (const each of packable) tarballs.set(each.manifest.name, await pack(each, work));
+    tarballs = new Tarballs(work);
+    await tarballs.add(packable());
   }, 120_000);
 
   afterAll(() => rmSync(work, { recursive: true, force: true }));
@@ -30,16 +31,7 @@ describe("packed and installed alone", () => {
     "$name runs its README example",
     async ({ each }) => {
       const folder = join(work, each.folder);
-      mkdirSync(folder);
-      const needed = withDependencies(each).filter((name) => tarballs.has(name));
-      const dependencies = Object.fromEntries(needed.map((name) => [name, `file:${tarballs.get(name)}`]));
-      writeFileSync(
-        join(folder, "package.json"),
-        JSON.stringify({ private: true, type: "module", dependencies }),
-      );
-      await exec("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"], {
-        cwd: folder,
-      });
+      await tarballs.install(folder, [each]);
 
       const { command, source } = readmeExample(each);
       const file = join(folder, "example.mjs");
@@ -61,6 +53,21 @@ describe("packed and installed alone", () => {
     },
     240_000,
   );
+
+  test.each(libraries)("$name is had by require as by import, without a warning", async ({ name, each }) => {
+    const script = `const names = Object.keys(require(${JSON.stringify(name)})); console.log(names.length)`;
+    const { stdout, stderr } = await exec(process.execPath, ["-e", script], { cwd: join(work, each.folder) });
+    expect([Number(stdout) > 0, stderr]).toEqual([true, ""]);
+  });
+
+  test.each(libraries)("$name has nothing that a linter of packages would change", async ({ each }) => {
+    const tarball = tarballs.fileOf(each);
+    const bin = (name: string) => join(root, "node_modules/.bin", name);
+    expect((await exec(bin("publint"), ["run", tarball, "--strict"])).stdout).toContain("All good!");
+    // It fails when types resolve to something else than the code does.
+    const { stdout } = await exec(bin("attw"), [tarball, "--profile", "esm-only", "--no-color"]);
+    expect(stdout).toContain("🟢");
+  });
 
   test("the command keeps its exec bit and answers", () => {
     const installed = join(work, "cli", "node_modules", ".bin", "drv");
@@ -84,31 +91,6 @@ test.skipIf(process.platform !== "linux" || !["x64", "arm64"].includes(process.a
     ).toEqual([true]);
   },
 );
-
-/** `npm pack` of what `pnpm pack` would publish: workspace versions are written out. */
-async function pack(each: Package, to: string): Promise<string> {
-  const pnpm = JSON.parse(readFileSync(join(each.path.split("/packages/")[0] ?? "", "package.json"), "utf8"))
-    .packageManager as string;
-  const { stdout } = await exec("npx", ["--yes", pnpm, "pack", "--pack-destination", to, "--json"], {
-    cwd: each.path,
-  });
-  const start = stdout.indexOf("{");
-  return (JSON.parse(stdout.slice(start)) as { readonly filename: string }).filename;
-}
-
-function withDependencies(each: Package): readonly string[] {
-  const seen = new Set<string>();
-  const visit = (name: string) => {
-    if (seen.has(name)) return;
-    seen.add(name);
-    const found = [...packages, ...platformPackages].find(({ manifest }) => manifest.name === name);
-    const { dependencies = {}, optionalDependencies = {} } = found?.manifest ?? {};
-    for (const other of [...Object.keys(dependencies), ...Object.keys(optionalDependencies)])
-      if (other.startsWith("@drvkit/")) visit(other);
-  };
-  visit(each.manifest.name);
-  return [...seen];
-}
 
 /** The first `ts` block of the README is a program; the command's README has an `sh` block instead. */
 function readmeExample(each: Package): { readonly source?: string; readonly command?: string } {
