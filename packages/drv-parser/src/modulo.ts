@@ -1,3 +1,4 @@
+import { sha256OfText } from "#digests";
 import { printAlgorithmField } from "./aterm/algorithm-field.js";
 import { printWithInputs } from "./aterm/print.js";
 import { bytesOf } from "./bytes/text.js";
@@ -138,12 +139,10 @@ function fixedHash(drv: Derivation): Hash {
   const [output] = drv.outputs.values();
   if (output?.kind !== "fixed") throw new DrvError("ERR_DRV_TYPE", "a fixed derivation has a fixed output");
   const { method, hash } = output.ca;
-  return hashBytes(
-    "sha256",
-    bytesOf(
-      `fixed:out:${printAlgorithmField(method, hash.algorithm)}:${encodeBase16(hash.digest)}:${output.path}`,
-    ),
+  const digest = sha256OfText(
+    `fixed:out:${printAlgorithmField(method, hash.algorithm)}:${encodeBase16(hash.digest)}:${output.path}`,
   );
+  return { algorithm: "sha256", digest };
 }
 
 /** Own output paths left out, in the outputs and in the variables named like them. */

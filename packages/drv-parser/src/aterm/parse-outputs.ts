@@ -1,8 +1,8 @@
 import { textOf } from "../bytes/text.js";
 import type { DerivationOutput } from "../derivation/derivation.js";
 import { DrvError } from "../error.js";
+import { hashSizes } from "../hash/hash.js";
 import { parseHash } from "../hash/parse.js";
-import { encodeBase16 } from "../hash/print.js";
 import { computeContentAddressedPath } from "../store-path/fingerprint.js";
 import { makeOutputName, type OutputName, outputPathName } from "../store-path/name.js";
 import type { StoreDir } from "../store-path/store-dir.js";
@@ -71,7 +71,7 @@ function interpretOutput(
   const ca = { method, hash: parseHash(hash, known) };
   const computed = computeContentAddressedPath(storeDir, outputPathName(drvName, name), ca);
   const output = { kind: "fixed", ca, path: computed } as const;
-  if (encodeBase16(ca.hash.digest) !== hash)
+  if (hash.length !== hashSizes[known] * 2 || /[A-F]/u.test(hash))
     return { output, irregular: "a hash that is not in lower-case base 16" };
   if (outputPath(path, storeDir) !== computed)
     return { output, irregular: "a path that does not match its content address" };

@@ -150,6 +150,6 @@ class Reader {
       entries.push([name, cursor.string()]);
       cursor.takeByte(0x29);
     });
-    return Environment.from(entries);
+    return order.ascends ? Environment.fromAscending(entries) : Environment.from(entries);
   }
 }

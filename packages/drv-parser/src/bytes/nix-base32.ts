@@ -1,8 +1,10 @@
 import { DrvError } from "../error.js";
+import { asciiOf } from "./text.js";
 
 /** The 32 characters: digits and letters without `e o t u`. */
 export const nixAlphabet = "0123456789abcdfghijklmnpqrsvwxyz";
 
+const alphabetCodes = Uint8Array.from(nixAlphabet, (character) => character.charCodeAt(0));
 const values = new Int8Array(128).fill(-1);
 for (let index = 0; index < 32; index += 1) values[nixAlphabet.charCodeAt(index)] = index;
 
@@ -18,14 +20,14 @@ export function nixDigit(code: number): number {
  */
 export function encodeNixBase32(bytes: Uint8Array): string {
   const length = encodedLength(bytes.length);
-  let text = "";
+  const codes = new Uint8Array(length);
   for (let group = length - 1; group >= 0; group -= 1) {
     const [index, shift] = [(group * 5) >> 3, (group * 5) & 7];
     const low = (bytes[index] as number) >> shift;
     const high = shift > 3 ? (bytes[index + 1] ?? 0) << (8 - shift) : 0;
-    text += nixAlphabet[(low | high) & 31];
+    codes[length - 1 - group] = alphabetCodes[(low | high) & 31] as number;
   }
-  return text;
+  return asciiOf(codes);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { DrvError } from "../error.js";
 
 const encoder = new TextEncoder();
+const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** UTF-8 of `text`. */
@@ -23,6 +24,11 @@ export function textOf(bytes: Uint8Array): string {
       cause,
     });
   }
+}
+
+/** The text of these ASCII codes: sooner there than by putting characters together. */
+export function asciiOf(codes: Uint8Array): string {
+  return lenient.decode(codes);
 }
 
 /** Order of byte strings: unsigned bytes, a shorter prefix first. */

@@ -31,6 +31,11 @@ export class Environment {
     );
   }
 
+  /** From pairs whose names ascend strictly, which is not looked at again. @internal */
+  static fromAscending(entries: readonly Entry[]): Environment {
+    return new Environment(entries);
+  }
+
   /** Number of variables. */
   get size(): number {
     return this.#entries.length;

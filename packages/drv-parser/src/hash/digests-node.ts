@@ -12,11 +12,22 @@ export const digests = {
   blake3,
 } as const;
 
+/** sha256 of the UTF-8 of `text`. */
+export function sha256OfText(text: string): Uint8Array {
+  return plainBytes(hash("sha256", text, "buffer"));
+}
+
+/** The same in base 16: neither the bytes of the text nor those of the hash come to JavaScript. */
+export function sha256HexOfText(text: string): string {
+  return hash("sha256", text, "hex");
+}
+
 function nodeDigest(algorithm: string): Digest {
-  return (bytes) => {
-    const { buffer, byteOffset, length } = hash(algorithm, bytes, "buffer");
-    return new Uint8Array(buffer, byteOffset, length);
-  };
+  return (bytes) => plainBytes(hash(algorithm, bytes, "buffer"));
+}
+
+function plainBytes({ buffer, byteOffset, length }: Buffer): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
 }
 
 let loaded: Digest | undefined;

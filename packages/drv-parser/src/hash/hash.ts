@@ -43,9 +43,8 @@ export function hashBytes(algorithm: HashAlgorithm, bytes: Uint8Array): Hash {
  */
 export function compressHash(digest: Uint8Array, size: number): Uint8Array {
   const folded = new Uint8Array(size);
-  digest.forEach((byte, index) => {
-    folded[index % size] = (folded[index % size] as number) ^ byte;
-  });
+  for (let index = 0; index < digest.length; index += 1)
+    folded[index % size] = (folded[index % size] as number) ^ (digest[index] as number);
   return folded;
 }
 

@@ -1,5 +1,6 @@
 import { encodeBase64 } from "../bytes/base64.js";
 import { encodeNixBase32 } from "../bytes/nix-base32.js";
+import { asciiOf } from "../bytes/text.js";
 import type { Hash } from "./hash.js";
 
 /** Textual forms of a hash. `prefixed…` put `ALGORITHM:` before it. */
@@ -23,11 +24,15 @@ export function printHash(hash: Hash, form: HashForm): string {
   }
 }
 
-const hexPairs = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+const hexDigits = Uint8Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));
 
 /** Two lower-case digits for each byte. */
 export function encodeBase16(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += hexPairs[byte];
-  return text;
+  const codes = new Uint8Array(bytes.length * 2);
+  for (let index = 0; index < bytes.length; index += 1) {
+    const byte = bytes[index] as number;
+    codes[index * 2] = hexDigits[byte >> 4] as number;
+    codes[index * 2 + 1] = hexDigits[byte & 15] as number;
+  }
+  return asciiOf(codes);
 }

@@ -1,8 +1,9 @@
+import { sha256HexOfText, sha256OfText } from "#digests";
 import { encodeNixBase32 } from "../bytes/nix-base32.js";
-import { bytesOf, compareText } from "../bytes/text.js";
+import { compareText } from "../bytes/text.js";
 import { DrvError } from "../error.js";
 import { compressHash, type Hash, hashBytes } from "../hash/hash.js";
-import { encodeBase16, printHash } from "../hash/print.js";
+import { encodeBase16 } from "../hash/print.js";
 import type { ContentAddress } from "./content-address.js";
 import { makeName, type OutputName, outputPathName, type StorePathName } from "./name.js";
 import type { StoreDir } from "./store-dir.js";
@@ -14,10 +15,19 @@ export interface ContentReferences {
   readonly self?: boolean;
 }
 
+const none: readonly StorePath[] = [];
+
+function printReferences(references: Iterable<StorePath>): string {
+  return [...new Set(references)]
+    .sort(compareText)
+    .map((path) => `:${path}`)
+    .join("");
+}
+
 /** @see Nix: src/libstore/store-api.cc, `makeStorePath` */
-function computePath(storeDir: StoreDir, type: string, inner: Hash, name: StorePathName): StorePath {
-  const fingerprint = `${type}:${printHash(inner, "prefixedBase16")}:${storeDir}:${name}`;
-  const digest = compressHash(hashBytes("sha256", bytesOf(fingerprint)).digest, 20);
+function computePath(storeDir: StoreDir, type: string, innerHex: string, name: StorePathName): StorePath {
+  const fingerprint = `${type}:sha256:${innerHex}:${storeDir}:${name}`;
+  const digest = compressHash(sha256OfText(fingerprint), 20);
   return `${storeDir}/${encodeNixBase32(digest)}-${name}` as StorePath;
 }
 
@@ -32,7 +42,8 @@ export function computeOutputPath(
   drvName: string,
   output: OutputName,
 ): StorePath {
-  return computePath(storeDir, `output:${output}`, hashModulo, outputPathName(drvName, output));
+  const name = outputPathName(drvName, output);
+  return computePath(storeDir, `output:${output}`, encodeBase16(hashModulo.digest), name);
 }
 
 /**
@@ -61,13 +72,10 @@ export function computeContentAddressedPath(
   storeDir: StoreDir,
   name: string,
   { method, hash }: ContentAddress,
-  { references = [], self = false }: ContentReferences = {},
+  { references = none, self = false }: ContentReferences = {},
 ): StorePath {
   const checked = makeName(name);
-  const sorted = [...new Set(references)]
-    .sort(compareText)
-    .map((path) => `:${path}`)
-    .join("");
+  const sorted = references === none ? "" : printReferences(references);
   if (method === "text") {
     if (self) throw new DrvError("ERR_STORE_PATH", `text object '${name}' cannot refer to itself`);
     if (hash.algorithm !== "sha256")
@@ -75,10 +83,10 @@ export function computeContentAddressedPath(
         "ERR_CONTENT_ADDRESS",
         `text object '${name}' must use sha256, not '${hash.algorithm}'`,
       );
-    return computePath(storeDir, `text${sorted}`, hash, checked);
+    return computePath(storeDir, `text${sorted}`, encodeBase16(hash.digest), checked);
   }
   if (method === "nar" && hash.algorithm === "sha256")
-    return computePath(storeDir, `source${sorted}${self ? ":self" : ""}`, hash, checked);
+    return computePath(storeDir, `source${sorted}${self ? ":self" : ""}`, encodeBase16(hash.digest), checked);
   if (sorted !== "" || self)
     throw new DrvError(
       "ERR_STORE_PATH",
@@ -86,5 +94,5 @@ export function computeContentAddressedPath(
     );
   const prefix = { flat: "", nar: "r:", git: "git:" }[method];
   const inner = `fixed:out:${prefix}${hash.algorithm}:${encodeBase16(hash.digest)}:`;
-  return computePath(storeDir, "output:out", hashBytes("sha256", bytesOf(inner)), checked);
+  return computePath(storeDir, "output:out", sha256HexOfText(inner), checked);
 }

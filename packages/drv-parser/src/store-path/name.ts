@@ -43,6 +43,7 @@ export function makeName(text: string): StorePathName {
  * @throws {@link DrvError} `ERR_OUTPUT_NAME` unless it could be part of a store path's name.
  */
 export function makeOutputName(text: string): OutputName {
+  if (text === "out") return text as OutputName; // Nearly all are.
   if (text.length > 0 && text.length <= longestName && legal.test(text)) return text as OutputName;
   throw new DrvError("ERR_OUTPUT_NAME", `'${text}' is not an output name`, {
     hint: "use the characters 0-9 a-z A-Z + - . _ ? =",
