@@ -92,6 +92,7 @@ export {
   resolveDerivation,
   tryResolve,
 } from "./resolve.js";
+export { canonicalPath } from "./store-path/canonical-path.js";
 export {
   type ContentAddress,
   type ContentAddressMethod,
@@ -105,6 +106,7 @@ export {
   computeTextPath,
 } from "./store-path/fingerprint.js";
 export { makeOutputName, type OutputName, outputPathName, type StorePathName } from "./store-path/name.js";
+export { hashModuloSelf, replaceHashPart, type SelfReferentialHash } from "./store-path/self-reference.js";
 export { defaultStoreDir, makeStoreDir, type StoreDir } from "./store-path/store-dir.js";
 export {
   baseNameOf,
