@@ -134,7 +134,7 @@ class Fields {
     const colon = line.indexOf(":");
     if (colon < 0) this.#refuse(number, "'KEY: VALUE'", `'${shorten(line)}'`);
     const key = line.slice(0, colon);
-    if (meanings[key] === undefined) return;
+    if (!Object.hasOwn(meanings, key)) return;
     const behind = line.slice(colon + 1);
     if (behind !== "" && !behind.startsWith(" "))
       this.#refuse(number, "a space after the colon", `'${shorten(line)}'`);

@@ -75,6 +75,11 @@ describe("parseNarInfo", () => {
     expect(parseNarInfo(withLine(line))).toMatchObject(members);
   });
 
+  test("an unknown key is passed over, whatever it is called", () => {
+    const lines = ["toString: x", "toString: x", "__proto__:x", "constructor: y"];
+    expect(parseNarInfo(textOf([...lines, ...least]))).toEqual(parseNarInfo(textOf(least)));
+  });
+
   test("an unknown deriver is none", () => {
     expect(parseNarInfo(withLine("Deriver: unknown-deriver"))).not.toHaveProperty("deriver");
   });
