@@ -46,6 +46,21 @@ describe("examples", () => {
     },
   );
 
+  test.skipIf(!sandboxWorks)(
+    `04 takes from the first store what the second would build${sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)"}`,
+    async () => {
+      const { stdout } = await example("04-substituter.ts", scratch.path("stores"));
+      expect(stdout.match(/^\w+/gmu)).toEqual(["building", "built", "copying", "substituted"]);
+      const [made, taken] = ["first", "second"].map((store) => {
+        const objects = scratch.path("stores", store, "nix/store");
+        const name = readdirSync(objects).find((each) => each.endsWith("-ticket")) ?? "";
+        return readFileSync(join(objects, name), "utf8");
+      });
+      expect(taken).toMatch(/^[0-9a-f-]{36}\n$/u);
+      expect(taken).toBe(made);
+    },
+  );
+
   test("none is longer than 60 lines", () => {
     const files = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"));
     const lengths = files.map((name) => ({

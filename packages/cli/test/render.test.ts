@@ -110,7 +110,10 @@ describe("on a terminal", () => {
   test("keeps a block of running builds and counts, and restores the cursor", () => {
     const screen = new Screen(true);
     const renderer = makeRenderer(screen, plain, { logLines: false, quiet: false });
-    renderer.event(event({ type: "progress", builds: { done: 0, expected: 2, running: 1, failed: 0 } }));
+    const substitutions = { done: 0, expected: 0, running: 0, failed: 0 };
+    renderer.event(
+      event({ type: "progress", builds: { done: 0, expected: 2, running: 1, failed: 0 }, substitutions }),
+    );
     renderer.event(started);
     renderer.event(line("compiling main.c"));
     renderer.event(event({ type: "message", level: "info", text: "a note" }));
@@ -120,6 +123,25 @@ describe("on a terminal", () => {
     renderer.end();
     expect(screen.text.startsWith("\u001b[?25l")).toBe(true);
     expect(screen.text.endsWith("\u001b[?25h")).toBe(true);
+  });
+
+  test("what is copied from elsewhere runs and counts like a build", () => {
+    const screen = new Screen(true);
+    const renderer = makeRenderer(screen, plain, { logLines: false, quiet: false });
+    const path = "/nix/store/8bcasxcwbq1775gpp0x78jvxccsv5na5-glibc";
+    const uri = "https://cache.example";
+    renderer.event(
+      event({
+        type: "progress",
+        builds: { done: 0, expected: 1, running: 0, failed: 0 },
+        substitutions: { done: 2, expected: 3, running: 1, failed: 0 },
+      }),
+    );
+    renderer.event(event({ type: "substitution-started", path, uri }));
+    renderer.event(event({ type: "substitution-finished", path, uri, outcome: "substituted" }));
+    renderer.end();
+    expect(screen.text).toContain("0/1 built, 2/3 copied, 1 running");
+    expect(screen.text).toContain("✓ glibc copied from https://cache.example");
   });
 
   test("a terminal that does not know its width has 80 columns", () => {

@@ -1,4 +1,5 @@
 import type { AuthoredDerivation, DerivedPath, Source, StorePath } from "@drvkit/drv-parser";
+import type { SubstituterPort } from "@drvkit/goal";
 import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
 import type { Build } from "./build.js";
 import { OpenEngine } from "./open-engine.js";
@@ -18,6 +19,8 @@ export interface EngineOptions {
   /** Queries only; the store must exist. */
   readonly readOnly?: boolean;
   readonly env?: NodeJS.ProcessEnv;
+  /** Stores that offer objects: plain objects. What they say is checked; see the settings `trusted-public-keys` and `require-sigs`. */
+  readonly substituters?: readonly SubstituterPort[];
   /** Told each of {@link Engine.warnings} when it comes. */
   readonly onWarning?: (message: string) => void;
 }
@@ -77,7 +80,13 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const store = await openStore({ root, readOnly, onWarning: warn });
   try {
     if (!readOnly) (await sweepDeadBuilds(buildsDirOf(store.stateDir))).forEach(warn);
-    return new OpenEngine(store, loaded.settings, warnings, env);
+    return new OpenEngine({
+      store,
+      settings: loaded.settings,
+      warnings,
+      env,
+      substituters: options.substituters ?? [],
+    });
   } catch (error) {
     await store.close();
     throw error;

@@ -1,6 +1,6 @@
 import type { AuthoredDerivation, DerivedPath, StorePath } from "@drvkit/drv-parser";
 import { Source } from "@drvkit/drv-parser";
-import { type BuildResult, runGoals } from "@drvkit/goal";
+import { type BuildResult, runGoals, type SubstituterPort } from "@drvkit/goal";
 import type { LmdbStore } from "@drvkit/store-lmdb";
 import { type Build, type BuildOutcome, EventQueue } from "./build.js";
 import { composePorts } from "./compose.js";
@@ -14,19 +14,30 @@ import { addSource, type SourceOptions } from "./source/add-source.js";
 import { type BuildTarget, resolveTarget } from "./targets.js";
 import { workerSettings } from "./worker-settings.js";
 
+/** What an engine is made of. */
+export interface EngineParts {
+  readonly store: LmdbStore;
+  readonly settings: Settings;
+  readonly warnings: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly substituters: readonly SubstituterPort[];
+}
+
 /** An {@link Engine} on a store that is open; closing it closes the store. */
 export class OpenEngine implements Engine {
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
   readonly #ports;
 
-  constructor(
-    readonly store: LmdbStore,
-    readonly settings: Settings,
-    readonly warnings: readonly string[],
-    env: NodeJS.ProcessEnv,
-  ) {
-    this.#ports = composePorts(store, settings, env);
+  readonly store: LmdbStore;
+  readonly settings: Settings;
+  readonly warnings: readonly string[];
+
+  constructor({ store, settings, warnings, env, substituters }: EngineParts) {
+    this.store = store;
+    this.settings = settings;
+    this.warnings = warnings;
+    this.#ports = { ...composePorts(store, settings, env), substituters };
   }
 
   build(targets: readonly BuildTarget[], options: BuildOptions = {}): Build {

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { WorkerSettings } from "@drvkit/goal";
+import { parsePublicKey } from "@drvkit/narinfo";
 import type { Settings } from "./settings/table.js";
 
 /** What goals need of the settings, in their units. */
@@ -7,6 +8,12 @@ export function workerSettings(settings: Settings): WorkerSettings {
   return {
     maxJobs: settings["max-jobs"],
     cores: settings.cores === 0 ? availableParallelism() : settings.cores,
+    substitute: settings.substitute,
+    fallback: settings.fallback,
+    alwaysAllowSubstitutes: settings["always-allow-substitutes"],
+    maxSubstitutionJobs: settings["max-substitution-jobs"],
+    requireSignatures: settings["require-sigs"],
+    trustedPublicKeys: settings["trusted-public-keys"].map((text) => parsePublicKey(text)),
     keepGoing: settings["keep-going"],
     keepFailed: settings["keep-failed"],
     timeoutSeconds: settings.timeout,

@@ -1,10 +1,12 @@
 import type { OutputName, StorePath } from "@drvkit/drv-parser";
 import type { Because, StageName } from "./goals/derivation/stages.js";
+import type { PathBecause, PathStageName } from "./goals/substitution/stages.js";
 import type { BuildResult } from "./result/build-result.js";
+import type { SubstitutionResult } from "./result/substitution-result.js";
 import type { GoalKey } from "./worker/goal-key.js";
 
 /** Version of the union below; it grows with every change that a consumer can see. */
-export const eventVersion = 1;
+export const eventVersion = 2;
 
 /** Nix's verbosity numbers. */
 export type Level = "error" | "warn" | "notice" | "info" | "talkative" | "chatty" | "debug" | "vomit";
@@ -41,6 +43,42 @@ export type Event =
       readonly because: Because;
     }
   | {
+      readonly type: "substitution-created";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly path: StorePath;
+    }
+  | {
+      readonly type: "substitution-stage";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly from: PathStageName;
+      readonly to: PathStageName;
+      readonly because: PathBecause;
+    }
+  | {
+      readonly type: "substitution-started";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly path: StorePath;
+      readonly uri: string;
+      readonly narSizeBytes: number;
+    }
+  | {
+      readonly type: "substitution-finished";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly path: StorePath;
+      readonly uri: string;
+      readonly outcome: "substituted" | "gone" | "failed";
+    }
+  | {
+      readonly type: "substitution-done";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly result: SubstitutionResult;
+    }
+  | {
       readonly type: "waiting-for-lock";
       readonly atMs: number;
       readonly goal: GoalKey;
@@ -51,7 +89,7 @@ export type Event =
       readonly type: "slot";
       readonly atMs: number;
       readonly goal: GoalKey;
-      readonly pool: "build";
+      readonly pool: "build" | "substitution";
       readonly change: "waiting" | "granted" | "released";
     }
   | {
@@ -88,6 +126,13 @@ export type Event =
       readonly type: "progress";
       readonly atMs: number;
       readonly builds: {
+        readonly done: number;
+        readonly expected: number;
+        readonly running: number;
+        readonly failed: number;
+      };
+      /** Every figure but `running` only grows. */
+      readonly substitutions: {
         readonly done: number;
         readonly expected: number;
         readonly running: number;

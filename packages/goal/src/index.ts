@@ -1,6 +1,7 @@
 export { GoalError, type GoalErrorCode } from "./error.js";
 export { type Event, eventVersion, type Level } from "./event.js";
 export { type Because, type StageName, transitions } from "./goals/derivation/stages.js";
+export { type PathBecause, type PathStageName, pathTransitions } from "./goals/substitution/stages.js";
 export { type FileLogOptions, logPath, makeFileLog, type OpenLogOptions, openLog } from "./log/file.js";
 export { type BuilderLine, readBuilderLine } from "./log/json-messages.js";
 export { Lines } from "./log/lines.js";
@@ -9,7 +10,7 @@ export type { ClockPort } from "./ports/clock.js";
 export type { LogPort, LogWriter } from "./ports/log.js";
 export type { BuildSpec, ExitStatus, RunningBuild, SandboxEvent, SandboxPort } from "./ports/sandbox.js";
 export type { OutputLocks, StorePort } from "./ports/store.js";
-export type { SubstituterPort } from "./ports/substituter.js";
+export type { SubstitutableInfo, SubstituterPort } from "./ports/substituter.js";
 export type {
   Cancellable,
   CanonicaliseOptions,
@@ -20,6 +21,7 @@ export type {
 } from "./ports/trees.js";
 export type { BuildResult, BuildStatus, FailureStatus, SuccessStatus } from "./result/build-result.js";
 export { failureStatus, isSuccess, type RunFlags } from "./result/exit-status.js";
+export type { SubstitutionResult } from "./result/substitution-result.js";
 export { type GoalRequest, type RunOptions, type RunOutcome, runGoals } from "./run-goals.js";
 export { type BuildMode, defaultWorkerSettings, type WorkerSettings } from "./settings.js";
 export { systemClock } from "./system-clock.js";

@@ -1,12 +1,12 @@
-import { isDerivationPath, type StorePath } from "@drvkit/drv-parser";
+import type { StorePath } from "@drvkit/drv-parser";
 import type { Event } from "./event.js";
 import { eventVersion } from "./event.js";
-import { failureResult, miscFailure } from "./goals/derivation/result.js";
-import type { StorePort } from "./ports/store.js";
+import { failureResult } from "./goals/derivation/result.js";
 import type { BuildResult } from "./result/build-result.js";
 import { failureStatus, isSuccess } from "./result/exit-status.js";
+import type { SubstitutionResult } from "./result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "./settings.js";
-import type { InputRequest, Ports } from "./worker/context.js";
+import type { InputRequest, Ports, WaiteeResults, Waitees } from "./worker/context.js";
 import { Worker } from "./worker/worker.js";
 
 /** Something to make valid: outputs of a derivation, or a path as it is. */
@@ -40,62 +40,44 @@ export async function runGoals(requests: readonly GoalRequest[], options: RunOpt
   });
   const signal = options.signal ?? new AbortController().signal;
   worker.emit({ type: "run-started", version: eventVersion, targets: requests.map(printRequest) });
-  const built = requests.flatMap((request) => ("drvPath" in request ? [request] : []));
-  const opaque = await Promise.all(
-    requests.map((request) => ("path" in request ? ensured(request.path, options.ports) : undefined)),
-  );
-  const realised = await realiseAll(worker, built, options.mode ?? "normal", signal);
-  const interrupted = signal.aborted && realised.includes(undefined);
-  const left = realised.values();
-  const results = requests.map((request, index) =>
-    "drvPath" in request
-      ? (left.next().value ?? cancelled(request.drvPath, interrupted))
-      : (opaque[index] as BuildResult),
-  );
+  const wanted = {
+    derivations: requests.filter((request) => "drvPath" in request),
+    paths: requests.filter((request) => "path" in request),
+  };
+  const ended = await waitForAll(worker, wanted, options.mode ?? "normal", signal);
+  const interrupted = signal.aborted && [...ended.derivations, ...ended.paths].includes(undefined);
+  const [derivations, paths] = [ended.derivations.values(), ended.paths.values()];
+  const results = requests.map((request) => {
+    if ("drvPath" in request) return derivations.next().value ?? cancelled(request.drvPath, interrupted);
+    const result = paths.next().value;
+    return result === undefined ? cancelled(request.path, interrupted) : asBuildResult(result);
+  });
   const exitStatus = results.every(isSuccess) ? 0 : interrupted ? 1 : failureStatus(worker.flags);
   worker.emit({ type: "run-finished", exitStatus });
   return { results, exitStatus };
 }
 
-async function realiseAll(
+async function waitForAll(
   worker: Worker,
-  requests: readonly InputRequest[],
+  waitees: Waitees,
   mode: BuildMode,
   signal: AbortSignal,
-): Promise<readonly (BuildResult | undefined)[]> {
+): Promise<WaiteeResults> {
   try {
-    return await worker.realise(requests, mode, signal);
+    return await worker.waitFor(waitees, mode, signal);
   } finally {
     await worker.settle();
   }
 }
 
-/** A path as it is: valid, or nobody can build it. What the store throws is the failure of this request. */
-async function ensured(path: StorePath, { store }: Ports): Promise<BuildResult> {
-  try {
-    return await ensure(path, store);
-  } catch (error) {
-    return miscFailure(path, error);
+/** A path as it is has no outputs, and nothing was built for it. */
+function asBuildResult(result: SubstitutionResult): BuildResult {
+  if (result.exit === "success") {
+    const { path: drvPath, status } = result;
+    return { drvPath, status, timesBuilt: 0, startTimeSeconds: 0, stopTimeSeconds: 0, outputs: new Map() };
   }
-}
-
-async function ensure(path: StorePath, store: StorePort): Promise<BuildResult> {
-  await store.addTempRoot(path);
-  if ((await store.queryValidPaths([path])).has(path))
-    return {
-      drvPath: path,
-      status: "alreadyValid",
-      timesBuilt: 0,
-      startTimeSeconds: 0,
-      stopTimeSeconds: 0,
-      outputs: new Map(),
-    };
-  return failureResult(path, {
-    status: "noSubstituters",
-    message: `path '${path}' is required, but there is no substituter that can build it`,
-    code: "ERR_BUILD_FAILED",
-    hint: isDerivationPath(path) ? "import the derivation" : "build the derivation that makes it",
-  });
+  const { path, status, errorMessage: message, errorCode: code, hint } = result;
+  return failureResult(path, { status, message, code, hint });
 }
 
 /** No failure of its own: the run ended before it. */

@@ -1,9 +1,22 @@
+import type { PublicKey } from "@drvkit/narinfo";
+
 /** What steers goals. Names and defaults of Nix, in our units. */
 export interface WorkerSettings {
   /** Builds at the same time; 0: none here. */
   readonly maxJobs: number;
   /** Value of NIX_BUILD_CORES. */
   readonly cores: number;
+  /** Whether substituters are asked at all. */
+  readonly substitute: boolean;
+  /** Whether a derivation is built when a substituter that offered its outputs failed. */
+  readonly fallback: boolean;
+  /** Whether derivations that say `allowSubstitutes = false` are substituted all the same. */
+  readonly alwaysAllowSubstitutes: boolean;
+  /** Paths obtained at the same time; at least one. */
+  readonly maxSubstitutionJobs: number;
+  /** Whether what comes from elsewhere needs a signature, unless its path follows from its content. */
+  readonly requireSignatures: boolean;
+  readonly trustedPublicKeys: readonly PublicKey[];
   readonly keepGoing: boolean;
   readonly keepFailed: boolean;
   /** 0: no limit. */
@@ -23,6 +36,12 @@ export interface WorkerSettings {
 export const defaultWorkerSettings: WorkerSettings = {
   maxJobs: 1,
   cores: 1,
+  substitute: true,
+  fallback: false,
+  alwaysAllowSubstitutes: false,
+  maxSubstitutionJobs: 16,
+  requireSignatures: true,
+  trustedPublicKeys: [],
   keepGoing: false,
   keepFailed: false,
   timeoutSeconds: 0,

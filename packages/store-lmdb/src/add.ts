@@ -141,7 +141,7 @@ async function contentAddressFor(
 }
 
 /** A finished tree in a private directory, hashed at most once in each way. */
-class Content {
+export class Content {
   readonly tree: string;
   readonly #signal: AbortSignal | undefined;
   #nar: Promise<{ readonly digest: Uint8Array; readonly sizeBytes: number }> | undefined;
@@ -196,10 +196,10 @@ async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
 }
 
 /** Moves a finished tree to its place by one rename and registers it; done at once if another process was first. */
-async function install(
+export async function install(
   cx: AddContext,
   content: Content,
-  object: Pick<PathInfo, "path" | "references" | "ca" | "deriver">,
+  object: Pick<PathInfo, "path" | "references" | "ca" | "deriver"> & Partial<Pick<PathInfo, "signatures">>,
 ): Promise<PathInfo> {
   const { path } = object;
   await cx.addTempRoot(path);
@@ -216,7 +216,7 @@ async function install(
     narSizeBytes: sizeBytes,
     registrationTimeSeconds: Math.floor(Date.now() / 1000),
     ultimate: false,
-    signatures: [],
+    signatures: object.signatures ?? [],
   };
   const place = cx.realPathOf(path);
   // What lies there without being valid is what an interrupted process left.

@@ -6,6 +6,7 @@ export {
   allocateFile,
   canonicaliseTree,
   copyTree,
+  dumpTree,
   type FileLock,
   fileSystemType,
   hashFile,
@@ -13,5 +14,6 @@ export {
   lockFile,
   moveTree,
   removeTree,
+  restoreTree,
   statTree,
 } from "@drvkit/sandbox-native";

@@ -16,6 +16,7 @@ import {
   makeTempDir,
   type TempDir,
 } from "./add.js";
+import { type AddFromArchiveOptions, addFromArchive } from "./add-archive.js";
 import type { StoreCache } from "./cache.js";
 import { type ClosureOptions, computeClosure, sortTopologically } from "./closure.js";
 import { DerivationReader } from "./derivations.js";
@@ -212,6 +213,22 @@ export class LmdbStore implements AsyncDisposable {
   async importObject(object: ImportedObject): Promise<PathInfo> {
     this.#requireWritable();
     return this.#adding(importObject(this, object));
+  }
+
+  /**
+   * Makes an object valid whose archive comes from elsewhere; its references must be. Nothing is visible of it before it was compared
+   * with `info`, and nothing is left of one that is refused.
+   *
+   * @throws `ERR_STORE_HASH_MISMATCH`, `ERR_STORE_NOT_VALID`; `ERR_TREE_ARCHIVE` for what is no archive; whatever `archive` throws;
+   * the reason of the signal.
+   */
+  async addFromArchive(
+    info: PathInfo,
+    archive: AsyncIterable<Uint8Array>,
+    options: AddFromArchiveOptions = {},
+  ): Promise<void> {
+    this.#requireWritable();
+    await this.#adding(addFromArchive(this, info, archive, options));
   }
 
   /** Waits for its writes and gives the database and the temp roots back. Idempotent. */

@@ -50,6 +50,13 @@ export function makeRenderer(
         say(`${mark} ${shortName(event.drvPath)} ${how}`);
         break;
       }
+      case "substitution-started":
+        if (block === undefined) say(`copying path '${event.path}' from '${event.uri}'`);
+        break;
+      case "substitution-finished":
+        if (event.outcome === "substituted")
+          say(`${style.green("✓")} ${shortName(event.path)} ${style.dim(`copied from ${event.uri}`)}`);
+        break;
       case "waiting-for-lock":
         say(`waiting for lock on ${event.outputs.map((path) => `'${path}'`).join(", ")}`);
         break;

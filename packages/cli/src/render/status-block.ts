@@ -20,12 +20,14 @@ interface Running {
   line: string;
 }
 
+type Figures = Pick<Extract<Event, { type: "progress" }>["builds"], "done" | "expected">;
+
 /** Running builds with time and last line, and the counts, redrawn at the bottom of a terminal. */
 export class StatusBlock {
   readonly #running = new Map<string, Running>();
   readonly #timer: NodeJS.Timeout;
   readonly #onExit = () => this.end();
-  #counts: Extract<Event, { type: "progress" }>["builds"] | undefined;
+  #progress: Extract<Event, { type: "progress" }> | undefined;
   #drawnRows = 0;
   #ended = false;
 
@@ -41,11 +43,10 @@ export class StatusBlock {
   event(event: Event): void {
     switch (event.type) {
       case "build-started":
-        this.#running.set(event.goal, {
-          name: shortName(event.drvPath),
-          startedMs: performance.now(),
-          line: "",
-        });
+        this.#start(event.goal, event.drvPath, "");
+        return;
+      case "substitution-started":
+        this.#start(event.goal, event.path, `copying from ${event.uri}`);
         return;
       case "build-line": {
         const running = this.#running.get(event.goal);
@@ -53,10 +54,11 @@ export class StatusBlock {
         return;
       }
       case "build-finished":
+      case "substitution-finished":
         this.#running.delete(event.goal);
         return;
       case "progress":
-        this.#counts = event.builds;
+        this.#progress = event;
         return;
       default:
         return;
@@ -100,12 +102,18 @@ export class StatusBlock {
       return `${this.style.cyan(head)} ${this.style.dim(line)}`;
     });
     if (running.length > room) rows.push(this.style.dim(`       and ${running.length - room} more`));
-    if (this.#counts !== undefined) rows.push(this.#countRow(this.#counts));
+    if (this.#progress !== undefined) rows.push(this.#countRow(this.#progress));
     return rows;
   }
 
-  #countRow(counts: Extract<Event, { type: "progress" }>["builds"]): string {
-    const failed = counts.failed > 0 ? `, ${this.style.red(`${counts.failed} failed`)}` : "";
-    return `${this.style.bold(`${counts.done}/${counts.expected}`)} built, ${counts.running} running${failed}`;
+  #countRow({ builds, substitutions }: Extract<Event, { type: "progress" }>): string {
+    const of = ({ done, expected }: Figures) => this.style.bold(`${done}/${expected}`);
+    const copied = substitutions.expected > 0 ? `, ${of(substitutions)} copied` : "";
+    const failed = builds.failed > 0 ? `, ${this.style.red(`${builds.failed} failed`)}` : "";
+    return `${of(builds)} built${copied}, ${builds.running + substitutions.running} running${failed}`;
+  }
+
+  #start(goal: string, path: string, line: string): void {
+    this.#running.set(goal, { name: shortName(path), startedMs: performance.now(), line });
   }
 }

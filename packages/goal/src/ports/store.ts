@@ -27,6 +27,16 @@ export interface StorePort {
   realPathOf(path: StorePath): string;
   /** A fresh private directory (0700) on the store's file system, removed on disposal. */
   makeTempDir(): Promise<{ readonly path: string } & AsyncDisposable>;
+  /**
+   * Makes an object valid whose archive comes from elsewhere; its references are. Verified before it is visible, and
+   * nothing is left of one that is refused. Throws `ERR_STORE_HASH_MISMATCH` when hash, size or content address are not
+   * what `info` says; whatever `archive` throws; the reason of the signal.
+   */
+  addFromArchive(
+    info: PathInfo,
+    archive: AsyncIterable<Uint8Array>,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void>;
   /** Make all of them valid in one transaction, or none. */
   registerValidPaths(infos: readonly PathInfo[]): Promise<void>;
 }

@@ -79,6 +79,53 @@ export function archiveOf(tree: FakeTree): Uint8Array {
   return concat(parts);
 }
 
+/** The tree behind an archive that {@link archiveOf} made; an error for other bytes. */
+export function treeOf(archive: Uint8Array): FakeNode {
+  let at = 0;
+  const bytes = (): Uint8Array => {
+    if (at + 8 > archive.length) throw new Error("bad archive: unexpected end-of-file");
+    const { buffer, byteOffset } = archive;
+    const length = Number(new DataView(buffer, byteOffset + at, 8).getBigUint64(0, true));
+    if (at + 8 + length > archive.length) throw new Error("bad archive: unexpected end-of-file");
+    const content = archive.slice(at + 8, at + 8 + length);
+    at += 8 + length + ((8 - (length % 8)) % 8);
+    return content;
+  };
+  const word = () => new TextDecoder().decode(bytes());
+  const take = (...words: readonly string[]) => {
+    for (const each of words)
+      if (word() !== each) throw new Error(`bad archive: expected '${each}' before offset ${at}`);
+  };
+  const node = (): FakeNode => {
+    take("(", "type");
+    const type = word();
+    if (type === "symlink") {
+      take("target");
+      const target = word();
+      take(")");
+      return { type, target };
+    }
+    if (type === "regular") {
+      const executable = word() === "executable";
+      if (executable) take("", "contents");
+      const content = bytes();
+      take(")");
+      return { type, content, executable };
+    }
+    const entries: Record<string, FakeNode> = {};
+    while (word() === "entry") {
+      take("(", "name");
+      const name = word();
+      take("node");
+      entries[name] = node();
+      take(")");
+    }
+    return { type: "directory", entries };
+  };
+  take("nix-archive-1");
+  return node();
+}
+
 /** Length as eight bytes, content, zeros up to a multiple of eight. */
 function framed(content: Uint8Array): readonly Uint8Array[] {
   const length = new Uint8Array(8);

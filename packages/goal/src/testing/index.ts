@@ -1,5 +1,6 @@
 export { FakeClock } from "./fake-clock.js";
 export { FakeBuild, FakeSandbox, type FakeSandboxOptions } from "./fake-sandbox.js";
+export { FakeSubstituter } from "./fake-substituter.js";
 export type { FakeNode, FakeTree } from "./fake-tree.js";
 export { FakeTrees } from "./fake-trees.js";
 export { MemoryLog } from "./memory-log.js";

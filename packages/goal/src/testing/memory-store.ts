@@ -2,20 +2,23 @@ import {
   compareText,
   computeDerivationPath,
   computeTextPath,
+  concatBytes,
   type Derivation,
   defaultStoreDir,
   derivationNameOf,
   EngineError,
   hashBytes,
+  hashesEqual,
   isDerivationPath,
   parseDerivation,
   printDerivation,
+  printHash,
   type StoreDir,
   type StorePath,
 } from "@drvkit/drv-parser";
 import type { PathInfo } from "@drvkit/narinfo";
 import type { OutputLocks, StorePort } from "../ports/store.js";
-import { archiveOf } from "./fake-tree.js";
+import { archiveOf, treeOf } from "./fake-tree.js";
 import { FakeTrees } from "./fake-trees.js";
 
 /** A store in memory: what is valid in a map, the files in {@link FakeTrees}. */
@@ -97,6 +100,29 @@ export class MemoryStore implements StorePort {
     const path = `/memory${this.storeDir}/tmp-${this.#tempDirs}`;
     this.trees.put(path, { type: "directory", entries: {}, mode: 0o700 });
     return { path, [Symbol.asyncDispose]: () => this.trees.remove(path) };
+  }
+
+  async addFromArchive(
+    info: PathInfo,
+    archive: AsyncIterable<Uint8Array>,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of archive) {
+      signal.throwIfAborted();
+      pieces.push(piece);
+    }
+    const bytes = concatBytes(pieces);
+    const tree = treeOf(bytes);
+    const narHash = hashBytes("sha256", bytes);
+    if (!hashesEqual(narHash, info.narHash) || bytes.length !== info.narSizeBytes)
+      throw new EngineError(
+        "ERR_STORE_HASH_MISMATCH",
+        `hash mismatch importing path '${info.path}';\n  specified: ${printHash(info.narHash, "sri")}\n  got:       ${printHash(narHash, "sri")}`,
+      );
+    if (this.#valid.has(info.path)) return;
+    this.trees.put(this.realPathOf(info.path), tree);
+    await this.registerValidPaths([info]);
   }
 
   async registerValidPaths(infos: readonly PathInfo[]): Promise<void> {

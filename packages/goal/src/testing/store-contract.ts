@@ -13,6 +13,7 @@ import {
 } from "@drvkit/drv-parser";
 import type { PathInfo } from "@drvkit/narinfo";
 import type { StorePort } from "../ports/store.js";
+import { archiveOf } from "./fake-tree.js";
 
 /** A fresh, empty store, and a way to put files where it expects them. */
 export interface StoreUnderTest extends AsyncDisposable {
@@ -40,7 +41,9 @@ export function storeContract(make: () => Promise<StoreUnderTest>): readonly Con
       await prove(under);
     },
   });
-  return [...validity, ...closures, ...derivations, ...locking].map(([name, prove]) => of(name, prove));
+  return [...validity, ...closures, ...derivations, ...archives, ...locking].map(([name, prove]) =>
+    of(name, prove),
+  );
 }
 
 type Case = readonly [name: string, prove: (under: StoreUnderTest) => Promise<void>];
@@ -152,6 +155,63 @@ const derivations: readonly Case[] = [
   ],
 ];
 
+const archives: readonly Case[] = [
+  [
+    "adds an object from its archive, in whatever pieces it comes",
+    async ({ store }) => {
+      const { info, archive } = archived(store.storeDir);
+      await store.addFromArchive(info, inPieces(archive, 7), unaborted());
+      equal(
+        printInfo({ ...(await required(store, info.path)), registrationTimeSeconds: 0 }),
+        printInfo(info),
+      );
+      await store.addFromArchive(info, inPieces(archive, 1000), unaborted());
+    },
+  ],
+  [
+    "adds nothing of an archive that is not what was said",
+    async ({ store }) => {
+      const { info, archive } = archived(store.storeDir);
+      const other = archiveOf({ type: "directory", entries: { other: "x" } });
+      const wrongSize = { ...info, narSizeBytes: info.narSizeBytes + 8 };
+      await refuses("ERR_STORE_HASH_MISMATCH", () =>
+        store.addFromArchive(info, inPieces(other, 50), unaborted()),
+      );
+      await refuses("ERR_STORE_HASH_MISMATCH", () =>
+        store.addFromArchive(wrongSize, inPieces(archive, 50), unaborted()),
+      );
+      equal([...(await store.queryValidPaths([info.path]))], []);
+    },
+  ],
+  [
+    "adds nothing whose references are not valid",
+    async ({ store }) => {
+      const { info, archive } = archived(store.storeDir);
+      const needy = { ...info, references: new Set([unknown(store.storeDir)]) };
+      await refuses("ERR_STORE_NOT_VALID", () =>
+        store.addFromArchive(needy, inPieces(archive, 50), unaborted()),
+      );
+      equal([...(await store.queryValidPaths([info.path]))], []);
+    },
+  ],
+  [
+    "throws what the archive throws, and the reason of the signal",
+    async ({ store }) => {
+      const { info, archive } = archived(store.storeDir);
+      const broken = async function* () {
+        yield archive.subarray(0, 100);
+        throw Object.assign(new Error("broken"), { code: "ERR_BROKEN" });
+      };
+      await refuses("ERR_BROKEN", () => store.addFromArchive(info, broken(), unaborted()));
+      const aborted = AbortSignal.abort(Object.assign(new Error("enough"), { code: "ERR_ENOUGH" }));
+      await refuses("ERR_ENOUGH", () =>
+        store.addFromArchive(info, inPieces(archive, 50), { signal: aborted }),
+      );
+      equal([...(await store.queryValidPaths([info.path]))], []);
+    },
+  ],
+];
+
 const locking: readonly Case[] = [
   [
     "gives a lock to one at a time",
@@ -232,6 +292,45 @@ function objects(storeDir: StoreDir): { readonly a: PathInfo; readonly b: PathIn
   const a = object("a", "b", []);
   const b = object("b", "a", [a.path]);
   return { a, b, c: object("c", "c", [b.path]) };
+}
+
+/** An object of some files, and its archive. */
+function archived(storeDir: StoreDir): { readonly info: PathInfo; readonly archive: Uint8Array } {
+  const archive = archiveOf({
+    type: "directory",
+    entries: {
+      bin: {
+        type: "directory",
+        entries: { run: { type: "regular", content: bytesOf("#!"), executable: true } },
+      },
+      link: { type: "symlink", target: "bin/run" },
+      text: "text\n",
+    },
+  });
+  const info: PathInfo = {
+    path: makeStorePath(storeDir, `${"f".repeat(32)}-archived`),
+    narHash: hashBytes("sha256", archive),
+    narSizeBytes: archive.length,
+    references: new Set(),
+    registrationTimeSeconds: 0,
+    ultimate: false,
+    signatures: ["key:sig"],
+  };
+  return { info, archive };
+}
+
+async function* inPieces(bytes: Uint8Array, length: number): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let at = 0; at < bytes.length; at += length) yield bytes.subarray(at, at + length);
+}
+
+function unaborted(): { readonly signal: AbortSignal } {
+  return { signal: new AbortController().signal };
+}
+
+async function required(store: StorePort, path: StorePath): Promise<PathInfo> {
+  const info = await store.queryPathInfo(path);
+  if (info === undefined) throw new Error(`'${path}' is not valid`);
+  return info;
 }
 
 function unknown(storeDir: StoreDir): StorePath {

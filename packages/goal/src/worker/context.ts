@@ -1,15 +1,18 @@
-import type { Derivation, StorePath } from "@drvkit/drv-parser";
+import type { ContentAddress, Derivation, StorePath } from "@drvkit/drv-parser";
 import type { Event } from "../event.js";
 import type { ClockPort } from "../ports/clock.js";
 import type { LogPort } from "../ports/log.js";
 import type { SandboxPort } from "../ports/sandbox.js";
 import type { StorePort } from "../ports/store.js";
+import type { SubstituterPort } from "../ports/substituter.js";
 import type { TreesPort } from "../ports/trees.js";
 import type { BuildResult } from "../result/build-result.js";
+import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
 import type { Counters } from "./counters.js";
 import type { GoalKey } from "./goal-key.js";
 import type { Slot } from "./slots.js";
+import type { Substituters } from "./substituters.js";
 import type { OutputSelection, WantedOutputs } from "./wanted.js";
 
 /** What a run needs of the world. */
@@ -19,6 +22,8 @@ export interface Ports {
   readonly sandbox: SandboxPort;
   readonly log: LogPort;
   readonly clock: ClockPort;
+  /** Where objects may come from; none unless given. */
+  readonly substituters?: readonly SubstituterPort[];
   /** Values of `impureEnvVars`. */
   readonly impureEnv?: (name: string) => string | undefined;
 }
@@ -32,29 +37,59 @@ export interface InputRequest {
   readonly outputs: OutputSelection;
 }
 
-/** Everything one derivation goal works with. */
-export interface GoalContext {
+/** One path that has to be obtained. */
+export interface PathRequest {
+  readonly path: StorePath;
+  /** What it is made of, where that is known: then it may come from a store with other paths. */
+  readonly ca?: ContentAddress | undefined;
+}
+
+/** What goals wait for. */
+export interface Waitees {
+  readonly derivations?: readonly InputRequest[];
+  readonly paths?: readonly PathRequest[];
+}
+
+/** What became of it, each in the order given; `undefined` where the waiting ended before. */
+export interface WaiteeResults {
+  readonly derivations: readonly (BuildResult | undefined)[];
+  readonly paths: readonly (SubstitutionResult | undefined)[];
+}
+
+/** What every goal works with. */
+interface CommonContext {
   readonly key: GoalKey;
   /** Nix's name of the goal, as messages have it. */
   readonly name: string;
-  readonly drvPath: StorePath;
-  readonly mode: BuildMode;
-  readonly wanted: WantedOutputs;
   readonly ports: Ports;
   readonly settings: WorkerSettings;
+  readonly substituters: Substituters;
   readonly signal: AbortSignal;
   readonly counters: Counters;
   /** Goes on in the next pass, in key order. Waiting for inputs, for a slot or a while ends with a turn as well. */
   turn(): Promise<void>;
   /** From here on the goal waits for the world only: others have their turn. */
   leaveTurn(): void;
-  /** The derivation, read again. */
-  derivation(): Promise<Derivation>;
-  /** Waits for inputs; ends early at the first failure unless all are to go on. Results in the order given, as far as there are any. */
-  realise(inputs: readonly InputRequest[]): Promise<readonly (BuildResult | undefined)[]>;
-  /** Waits for a right to build. */
+  /** Waits for other goals; ends early at the first failure unless all are to go on. */
+  waitFor(waitees: Waitees): Promise<WaiteeResults>;
+  /** Waits for a right to run. */
   slot(): Promise<Slot>;
   /** Waits a while, as between two tries for a lock. */
   sleep(ms: number): Promise<void>;
   emit(event: EventBody): void;
+}
+
+/** Everything one derivation goal works with. */
+export interface GoalContext extends CommonContext {
+  readonly drvPath: StorePath;
+  readonly mode: BuildMode;
+  readonly wanted: WantedOutputs;
+  /** The derivation, read again. */
+  derivation(): Promise<Derivation>;
+}
+
+/** Everything the goal of one substituted path works with. */
+export interface SubstitutionContext extends CommonContext {
+  readonly path: StorePath;
+  readonly ca?: ContentAddress | undefined;
 }

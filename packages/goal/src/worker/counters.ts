@@ -1,18 +1,23 @@
-/** Builds of a run. Every figure but `running` only grows. */
+/** How many, as events have it. */
+export interface Figures {
+  readonly done: number;
+  readonly expected: number;
+  readonly running: number;
+  readonly failed: number;
+}
+
+/** Goals of one kind in a run. Every figure but `running` only grows. */
 export class Counters {
   #done = 0;
   #expected = 0;
   #running = 0;
   #failed = 0;
 
-  constructor(
-    private readonly changed: (builds: {
-      done: number;
-      expected: number;
-      running: number;
-      failed: number;
-    }) => void,
-  ) {}
+  constructor(private readonly changed: () => void) {}
+
+  get figures(): Figures {
+    return { done: this.#done, expected: this.#expected, running: this.#running, failed: this.#failed };
+  }
 
   /** A goal found that it has to build. */
   expect(): void {
@@ -38,11 +43,6 @@ export class Counters {
   }
 
   #emit(): void {
-    this.changed({
-      done: this.#done,
-      expected: this.#expected,
-      running: this.#running,
-      failed: this.#failed,
-    });
+    this.changed();
   }
 }

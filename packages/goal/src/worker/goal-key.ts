@@ -7,3 +7,12 @@ export type GoalKey = string & { readonly __brand: "GoalKey" };
 export function makeDerivationGoalKey(drvPath: StorePath): GoalKey {
   return `b$${namePartOf(drvPath)}$${drvPath}` as GoalKey;
 }
+
+/**
+ * Key of the goal of one substituted path: `a$NAME$PATH`, before all derivations.
+ *
+ * @see Nix: src/libstore/build/substitution-goal.hh, `key`
+ */
+export function makePathGoalKey(path: StorePath): GoalKey {
+  return `a$${namePartOf(path)}$${path}` as GoalKey;
+}

@@ -1,16 +1,29 @@
-import { compareText, type Derivation, type StorePath } from "@drvkit/drv-parser";
+import { compareText } from "@drvkit/drv-parser";
 import type { Event } from "../event.js";
 import { runDerivationGoal } from "../goals/derivation/run.js";
+import { runPathSubstitution } from "../goals/substitution/path.js";
 import type { BuildResult } from "../result/build-result.js";
 import { flag, isSuccess, noFlags, type RunFlags } from "../result/exit-status.js";
+import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
-import type { EventBody, GoalContext, InputRequest, Ports } from "./context.js";
+import type {
+  EventBody,
+  GoalContext,
+  InputRequest,
+  PathRequest,
+  Ports,
+  SubstitutionContext,
+  WaiteeResults,
+  Waitees,
+} from "./context.js";
 import { Counters } from "./counters.js";
 import { DerivationCache } from "./derivation-cache.js";
-import { type GoalKey, makeDerivationGoalKey } from "./goal-key.js";
+import { type GoalKey, makeDerivationGoalKey, makePathGoalKey } from "./goal-key.js";
+import { collect, type Goal, type GoalResult, leave } from "./goals.js";
 import { Passes } from "./passes.js";
 import { Slots } from "./slots.js";
-import { type OutputSelection, WantedOutputs } from "./wanted.js";
+import { Substituters } from "./substituters.js";
+import { WantedOutputs } from "./wanted.js";
 
 /** What a worker runs with. */
 export interface WorkerOptions {
@@ -19,39 +32,45 @@ export interface WorkerOptions {
   readonly emit: (event: Event) => void;
 }
 
-/** A goal under way: one per key. */
-interface Goal {
-  readonly key: GoalKey;
+/** The goal of a derivation: what is wanted of it may grow. */
+interface DerivationGoal extends Goal<BuildResult> {
   readonly wanted: WantedOutputs;
-  readonly controller: AbortController;
-  /** Resolves with the result; with `undefined` when nobody waited for it any more. */
-  readonly ended: Promise<BuildResult | undefined>;
-  waiters: number;
 }
 
-/** Reason of an abort by us: nobody waits for the goal any more. */
-const unwanted = new Error("nobody waits for this goal any more");
-
-/** Runs goals: one per derivation, in key order, with a limited number of builds at a time. */
+/** Runs goals: one per derivation and one per path, in key order, with a limited number at a time. */
 export class Worker {
   readonly flags: RunFlags = noFlags();
-  readonly #goals = new Map<GoalKey, Goal>();
+  readonly substituters: Substituters;
+  readonly #derivationGoals = new Map<GoalKey, DerivationGoal>();
+  readonly #pathGoals = new Map<GoalKey, Goal<SubstitutionResult>>();
   /** Builds that failed in this run: whoever asks for them later is told, nothing is built twice. */
   readonly #failed = new Map<GoalKey, BuildResult>();
   readonly #passes = new Passes();
-  readonly #slots: Slots;
-  readonly #counters: Counters;
+  readonly #slots: Readonly<Record<"build" | "substitution", Slots>>;
+  readonly #builds: Counters;
+  readonly #substitutions: Counters;
   readonly #derivations: DerivationCache;
   readonly #startedMs: number;
 
   constructor(private readonly options: WorkerOptions) {
     const { ports, settings } = options;
-    this.#slots = new Slots(Math.max(1, settings.maxJobs), this.#passes, (goal, change) =>
-      this.emit({ type: "slot", goal, pool: "build", change }),
-    );
+    this.#slots = {
+      build: this.#pool("build", settings.maxJobs),
+      substitution: this.#pool("substitution", settings.maxSubstitutionJobs),
+    };
     this.#derivations = new DerivationCache((drvPath) => ports.store.readDerivation(drvPath));
     this.#startedMs = ports.clock.monotonicMs();
-    this.#counters = new Counters((builds) => this.emit({ type: "progress", builds }));
+    const progress = () =>
+      this.emit({
+        type: "progress",
+        builds: this.#builds.figures,
+        substitutions: this.#substitutions.figures,
+      });
+    this.#builds = new Counters(progress);
+    this.#substitutions = new Counters(progress);
+    this.substituters = new Substituters(ports.substituters ?? [], ports.store.storeDir, (text) =>
+      this.emit({ type: "message", level: "warn", text }),
+    );
   }
 
   emit(body: EventBody): void {
@@ -59,54 +78,47 @@ export class Worker {
   }
 
   /**
-   * Waits for the outputs of derivations; results are in the order given. Without keep-going the first failure ends the
-   * waiting, and so does the signal: what nobody else waits for is aborted, and its result is `undefined`.
+   * Waits for outputs of derivations and for paths; results are in the order given. Without keep-going the first failure
+   * ends the waiting, and so does the signal: what nobody else waits for is aborted, and its result is `undefined`.
    */
-  async realise(
-    requests: readonly InputRequest[],
+  async waitFor(
+    { derivations = [], paths = [] }: Waitees,
     mode: BuildMode,
     signal: AbortSignal,
-  ): Promise<readonly (BuildResult | undefined)[]> {
-    if (signal.aborted) return requests.map(() => undefined);
-    const goals = requests.map(({ drvPath, outputs }) => this.#join(drvPath, outputs, mode));
+  ): Promise<WaiteeResults> {
+    if (signal.aborted)
+      return { derivations: derivations.map(() => undefined), paths: paths.map(() => undefined) };
+    const built = derivations.map((request) => this.#joinDerivation(request, mode));
+    const obtained = paths.map((request) => this.#joinPath(request));
+    const goals: readonly Goal<GoalResult>[] = [...built, ...obtained];
     try {
-      return await this.#collect(goals, signal);
+      const results = await collect(goals, this.options.settings.keepGoing, signal);
+      return {
+        derivations: results.slice(0, built.length) as WaiteeResults["derivations"],
+        paths: results.slice(built.length) as WaiteeResults["paths"],
+      };
     } finally {
-      for (const goal of goals) this.#leave(goal);
+      for (const goal of goals) leave(goal);
     }
   }
 
   /** Waits until every goal that was aborted has cleaned up. */
   async settle(): Promise<void> {
-    while (this.#goals.size > 0)
-      await Promise.allSettled([...this.#goals.values()].map(({ ended }) => ended));
+    const open = () => [...this.#derivationGoals.values(), ...this.#pathGoals.values()];
+    for (let goals = open(); goals.length > 0; goals = open())
+      await Promise.allSettled(goals.map(({ ended }) => ended));
   }
 
-  #collect(goals: readonly Goal[], signal: AbortSignal): Promise<readonly (BuildResult | undefined)[]> {
-    return new Promise((resolve, reject) => {
-      const results: (BuildResult | undefined)[] = goals.map(() => undefined);
-      let left = goals.length;
-      const finish = () => {
-        signal.removeEventListener("abort", finish);
-        resolve([...results]); // a copy: what ends later is not part of it
-      };
-      if (left === 0) return finish();
-      signal.addEventListener("abort", finish, { once: true });
-      goals.forEach((goal, index) => {
-        goal.ended.then((result) => {
-          results[index] = result;
-          left -= 1;
-          const failed = result === undefined || !isSuccess(result);
-          if (left === 0 || (failed && !this.options.settings.keepGoing)) finish();
-        }, reject);
-      });
-    });
+  #pool(pool: "build" | "substitution", size: number): Slots {
+    return new Slots(Math.max(1, size), this.#passes, (goal, change) =>
+      this.emit({ type: "slot", goal, pool, change }),
+    );
   }
 
   /** The goal of this derivation, new or under way, with one more waiter. */
-  #join(drvPath: StorePath, outputs: OutputSelection, mode: BuildMode): Goal {
+  #joinDerivation({ drvPath, outputs }: InputRequest, mode: BuildMode): DerivationGoal {
     const key = makeDerivationGoalKey(drvPath);
-    const found = this.#goals.get(key);
+    const found = this.#derivationGoals.get(key);
     if (found !== undefined && !found.controller.signal.aborted) {
       found.wanted.add(outputs);
       found.waiters += 1;
@@ -116,84 +128,124 @@ export class Worker {
     const controller = new AbortController();
     const failed = this.#failed.get(key);
     if (failed !== undefined) return { key, wanted, controller, waiters: 1, ended: Promise.resolve(failed) };
-    const cx = this.#context({ key, drvPath, wanted, mode, signal: controller.signal });
-    const goal: Goal = { key, wanted, controller, waiters: 1, ended: this.#run(cx, found?.ended) };
-    this.#goals.set(key, goal);
+    const cx = this.#derivationContext({ key, drvPath, wanted, mode, signal: controller.signal });
+    this.emit({ type: "goal-created", goal: key, drvPath, wanted: wanted.names() });
+    const ended = this.#run(this.#derivationGoals, cx, found?.ended, async () => {
+      const result = await runDerivationGoal(cx);
+      flag(this.flags, result.status);
+      if (!isSuccess(result) && result.timesBuilt > 0) this.#failed.set(key, result);
+      this.emit({ type: "goal-done", goal: key, result });
+      return result;
+    });
+    const goal: DerivationGoal = { key, wanted, controller, waiters: 1, ended };
+    this.#derivationGoals.set(key, goal);
     return goal;
   }
 
-  /** The last waiter to leave aborts the goal. */
-  #leave(goal: Goal): void {
-    goal.waiters -= 1;
-    if (goal.waiters === 0) goal.controller.abort(unwanted);
+  /** The goal of this path, new or under way, with one more waiter; what the first request knew of it counts. */
+  #joinPath({ path, ca }: PathRequest): Goal<SubstitutionResult> {
+    const key = makePathGoalKey(path);
+    const found = this.#pathGoals.get(key);
+    if (found !== undefined && !found.controller.signal.aborted) {
+      found.waiters += 1;
+      return found;
+    }
+    const controller = new AbortController();
+    const cx = this.#pathContext({ key, path, ca, signal: controller.signal });
+    this.emit({ type: "substitution-created", goal: key, path });
+    const ended = this.#run(this.#pathGoals, cx, found?.ended, async () => {
+      const result = await runPathSubstitution(cx);
+      this.emit({ type: "substitution-done", goal: key, result });
+      return result;
+    });
+    const goal: Goal<SubstitutionResult> = { key, controller, waiters: 1, ended };
+    this.#pathGoals.set(key, goal);
+    return goal;
   }
 
-  /** `before` is an aborted goal of the same derivation: it cleans up first. */
-  async #run(
-    cx: GoalContext,
-    before: Promise<BuildResult | undefined> | undefined,
-  ): Promise<BuildResult | undefined> {
-    this.emit({ type: "goal-created", goal: cx.key, drvPath: cx.drvPath, wanted: cx.wanted.names() });
+  /** `before` is an aborted goal of the same key: it cleans up first. */
+  async #run<Result extends GoalResult>(
+    goals: Map<GoalKey, Goal<Result>>,
+    { key, signal }: Pick<GoalContext, "key" | "signal">,
+    before: Promise<Result | undefined> | undefined,
+    run: () => Promise<Result>,
+  ): Promise<Result | undefined> {
     try {
       await before;
-      const result = await runDerivationGoal(cx);
-      flag(this.flags, result.status);
-      if (!isSuccess(result) && result.timesBuilt > 0) this.#failed.set(cx.key, result);
-      this.emit({ type: "goal-done", goal: cx.key, result });
-      return result;
+      return await run();
     } catch (error) {
-      if (cx.signal.aborted) return undefined;
+      if (signal.aborted) return undefined;
       throw error;
     } finally {
-      this.#passes.leave(cx.key);
-      if (this.#goals.get(cx.key)?.controller.signal === cx.signal) this.#goals.delete(cx.key);
+      this.#passes.leave(key);
+      if (goals.get(key)?.controller.signal === signal) goals.delete(key);
     }
   }
 
-  #context(goal: Pick<GoalContext, "key" | "drvPath" | "wanted" | "mode" | "signal">): GoalContext {
-    const { ports, settings } = this.options;
-    const { key, drvPath, signal } = goal;
-    const [passes, slots] = [this.#passes, this.#slots];
-    const emit = (body: EventBody) => this.emit(body);
+  #derivationContext(goal: Pick<GoalContext, "key" | "drvPath" | "wanted" | "mode" | "signal">): GoalContext {
     return {
       ...goal,
-      name: `building of '${drvPath}!${printSelection(goal.wanted)}' from .drv file`,
+      ...this.#common(goal, "build"),
+      name: `building of '${goal.drvPath}!${printSelection(goal.wanted)}' from .drv file`,
+      counters: this.#builds,
+      derivation: () => this.#derivations.get(goal.drvPath),
+    };
+  }
+
+  #pathContext(goal: Pick<SubstitutionContext, "key" | "path" | "ca" | "signal">): SubstitutionContext {
+    return {
+      ...goal,
+      ...this.#common(goal, "substitution"),
+      name: `substitution of '${goal.path}'`,
+      counters: this.#substitutions,
+    };
+  }
+
+  #common({ key, signal }: Pick<GoalContext, "key" | "signal">, pool: "build" | "substitution") {
+    const { ports, settings } = this.options;
+    const passes = this.#passes;
+    const emit = (body: EventBody) => this.emit(body);
+    /** Waits outside of turns and comes back with one. */
+    const away = async <Value>(waiting: Promise<Value>): Promise<Value> => {
+      passes.leave(key);
+      const value = await waiting;
+      await passes.turn(key);
+      return value;
+    };
+    return {
       ports,
       settings,
-      counters: this.#counters,
+      substituters: this.substituters,
       emit,
       turn: () => passes.turn(key),
       leaveTurn: () => passes.leave(key),
-      derivation: (): Promise<Derivation> => this.#derivations.get(drvPath),
-      realise: async (inputs) => {
-        if (inputs.length === 0) return [];
-        const keys = inputs.map((input) => makeDerivationGoalKey(input.drvPath));
+      waitFor: async (waitees: Waitees): Promise<WaiteeResults> => {
+        const keys = keysOf(waitees);
+        if (keys.length === 0) return { derivations: [], paths: [] };
         emit({ type: "goal-waits", goal: key, for: keys });
-        const realised = this.realise(inputs, "normal", signal);
-        passes.leave(key);
-        const results = await realised;
-        await passes.turn(key);
+        const results = await away(this.waitFor(waitees, "normal", signal));
         signal.throwIfAborted();
         return results;
       },
       slot: async () => {
-        const granted = slots.acquire(key, signal);
-        passes.leave(key);
-        const slot = await granted;
-        await passes.turn(key);
+        const slot = await away(this.#slots[pool].acquire(key, signal));
         if (signal.aborted) slot[Symbol.dispose]();
         signal.throwIfAborted();
         return slot;
       },
-      sleep: async (ms) => {
-        const slept = sleep(ms, ports, signal);
-        passes.leave(key);
-        await slept;
-        await passes.turn(key);
+      sleep: async (ms: number) => {
+        await away(sleep(ms, ports, signal));
         signal.throwIfAborted();
       },
     };
   }
+}
+
+function keysOf({ derivations = [], paths = [] }: Waitees): readonly GoalKey[] {
+  return [
+    ...derivations.map(({ drvPath }) => makeDerivationGoalKey(drvPath)),
+    ...paths.map(({ path }) => makePathGoalKey(path)),
+  ];
 }
 
 function printSelection(wanted: WantedOutputs): string {

@@ -8,6 +8,7 @@ import type { Recipe } from "../../src/testing/index.js";
 import type { EventBody, GoalContext } from "../../src/worker/context.js";
 import { Counters } from "../../src/worker/counters.js";
 import { makeDerivationGoalKey } from "../../src/worker/goal-key.js";
+import { Substituters } from "../../src/worker/substituters.js";
 import { WantedOutputs } from "../../src/worker/wanted.js";
 import { names, outputsOf, World } from "../support/world.js";
 
@@ -32,7 +33,12 @@ function contextOf(
     turn: async () => undefined,
     leaveTurn: () => undefined,
     derivation: () => world.ports.store.readDerivation(drvPath),
-    realise: async () => how.results ?? [],
+    substituters: new Substituters(
+      how.ports?.substituters ?? [],
+      world.ports.store.storeDir,
+      () => undefined,
+    ),
+    waitFor: async () => ({ derivations: how.results ?? [], paths: [] }),
     slot: async () => ({ [Symbol.dispose]: () => undefined }),
     sleep: async () => undefined,
     emit: (event) => events.push(event),
@@ -44,7 +50,8 @@ function contextOf(
 const reached = ({ at, because }: Stage) => `${at} because ${because}`;
 
 describe("load", () => {
-  const enter = (cx: GoalContext) => load({ at: "load", because: "created" }, cx).then(reached);
+  const enter = (cx: GoalContext) =>
+    load({ at: "load", because: "created", tried: "not-yet" }, cx).then(reached);
 
   test("goes on when an output is missing", async () => {
     expect(await enter(contextOf({}).cx)).toBe("realiseInputs because needs-build");
@@ -57,7 +64,7 @@ describe("load", () => {
     );
     await world.realise([drvPath]);
     world.ports.store.forget(world.out(drvPath));
-    const stage = await load({ at: "load", because: "created" }, cx);
+    const stage = await load({ at: "load", because: "created", tried: "not-yet" }, cx);
     expect(reached(stage)).toBe("done because already-valid");
     if (stage.at === "done") expect(outputsOf(stage.result)).toEqual({ dev: world.out(drvPath, "dev") });
   });
@@ -90,7 +97,8 @@ describe("load", () => {
 });
 
 describe("realiseInputs", () => {
-  const enter = (cx: GoalContext) => realiseInputs({ at: "realiseInputs", because: "needs-build" }, cx);
+  const enter = (cx: GoalContext) =>
+    realiseInputs({ at: "realiseInputs", because: "needs-build", tried: "once" }, cx);
   const common = { timesBuilt: 0, startTimeSeconds: 0, stopTimeSeconds: 0 };
 
   test("goes on with sources and the outputs asked for, not with those that others wanted", async () => {
@@ -106,9 +114,9 @@ describe("realiseInputs", () => {
         drvPath,
         ports: world.ports,
         derivation: () => world.ports.store.readDerivation(drvPath),
-        realise: async (inputs) => {
-          asked.push(...inputs);
-          return [
+        waitFor: async ({ derivations = [] }) => {
+          asked.push(...derivations);
+          const results: BuildResult[] = [
             {
               ...common,
               drvPath: input,
@@ -119,6 +127,7 @@ describe("realiseInputs", () => {
               ] as never),
             },
           ];
+          return { derivations: results, paths: [] };
         },
       },
     );
@@ -130,7 +139,7 @@ describe("realiseInputs", () => {
     const { world, cx } = contextOf(
       {},
       {
-        realise: async () => {
+        waitFor: async () => {
           throw new Error("nothing is to be realised");
         },
       },
@@ -162,7 +171,7 @@ describe("realiseInputs", () => {
         drvPath,
         ports: world.ports,
         derivation: () => world.ports.store.readDerivation(drvPath),
-        realise: async () => [failed, undefined],
+        waitFor: async () => ({ derivations: [failed, undefined], paths: [] }),
       },
     );
     const stage = await enter(cx);

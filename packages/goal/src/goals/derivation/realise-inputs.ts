@@ -3,19 +3,22 @@ import { GoalError, invariant } from "../../error.js";
 import type { BuildResult } from "../../result/build-result.js";
 import { isSuccess } from "../../result/exit-status.js";
 import type { GoalContext, InputRequest } from "../../worker/context.js";
+import type { GoalResult } from "../../worker/goals.js";
+import { canSubstitute } from "./load.js";
 import { fail } from "./result.js";
 import type { At, Next } from "./stages.js";
 
-/** Makes the inputs valid. Rows B2–I6 without substituters. */
-export async function realiseInputs(_stage: At<"realiseInputs">, cx: GoalContext): Next<"realiseInputs"> {
+/** Makes the inputs valid. Rows B2–I6. */
+export async function realiseInputs({ tried }: At<"realiseInputs">, cx: GoalContext): Next<"realiseInputs"> {
   const drv = await cx.derivation();
   const sources = [...drv.inputSrcs].sort(compareText);
   const valid = await cx.ports.store.queryValidPaths(sources);
-  const missing = sources.find((path) => !valid.has(path));
-  if (missing !== undefined)
+  const missing = sources.filter((path) => !valid.has(path));
+  const [first] = missing;
+  if (first !== undefined && !canSubstitute(cx))
     return fail(cx, "missing-source", {
       status: "miscFailure",
-      message: `dependency '${missing}' of '${cx.drvPath}' does not exist, and substitution is disabled`,
+      message: `dependency '${first}' of '${cx.drvPath}' does not exist, and substitution is disabled`,
       code: "ERR_GOAL_MISSING_SOURCE",
       hint: "add the source to the store, or build from a '.drv' file that has it beside it",
     });
@@ -23,8 +26,11 @@ export async function realiseInputs(_stage: At<"realiseInputs">, cx: GoalContext
   const requests = [...drv.inputDrvs]
     .sort(([a], [b]) => compareText(a, b))
     .map(([drvPath, outputs]) => ({ drvPath, outputs: outputs.size === 0 ? ("all" as const) : outputs }));
-  const results = await cx.realise(requests);
-  const failed = results.flatMap((result) => (result === undefined || isSuccess(result) ? [] : [result]));
+  const results = await cx.waitFor({ derivations: requests, paths: missing.map((path) => ({ path })) });
+  const failed = [
+    ...results.derivations.filter((result) => result !== undefined && !isSuccess(result)),
+    ...results.paths.filter((result) => result !== undefined && result.exit !== "success"),
+  ].filter((result) => result !== undefined);
   if (failed.length > 0)
     return fail(cx, "dependency-failed", {
       status: "dependencyFailed",
@@ -32,8 +38,13 @@ export async function realiseInputs(_stage: At<"realiseInputs">, cx: GoalContext
       code: "ERR_BUILD_FAILED",
       failedDependencies: firstCauses(failed),
     });
+  // What was offered lacked references, and these are the inputs: now it may be had after all.
+  if (tried === "incomplete")
+    return { at: "load", because: "retry-after-incomplete-closure", tried: "again" };
 
-  const outputs = requests.flatMap((request, index) => outputsOf(request, results[index], cx.drvPath));
+  const outputs = requests.flatMap((request, index) =>
+    outputsOf(request, results.derivations[index], cx.drvPath),
+  );
   return { at: "build", because: "inputs-ready", inputs: [...sources, ...outputs] };
 }
 
@@ -41,10 +52,11 @@ export async function realiseInputs(_stage: At<"realiseInputs">, cx: GoalContext
 const mostCauses = 100;
 
 /** What failed by itself, once each. */
-function firstCauses(failed: readonly BuildResult[]): readonly StorePath[] {
-  const causes = failed.flatMap((result) =>
-    "failedDependencies" in result ? (result.failedDependencies ?? []) : [result.drvPath],
-  );
+function firstCauses(failed: readonly GoalResult[]): readonly StorePath[] {
+  const causes = failed.flatMap((result) => {
+    if ("exit" in result) return [result.path];
+    return "failedDependencies" in result ? (result.failedDependencies ?? []) : [result.drvPath];
+  });
   return [...new Set(causes)].slice(0, mostCauses);
 }
 

@@ -14,7 +14,6 @@ const noting = (note: string, ...reasons: readonly [Because, ...Because[]]): Row
 const none = (notApplicable: string): RowAnswer => ({ notApplicable });
 const later = (comesLater: string): RowAnswer => ({ comesLater });
 
-const noSubstituters = "no substituter exists yet, so nothing can have been substituted";
 const noRepair = "no repair mode yet";
 const noHook = "no build hook exists yet";
 const noResolving = "only derivations with known output paths are built, and those need no resolving";
@@ -24,25 +23,39 @@ const noResolving = "only derivations with known output paths are built, and tho
  * `docs/goal-stages.md` is printed from it.
  */
 export const rows = {
-  G1: noting("the derivation is read in the same stage", "needs-build", "needs-check", "already-valid"),
-  G2: noting("without substituters a derivation that is not valid cannot be had", "missing-derivation"),
+  G1: noting(
+    "the derivation is read in the same stage",
+    "asks-substituters",
+    "needs-build",
+    "needs-check",
+    "already-valid",
+  ),
+  G2: noting(
+    "within `load`; the event `goal-waits`",
+    "asks-substituters",
+    "needs-build",
+    "missing-derivation",
+  ),
   L1: because("missing-derivation"),
-  L2: noting("the temp root comes first", "needs-build", "needs-check", "already-valid"),
+  L2: noting("the temp root comes first", "asks-substituters", "needs-build", "needs-check", "already-valid"),
   H1: noting("the missing feature, or attributes that cannot be read", "error"),
   H2: noting("impure derivations end as in H1", "error"),
-  H3: noting("checked again after the lock, T2", "needs-build", "needs-check", "already-valid"),
-  H4: because("already-valid"),
-  H5: later(noSubstituters),
-  H6: because("needs-build", "needs-check"),
-  S1: later(noSubstituters),
-  S2: later(noSubstituters),
-  S3: later(noSubstituters),
-  S4: noting(
-    "nothing is awaited before the inputs; outputs added later are covered by the build, or lead back from it",
-    "outputs-added",
+  H3: noting(
+    "checked again after the lock, T2",
+    "asks-substituters",
+    "needs-build",
+    "needs-check",
+    "already-valid",
   ),
-  S5: later(noSubstituters),
-  S6: later(noSubstituters),
+  H4: because("already-valid"),
+  H5: because("asks-substituters"),
+  H6: because("needs-build", "needs-check"),
+  S1: because("substitutes-failed"),
+  S2: noting("`incomplete` in the stage", "needs-build", "retry-after-incomplete-closure"),
+  S3: none("nothing is counted beyond a stage"),
+  S4: noting("also after a build by another process; a build of our own has made them all", "outputs-added"),
+  S5: noting("within `substitute`", "substituted", "needs-build", "needs-check"),
+  S6: because("substituted"),
   S7: later(noRepair),
   S8: because("check-impossible"),
   S9: because("needs-build", "needs-check"),
@@ -50,7 +63,7 @@ export const rows = {
   B2: noting("the event `goal-waits` lists the waitees", "inputs-ready", "dependency-failed"),
   B3: none("there is one store; a derivation from outside is imported with its inputs before the run"),
   B4: because("missing-source"),
-  B5: noting("without substituters a missing source cannot be had", "missing-source"),
+  B5: noting("the event `goal-waits` lists the waitees", "inputs-ready", "dependency-failed"),
   B6: because("inputs-ready"),
   C1: later(noRepair),
   C2: later(noRepair),
@@ -58,7 +71,7 @@ export const rows = {
   C4: later(noRepair),
   I1: none("every goal comes from a `.drv` path"),
   I2: because("dependency-failed"),
-  I3: later(noSubstituters),
+  I3: because("retry-after-incomplete-closure"),
   I4: later(noResolving),
   I5: noting(
     "an input without the output that is asked of it fails by itself first",

@@ -7,10 +7,11 @@ import { load } from "./load.js";
 import { realiseInputs } from "./realise-inputs.js";
 import { miscFailure, wantedOutputs, wantedPaths } from "./result.js";
 import type { At, Stage } from "./stages.js";
+import { substitute } from "./substitute.js";
 
 /** Takes one derivation through its stages to its result. Throws only when the goal was aborted. */
 export async function runDerivationGoal(cx: GoalContext): Promise<BuildResult> {
-  let stage: Stage = { at: "load", because: "created" };
+  let stage: Stage = { at: "load", because: "created", tried: "not-yet" };
   let expected = false;
   while (stage.at !== "done") {
     await cx.turn();
@@ -34,7 +35,7 @@ async function step(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalCont
     const next = await enter(stage, cx);
     // A builder runs outside of turns. From here to the end of the goal nobody else may ask it for outputs.
     if (stage.at === "build") await cx.turn();
-    return cx.wanted.version === version ? next : covered(next, cx);
+    return cx.wanted.version === version ? next : covered(stage, next, cx);
   } catch (error) {
     cx.signal.throwIfAborted();
     if (error instanceof GoalError && error.code === "ERR_BUG") throw error;
@@ -43,9 +44,10 @@ async function step(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalCont
 }
 
 /** More outputs were asked for during a stage. A build has made them all; any other good end is looked at again. */
-async function covered(next: Stage, cx: GoalContext): Promise<Stage> {
+async function covered(stage: Stage, next: Stage, cx: GoalContext): Promise<Stage> {
   if (next.at !== "done" || !isSuccess(next.result)) return next;
-  if (next.result.timesBuilt === 0) return { at: "load", because: "outputs-added" };
+  if (next.result.timesBuilt === 0)
+    return { at: "load", because: "outputs-added", tried: "tried" in stage ? stage.tried : "again" };
   const drv = await cx.derivation();
   wantedPaths(cx, drv); // refuses names that are none
   return { ...next, result: { ...next.result, outputs: wantedOutputs(cx, drv) } };
@@ -55,6 +57,8 @@ function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext):
   switch (stage.at) {
     case "load":
       return load(stage, cx);
+    case "substitute":
+      return substitute(stage, cx);
     case "realiseInputs":
       return realiseInputs(stage, cx);
     case "build":

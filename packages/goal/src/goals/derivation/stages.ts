@@ -3,8 +3,9 @@ import type { BuildResult } from "../../result/build-result.js";
 
 /** Which stage may follow which. A stage's return type is its row. */
 export const transitions = {
-  load: ["load", "realiseInputs", "done"],
-  realiseInputs: ["build", "done"],
+  load: ["load", "substitute", "realiseInputs", "done"],
+  substitute: ["load", "realiseInputs", "done"],
+  realiseInputs: ["load", "build", "done"],
   build: ["load", "done"],
 } as const;
 
@@ -16,6 +17,10 @@ export const transitions = {
  * - `missing-derivation`: the derivation is not valid and nobody offers it
  * - `already-valid`: every wanted output is valid
  * - `check-impossible`: nothing to compare with
+ * - `asks-substituters`: a wanted output is not valid, and somebody may offer it
+ * - `substituted`: every wanted output was obtained elsewhere
+ * - `substitutes-failed`: what was offered did not come
+ * - `retry-after-incomplete-closure`: inputs were missing to what was offered; now they are there
  * - `needs-build`: a wanted output is not valid
  * - `needs-check`: valid outputs are to be built again
  * - `missing-source`: an input source is not valid and nobody offers it
@@ -34,6 +39,10 @@ export type Because =
   | "missing-derivation"
   | "already-valid"
   | "check-impossible"
+  | "asks-substituters"
+  | "substituted"
+  | "substitutes-failed"
+  | "retry-after-incomplete-closure"
   | "needs-build"
   | "needs-check"
   | "missing-source"
@@ -46,10 +55,17 @@ export type Because =
   | "failed"
   | "error";
 
+/**
+ * How often the outputs were asked for elsewhere: `incomplete` when nothing but references was missing to what was
+ * offered, so that it is worth another try once the inputs are there; `again` after that.
+ */
+export type Tried = "not-yet" | "once" | "incomplete" | "again";
+
 /** What is known on entering a stage. A waiting goal holds paths, never derivations. */
 export type Stage =
-  | { readonly at: "load"; readonly because: Because }
-  | { readonly at: "realiseInputs"; readonly because: Because }
+  | { readonly at: "load"; readonly because: Because; readonly tried: Tried }
+  | { readonly at: "substitute"; readonly because: Because; readonly tried: Tried }
+  | { readonly at: "realiseInputs"; readonly because: Because; readonly tried: Tried }
   | { readonly at: "build"; readonly because: Because; readonly inputs: readonly StorePath[] }
   | { readonly at: "done"; readonly because: Because; readonly result: BuildResult };
 

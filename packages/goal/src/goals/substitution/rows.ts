@@ -1,0 +1,37 @@
+import type { PathBecause } from "./stages.js";
+
+/** A row of the table of states: the reasons it shows as, or why it cannot occur, for good or until something is added. */
+type RowAnswer =
+  | { readonly because: readonly [PathBecause, ...PathBecause[]]; readonly note?: string }
+  | { readonly notApplicable: string };
+
+const because = (...reasons: readonly [PathBecause, ...PathBecause[]]): RowAnswer => ({ because: reasons });
+const noting = (note: string, ...reasons: readonly [PathBecause, ...PathBecause[]]): RowAnswer => ({
+  because: reasons,
+  note,
+});
+
+/**
+ * Every row of the state table of path substitution goals (Nix: src/libstore/build/substitution-goal.cc) and what it is
+ * here. `docs/goal-stages.md` is printed from it.
+ */
+export const pathRows = {
+  P1: because("already-valid"),
+  P2: { notApplicable: "a store that cannot be written is refused before the run" },
+  P3: because("not-valid"),
+  P4: because("no-substituters"),
+  P5: noting("the path is recomputed within `tryNext`", "offered", "not-offered"),
+  P6: because("another-store"),
+  P7: because("not-offered"),
+  P8: noting("one warning for each substituter and run; it never fails a build", "does-not-answer"),
+  P9: noting("adopted when its content alone leads to it", "offered", "another-path"),
+  P10: because("not-trusted"),
+  P11: because("offered"),
+  P12: because("references-failed"),
+  P13: noting("asked of the store again", "references-valid", "error"),
+  P14: noting("within `fetch`; the event `slot`", "substituted", "gone", "fetch-failed"),
+  P15: noting("within `fetch`; the event `substitution-started`", "substituted", "gone", "fetch-failed"),
+  P16: because("gone"),
+  P17: because("fetch-failed"),
+  P18: because("substituted"),
+} as const satisfies Readonly<Record<string, RowAnswer>>;

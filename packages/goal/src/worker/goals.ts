@@ -1,0 +1,59 @@
+import type { BuildResult } from "../result/build-result.js";
+import { isSuccess } from "../result/exit-status.js";
+import type { SubstitutionResult } from "../result/substitution-result.js";
+import type { GoalKey } from "./goal-key.js";
+
+/** What any goal comes to. */
+export type GoalResult = BuildResult | SubstitutionResult;
+
+/** A goal under way: one per key. */
+export interface Goal<Result extends GoalResult> {
+  readonly key: GoalKey;
+  readonly controller: AbortController;
+  /** Resolves with the result; with `undefined` when nobody waited for it any more. */
+  readonly ended: Promise<Result | undefined>;
+  waiters: number;
+}
+
+/** Reason of an abort by us: nobody waits for the goal any more. */
+const unwanted = new Error("nobody waits for this goal any more");
+
+/** The last waiter to leave aborts the goal. */
+export function leave(goal: Goal<GoalResult>): void {
+  goal.waiters -= 1;
+  if (goal.waiters === 0) goal.controller.abort(unwanted);
+}
+
+/** Whether it is a failure by itself: that nobody offers a path is none. */
+export function isFailure(result: GoalResult | undefined): boolean {
+  if (result === undefined) return true;
+  return "exit" in result ? result.exit === "failed" : !isSuccess(result);
+}
+
+/**
+ * Waits for all of them; without keep-going for the first failure, and for the signal. Results are in the order of the
+ * goals, `undefined` for those that have not ended by then.
+ */
+export function collect(
+  goals: readonly Goal<GoalResult>[],
+  keepGoing: boolean,
+  signal: AbortSignal,
+): Promise<readonly (GoalResult | undefined)[]> {
+  return new Promise((resolve, reject) => {
+    const results: (GoalResult | undefined)[] = goals.map(() => undefined);
+    let left = goals.length;
+    const finish = () => {
+      signal.removeEventListener("abort", finish);
+      resolve([...results]); // a copy: what ends later is not part of it
+    };
+    if (left === 0) return finish();
+    signal.addEventListener("abort", finish, { once: true });
+    goals.forEach((goal, index) => {
+      goal.ended.then((result) => {
+        results[index] = result;
+        left -= 1;
+        if (left === 0 || (isFailure(result) && !keepGoing)) finish();
+      }, reject);
+    });
+  });
+}
