@@ -16,7 +16,7 @@ import {
   makeTempDir,
   type TempDir,
 } from "./add.js";
-import { type AddFromArchiveOptions, addFromArchive } from "./add-archive.js";
+import type { AddFromArchiveOptions } from "./add-archive.js";
 import type { StoreCache } from "./cache.js";
 import { type ClosureOptions, computeClosure, sortTopologically } from "./closure.js";
 import { DerivationReader } from "./derivations.js";
@@ -228,7 +228,11 @@ export class LmdbStore implements AsyncDisposable {
     options: AddFromArchiveOptions = {},
   ): Promise<void> {
     this.#requireWritable();
-    await this.#adding(addFromArchive(this, info, archive, options));
+    // Loaded with the first one: most runs need none.
+    const adding = import("./add-archive.js").then((module) =>
+      module.addFromArchive(this, info, archive, options),
+    );
+    await this.#adding(adding);
   }
 
   /** Waits for its writes and gives the database and the temp roots back. Idempotent. */

@@ -1,7 +1,6 @@
 import { compareText } from "@drvkit/drv-parser";
 import type { Event } from "../event.js";
 import { runDerivationGoal } from "../goals/derivation/run.js";
-import { runPathSubstitution } from "../goals/substitution/path.js";
 import type { BuildResult } from "../result/build-result.js";
 import { flag, isSuccess, noFlags, type RunFlags } from "../result/exit-status.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
@@ -154,6 +153,7 @@ export class Worker {
     const cx = this.#pathContext({ key, path, ca, signal: controller.signal });
     this.emit({ type: "substitution-created", goal: key, path });
     const ended = this.#run(this.#pathGoals, cx, found?.ended, async () => {
+      const { runPathSubstitution } = await import("../goals/substitution/path.js"); // most runs need none
       const result = await runPathSubstitution(cx);
       this.emit({ type: "substitution-done", goal: key, result });
       return result;

@@ -2,7 +2,6 @@ import { GoalError } from "../../error.js";
 import type { BuildResult } from "../../result/build-result.js";
 import { isSuccess } from "../../result/exit-status.js";
 import type { GoalContext } from "../../worker/context.js";
-import { build } from "./build.js";
 import { load } from "./load.js";
 import { realiseInputs } from "./realise-inputs.js";
 import { miscFailure, wantedOutputs, wantedPaths } from "./result.js";
@@ -53,7 +52,8 @@ async function covered(stage: Stage, next: Stage, cx: GoalContext): Promise<Stag
   return { ...next, result: { ...next.result, outputs: wantedOutputs(cx, drv) } };
 }
 
-function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext): Promise<Stage> {
+/** What builds is loaded with the first build: most runs find everything valid. */
+async function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext): Promise<Stage> {
   switch (stage.at) {
     case "load":
       return load(stage, cx);
@@ -62,7 +62,7 @@ function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext):
     case "realiseInputs":
       return realiseInputs(stage, cx);
     case "build":
-      return build(stage, cx);
+      return (await import("./build.js")).build(stage, cx);
   }
 }
 
