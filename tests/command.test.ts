@@ -31,6 +31,45 @@ afterAll(() => scratch[Symbol.asyncDispose]());
 const canBuild = describe.skipIf(!sandboxWorks);
 const why = sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)";
 
+describe("drv build --dry-run", () => {
+  test("lists what would be built, inputs first, and builds nothing", async () => {
+    const input = drvs.write({ name: "dry-input", script: "echo a > $out" });
+    const top = drvs.write({ name: "dry-top", script: "echo b > $out", inputs: [input] });
+    const ended = await build(drvs.fileOf(top), "--dry-run");
+    expect(ended).toMatchObject({ status: 0, stdout: `2 to build:\n  ${input}\n  ${top}\n`, stderr: "" });
+    const asJson = await build(top, "--dry-run", "--json");
+    expect(JSON.parse(asJson.stdout)).toEqual({
+      willBuild: [input, top],
+      willSubstitute: [],
+      unknown: [],
+      downloadSize: 0,
+      narSize: 0,
+    });
+    expect(existsSync(join(scratch.store, drvs.outputOf(top)))).toBe(false);
+  });
+
+  test("says what nobody has, and refuses what makes no sense", async () => {
+    const absent = `/nix/store/${"0".repeat(32)}-absent`;
+    expect(await build(absent, "--dry-run")).toMatchObject({
+      status: 0,
+      stdout: `1 that nobody has or makes:\n  ${absent}\n`,
+    });
+    const both = await build(absent, "--dry-run", "--check");
+    expect(both).toMatchObject({ status: 1, stdout: "" });
+    expect(both.stderr).toContain("ERR_USAGE");
+  });
+
+  test.skipIf(!sandboxWorks)(`says when there is nothing to do${why}`, async () => {
+    const path = drvs.write({ name: "dry-done", script: "echo done > $out" });
+    await build(drvs.fileOf(path));
+    expect(await build(path, "--dry-run")).toMatchObject({
+      status: 0,
+      stdout: "",
+      stderr: "nothing to do: all of it is valid\n",
+    });
+  });
+});
+
 canBuild(`drv build${why}`, () => {
   test("prints the output path on standard output and nothing else there", async () => {
     const path = drvs.write({ name: "plain", script: "echo hello > $out" });

@@ -49,6 +49,7 @@ export const commands: readonly CommandSpec[] = [
       json,
       ["-L, --print-build-logs", "print the log lines of builds as they come"],
       ["--check", "build valid outputs again and compare"],
+      ["--dry-run", "say what would be built and copied, and build nothing"],
       ["-o, --out-link <name>", "name of the symlink to the result (default: result)"],
       ["--no-link", "make no symlink"],
       ["-q, --quiet", "print nothing but errors and output paths"],

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AuthoredDerivation, EngineError, Output } from "@drvkit/drv-parser";
-import type { Engine } from "@drvkit/engine";
+import type { BuildTarget, Engine } from "@drvkit/engine";
 
 /** Something that a module exports and that can be built. */
 export type Authored = AuthoredDerivation | Output;
@@ -36,6 +36,19 @@ export async function loadDerivations(argument: string, engine: Engine): Promise
       "export a derivation, or a function of the engine that gives one",
     );
   return [...found];
+}
+
+/** What a command line asks for: a module stands for everything it exports. */
+export async function resolveTargets(
+  args: readonly string[],
+  engine: Engine,
+): Promise<readonly BuildTarget[]> {
+  const targets: BuildTarget[] = [];
+  for (const arg of args) {
+    if (isModuleTarget(arg)) targets.push(...(await loadDerivations(arg, engine)));
+    else targets.push(arg);
+  }
+  return targets;
 }
 
 /** The module sees the packages of this command, so that a single file needs no `node_modules`. */

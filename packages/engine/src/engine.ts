@@ -1,5 +1,5 @@
 import type { AuthoredDerivation, DerivedPath, Source, StorePath } from "@drvkit/drv-parser";
-import type { SubstituterPort } from "@drvkit/goal";
+import type { Missing, SubstituterPort } from "@drvkit/goal";
 import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
 import type { Build } from "./build.js";
 import { OpenEngine } from "./open-engine.js";
@@ -34,6 +34,13 @@ export interface BuildOptions {
   readonly root?: string;
 }
 
+/** How to ask what is missing. */
+export interface QueryMissingOptions {
+  readonly signal?: AbortSignal;
+  /** Told what substituters do wrong. */
+  readonly onWarning?: (text: string) => void;
+}
+
 /** An open engine: one store, one set of settings. */
 export interface Engine extends AsyncDisposable {
   readonly store: LmdbStore;
@@ -45,6 +52,13 @@ export interface Engine extends AsyncDisposable {
   readonly warnings: readonly string[];
   /** Builds the targets; see {@link Build}. */
   build(targets: readonly BuildTarget[], options?: BuildOptions): Build;
+  /**
+   * What it would take to make the targets valid. Derivations that are targets are put into the store as `build` does; nothing else
+   * is changed.
+   *
+   * @throws the errors of `resolve`; `ERR_GOAL_UNKNOWN_OUTPUT`.
+   */
+  queryMissing(targets: readonly BuildTarget[], options?: QueryMissingOptions): Promise<Missing>;
   /** Makes a `.drv` file outside the store, and its closure beside it, valid. */
   importDerivation(file: string): Promise<StorePath>;
   /** Writes an authored derivation and its inputs into the store; its path. */

@@ -2,7 +2,13 @@ export { AuthoredDerivation, nix, Output, Source } from "@drvkit/drv-parser";
 export { derivation, type EngineDerivationAttributes } from "./author.js";
 export type { Build, BuildOutcome } from "./build.js";
 export { composePorts, nativeTrees } from "./compose.js";
-export { type BuildOptions, type Engine, type EngineOptions, openEngine } from "./engine.js";
+export {
+  type BuildOptions,
+  type Engine,
+  type EngineOptions,
+  openEngine,
+  type QueryMissingOptions,
+} from "./engine.js";
 export { type EngineErrorCode, EngineSetupError } from "./error.js";
 export { type DerivationFile, importClosure, readDerivationFile } from "./import-closure.js";
 export { type LoadedSettings, loadSettings } from "./settings/load.js";

@@ -1,10 +1,10 @@
 import type { AuthoredDerivation, DerivedPath, StorePath } from "@drvkit/drv-parser";
 import { Source } from "@drvkit/drv-parser";
-import { type BuildResult, runGoals, type SubstituterPort } from "@drvkit/goal";
+import { type BuildResult, type Missing, queryMissing, runGoals, type SubstituterPort } from "@drvkit/goal";
 import type { LmdbStore } from "@drvkit/store-lmdb";
 import { type Build, type BuildOutcome, EventQueue } from "./build.js";
 import { composePorts } from "./compose.js";
-import type { BuildOptions, Engine } from "./engine.js";
+import type { BuildOptions, Engine, QueryMissingOptions } from "./engine.js";
 import { EngineSetupError } from "./error.js";
 import { importClosure } from "./import-closure.js";
 import { instantiate } from "./instantiate.js";
@@ -54,11 +54,7 @@ export class OpenEngine implements Engine {
     queue: EventQueue,
   ): Promise<BuildOutcome> {
     const signal = this.#signal(options.signal);
-    const requests = [];
-    for (const target of targets) {
-      signal.throwIfAborted();
-      requests.push(await resolveTarget(this.store, target, signal));
-    }
+    const requests = await this.#resolveAll(targets, signal);
     const { root } = options;
     if (root !== undefined) await checkLinks(this.store, root, requests);
     const outcome = await runGoals(requests.map(toGoal), {
@@ -70,6 +66,18 @@ export class OpenEngine implements Engine {
     });
     const problems = root === undefined ? [] : await this.#link(root, outcome.results);
     return { ...outcome, problems, exitStatus: outcome.exitStatus || (problems.length > 0 ? 1 : 0) };
+  }
+
+  queryMissing(targets: readonly BuildTarget[], options: QueryMissingOptions = {}): Promise<Missing> {
+    const signal = this.#signal(options.signal);
+    const query = async () =>
+      queryMissing((await this.#resolveAll(targets, signal)).map(toGoal), {
+        ports: this.#ports,
+        settings: workerSettings(this.settings),
+        ...options,
+        signal,
+      });
+    return this.#track(query());
   }
 
   importDerivation(file: string): Promise<StorePath> {
@@ -99,6 +107,15 @@ export class OpenEngine implements Engine {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #resolveAll(targets: readonly BuildTarget[], signal: AbortSignal): Promise<readonly DerivedPath[]> {
+    const resolved = [];
+    for (const target of targets) {
+      signal.throwIfAborted();
+      resolved.push(await resolveTarget(this.store, target, signal));
+    }
+    return resolved;
   }
 
   async #link(root: string, results: readonly BuildResult[]): Promise<readonly Error[]> {

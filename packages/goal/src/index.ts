@@ -5,6 +5,7 @@ export { type PathBecause, type PathStageName, pathTransitions } from "./goals/s
 export { type FileLogOptions, logPath, makeFileLog, type OpenLogOptions, openLog } from "./log/file.js";
 export { type BuilderLine, readBuilderLine } from "./log/json-messages.js";
 export { Lines } from "./log/lines.js";
+export { type Missing, type QueryMissingOptions, queryMissing } from "./missing/query-missing.js";
 export type { BuildHookPort } from "./ports/build-hook.js";
 export type { ClockPort } from "./ports/clock.js";
 export type { LogPort, LogWriter } from "./ports/log.js";

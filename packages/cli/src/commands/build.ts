@@ -1,9 +1,9 @@
-import type { BuildTarget, Engine } from "@drvkit/engine";
 import type { BuildResult } from "@drvkit/goal";
 import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
 import { exitStatus } from "../exit-status.js";
-import { isModuleTarget, loadDerivations } from "../modules.js";
+import { onInterrupt } from "../interrupt.js";
+import { resolveTargets } from "../modules.js";
 import { renderError, renderFailure } from "../render/error.js";
 import { makeRenderer } from "../render/renderer.js";
 
@@ -13,6 +13,7 @@ export async function run(
   options: CommandOptions,
   context: CommandContext,
 ): Promise<number> {
+  if (options["dryRun"] === true) return (await import("./dry-run.js")).run(args, options, context);
   await using engine = await context.openEngine();
   const interrupt = onInterrupt();
   const renderer = makeRenderer(process.stderr, context.env, {
@@ -43,16 +44,6 @@ export async function run(
     renderer.end();
     interrupt.stop();
   }
-}
-
-/** A module stands for everything it exports. */
-async function resolveTargets(args: readonly string[], engine: Engine): Promise<readonly BuildTarget[]> {
-  const targets: BuildTarget[] = [];
-  for (const arg of args) {
-    if (isModuleTarget(arg)) targets.push(...(await loadDerivations(arg, engine)));
-    else targets.push(arg);
-  }
-  return targets;
 }
 
 /** `--no-link` arrives as `link: false`. JSON readers get no link unless they name one. */
@@ -86,22 +77,5 @@ function resultToJson(result: BuildResult): object {
     errorMessage: result.errorMessage,
     ...(result.errorCode === undefined ? {} : { errorCode: result.errorCode }),
     ...(result.hint === undefined ? {} : { hint: result.hint }),
-  };
-}
-
-/** The first signal cancels the build, which kills the builders; a second one ends the process at once. */
-function onInterrupt(): { readonly signal: AbortSignal; stop(): void } {
-  const controller = new AbortController();
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  const abort = () => {
-    if (controller.signal.aborted) process.exit(exitStatus.failure);
-    controller.abort();
-  };
-  for (const name of signals) process.on(name, abort);
-  return {
-    signal: controller.signal,
-    stop: () => {
-      for (const name of signals) process.off(name, abort);
-    },
   };
 }

@@ -91,17 +91,18 @@ export function quoted(names: Iterable<string>): string {
   return [...names].map((name) => `'${name}'`).join(", ");
 }
 
+export function unknownOutputs(drvPath: StorePath, drv: Derivation, names: readonly string[]): GoalError {
+  return new GoalError(
+    "ERR_GOAL_UNKNOWN_OUTPUT",
+    `derivation '${drvPath}' does not have wanted outputs ${quoted(names)}`,
+    { hint: `it has ${quoted(drv.outputs.keys())}` },
+  );
+}
+
 /** The wanted outputs of a derivation. @throws {@link GoalError} `ERR_GOAL_UNKNOWN_OUTPUT` for a name that is none. */
 export function wantedPaths(cx: GoalContext, drv: Derivation): readonly StorePath[] {
   const names = cx.wanted.names();
   const unknown = names === "all" ? [] : names.filter((name) => !drv.outputs.has(name));
-  if (unknown.length > 0)
-    throw new GoalError(
-      "ERR_GOAL_UNKNOWN_OUTPUT",
-      `derivation '${cx.drvPath}' does not have wanted outputs ${quoted(unknown)}`,
-      {
-        hint: `it has ${quoted(drv.outputs.keys())}`,
-      },
-    );
+  if (unknown.length > 0) throw unknownOutputs(cx.drvPath, drv, unknown);
   return [...wantedOutputs(cx, drv).values()];
 }

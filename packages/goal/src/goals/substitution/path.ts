@@ -1,16 +1,10 @@
-import {
-  computeContentAddressedPath,
-  EngineError,
-  isDerivationPath,
-  namePartOf,
-  type StorePath,
-} from "@drvkit/drv-parser";
-import { isContentAddressed, isTrusted, type PathInfo } from "@drvkit/narinfo";
+import { EngineError, isDerivationPath } from "@drvkit/drv-parser";
 import { GoalError } from "../../error.js";
-import type { SubstitutableInfo } from "../../ports/substituter.js";
 import type { SubstitutionResult } from "../../result/substitution-result.js";
 import type { SubstitutionContext } from "../../worker/context.js";
-import type { Substituter } from "../../worker/substituters.js";
+import { ask } from "./ask.js";
+import { fetch } from "./fetch.js";
+import { done, success } from "./result.js";
 import type { AtPath, NextPath, PathStage } from "./stages.js";
 
 /** Obtains one path, references first. Throws only when the goal was aborted. */
@@ -89,52 +83,12 @@ async function init(_stage: AtPath<"init">, cx: SubstitutionContext): NextPath<"
 async function tryNext({ next, failure }: AtPath<"tryNext">, cx: SubstitutionContext): NextPath<"tryNext"> {
   const from = cx.settings.substitute ? cx.substituters.all[next] : undefined;
   if (from === undefined) return nobodyOffers(cx, failure);
-  const on = (because: AtPath<"tryNext">["because"]): AtPath<"tryNext"> => ({
-    at: "tryNext",
-    because,
-    next: next + 1,
-    failure,
+  const { because, info } = await ask(from, cx, {
+    ...cx,
+    warn: (text) => cx.emit({ type: "message", goal: cx.key, level: "warn", text }),
   });
-  if (cx.substituters.isDead(from)) return on("does-not-answer");
-  const there = pathAt(from, cx);
-  if (there === undefined) return on("another-store");
-  let info: SubstitutableInfo | undefined;
-  try {
-    const asked = from.port.queryPathInfo(there, { signal: cx.signal });
-    cx.leaveTurn();
-    info = await asked;
-  } catch (error) {
-    cx.signal.throwIfAborted();
-    cx.substituters.bury(from, error);
-    return on("does-not-answer");
-  }
-  if (info === undefined) return on("not-offered");
-  if (!leadsToOurs(info, from, cx)) return on("another-path");
-  const needsSignature = cx.settings.requireSignatures && !from.trusted;
-  // Under our path: content that leads to another one vouches for nothing here.
-  const trusted = isTrusted(asOurs(info, cx.path), cx.settings.trustedPublicKeys);
-  if (needsSignature && !(await trusted)) {
-    warn(
-      cx,
-      `ignoring substitute for '${cx.path}' from '${from.uri}', as it's not signed by any of the keys in 'trusted-public-keys'`,
-    );
-    return on("not-trusted");
-  }
-  return { at: "references", because: "offered", next: next + 1, failure, offer: { from, info } };
-}
-
-/** The path at a substituter: with another store directory only content leads to one. Rows P5, P6. */
-function pathAt({ storeDir }: Substituter, { path, ca, ports }: SubstitutionContext): StorePath | undefined {
-  if (ca !== undefined) return computeContentAddressedPath(storeDir, namePartOf(path), ca);
-  return storeDir === ports.store.storeDir ? path : undefined;
-}
-
-/** What content alone leads to may come under another path; nothing else may. Row P9. */
-function leadsToOurs(info: SubstitutableInfo, { uri }: Substituter, cx: SubstitutionContext): boolean {
-  if (info.path === cx.path) return true;
-  if (isContentAddressed(info) && info.references.size === 0) return true;
-  warn(cx, `asked '${uri}' for '${cx.path}' but got '${info.path}'`);
-  return false;
+  if (info === undefined) return { at: "tryNext", because, next: next + 1, failure };
+  return { at: "references", because, next: next + 1, failure, offer: { from, info } };
 }
 
 /** Rows P12, P13. */
@@ -164,59 +118,6 @@ async function references(stage: AtPath<"references">, cx: SubstitutionContext):
   return { ...stage, at: "fetch", because: "references-valid" };
 }
 
-/** Rows P14–P18. */
-async function fetch({ offer, next, failure }: AtPath<"fetch">, cx: SubstitutionContext): NextPath<"fetch"> {
-  const { from, info } = offer;
-  using _slot = await cx.slot();
-  cx.counters.start();
-  cx.emit({
-    type: "substitution-started",
-    goal: cx.key,
-    path: cx.path,
-    uri: from.uri,
-    narSizeBytes: info.narSizeBytes,
-  });
-  let outcome: "substituted" | "gone" | "failed" = "failed";
-  try {
-    const added = cx.ports.store.addFromArchive(
-      asOurs(info, cx.path),
-      from.port.archive(info, { signal: cx.signal }),
-      { signal: cx.signal },
-    );
-    cx.leaveTurn();
-    await added;
-    outcome = "substituted";
-    return success(cx, "substituted", "substituted");
-  } catch (error) {
-    cx.signal.throwIfAborted();
-    const { code } = error as { readonly code?: unknown };
-    const reason = error instanceof Error ? error.message : String(error);
-    if (code === "ERR_SUBSTITUTE_GONE") {
-      outcome = "gone";
-      warn(cx, `substitute for '${cx.path}' from '${from.uri}' is gone: ${reason}`);
-      return { at: "tryNext", because: "gone", next, failure };
-    }
-    cx.emit({
-      type: "message",
-      goal: cx.key,
-      level: "error",
-      text: `cannot substitute '${cx.path}' from '${from.uri}': ${reason}`,
-    });
-    return { at: "tryNext", because: "fetch-failed", next, failure: reason };
-  } finally {
-    cx.counters.stop();
-    cx.emit({ type: "substitution-finished", goal: cx.key, path: cx.path, uri: from.uri, outcome });
-  }
-}
-
-/** What the store keeps: nothing of what only the substituter's word stands for. */
-function asOurs(
-  { downloadSizeBytes: _downloadSizeBytes, ...info }: SubstitutableInfo,
-  path: StorePath,
-): PathInfo {
-  return { ...info, path, registrationTimeSeconds: 0, ultimate: false };
-}
-
 /** Row P4. */
 function nobodyOffers(cx: SubstitutionContext, failure: string | undefined): AtPath<"done"> {
   const hint =
@@ -233,20 +134,4 @@ function nobodyOffers(cx: SubstitutionContext, failure: string | undefined): AtP
     errorCode: "ERR_BUILD_FAILED",
     hint,
   });
-}
-
-function success(
-  cx: SubstitutionContext,
-  status: "alreadyValid" | "substituted",
-  because: AtPath<"done">["because"],
-): AtPath<"done"> {
-  return done(because, { path: cx.path, exit: "success", status });
-}
-
-function done(because: AtPath<"done">["because"], result: SubstitutionResult): AtPath<"done"> {
-  return { at: "done", because, result };
-}
-
-function warn(cx: SubstitutionContext, text: string): void {
-  cx.emit({ type: "message", goal: cx.key, level: "warn", text });
 }

@@ -1,0 +1,53 @@
+import type { SubstitutionContext } from "../../worker/context.js";
+import { asOurs } from "./ask.js";
+import { success } from "./result.js";
+import type { AtPath, NextPath } from "./stages.js";
+
+/** Puts into the store what was offered. Rows P14–P18. */
+export async function fetch(
+  { offer, next, failure }: AtPath<"fetch">,
+  cx: SubstitutionContext,
+): NextPath<"fetch"> {
+  const { from, info } = offer;
+  using _slot = await cx.slot();
+  cx.counters.start();
+  cx.emit({
+    type: "substitution-started",
+    goal: cx.key,
+    path: cx.path,
+    uri: from.uri,
+    narSizeBytes: info.narSizeBytes,
+  });
+  let outcome: "substituted" | "gone" | "failed" = "failed";
+  try {
+    const added = cx.ports.store.addFromArchive(
+      asOurs(info, cx.path),
+      from.port.archive(info, { signal: cx.signal }),
+      { signal: cx.signal },
+    );
+    cx.leaveTurn();
+    await added;
+    outcome = "substituted";
+    return success(cx, "substituted", "substituted");
+  } catch (error) {
+    cx.signal.throwIfAborted();
+    const { code } = error as { readonly code?: unknown };
+    const reason = error instanceof Error ? error.message : String(error);
+    if (code === "ERR_SUBSTITUTE_GONE") {
+      outcome = "gone";
+      const text = `substitute for '${cx.path}' from '${from.uri}' is gone: ${reason}`;
+      cx.emit({ type: "message", goal: cx.key, level: "warn", text });
+      return { at: "tryNext", because: "gone", next, failure };
+    }
+    cx.emit({
+      type: "message",
+      goal: cx.key,
+      level: "error",
+      text: `cannot substitute '${cx.path}' from '${from.uri}': ${reason}`,
+    });
+    return { at: "tryNext", because: "fetch-failed", next, failure: reason };
+  } finally {
+    cx.counters.stop();
+    cx.emit({ type: "substitution-finished", goal: cx.key, path: cx.path, uri: from.uri, outcome });
+  }
+}
