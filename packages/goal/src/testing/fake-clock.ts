@@ -32,6 +32,12 @@ export class FakeClock implements ClockPort {
     return this.#timers.size;
   }
 
+  /** How long until the first timer is due. */
+  get nextInMs(): number | undefined {
+    const first = this.#due(Number.POSITIVE_INFINITY);
+    return first === undefined ? undefined : Math.max(0, first.atMs - this.#nowMs);
+  }
+
   /** Moves time on; what is due is called in the order of its time. */
   advance(ms: number): void {
     const end = this.#nowMs + ms;

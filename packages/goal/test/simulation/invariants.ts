@@ -1,0 +1,69 @@
+import { compareText } from "@drvkit/drv-parser";
+import type { Event } from "../../src/index.js";
+import type { Scenario } from "./scenario.js";
+
+type Pool = Extract<Event, { type: "slot" }>["pool"];
+
+/** What holds for every run, whatever comes of it. Throws with what does not. */
+export function checkEvents(events: readonly Event[], scenario: Scenario): void {
+  checkSlots(events, "build", scenario.settings.maxJobs, scenario);
+  checkSlots(events, "substitution", scenario.settings.maxSubstitutionJobs, scenario);
+  checkProgress(events);
+  checkEnds(events, scenario);
+}
+
+/** Never more than there are; a grant goes to the smallest key that waits. */
+function checkSlots(events: readonly Event[], pool: Pool, size: number, scenario: Scenario): void {
+  const [waiting, held] = [new Set<string>(), new Set<string>()];
+  for (const event of events) {
+    if (event.type !== "slot" || event.pool !== pool) continue;
+    const { goal, change } = event;
+    if (change === "waiting") waiting.add(goal);
+    if (change === "released") require(held.delete(goal), `${goal} gives back what it does not have`);
+    if (change !== "granted") continue;
+    require(waiting.delete(goal), `${goal} gets a slot that it did not wait for`);
+    held.add(goal);
+    require(held.size <= size, `${held.size} of ${size} slots of the pool ${pool}`);
+    if (isUndisturbed(scenario))
+      for (const other of waiting)
+        require(compareText(goal, other) < 0, `${goal} gets a slot before ${other}`);
+  }
+  require(held.size === 0, `slots are still held: ${[...held].join(" ")}`);
+}
+
+/** Goals that leave while they wait do not say so. */
+function isUndisturbed({ settings, interruptMs }: Scenario): boolean {
+  return settings.keepGoing && interruptMs === undefined;
+}
+
+function checkProgress(events: readonly Event[]): void {
+  const last = { builds: [0, 0, 0], substitutions: [0, 0, 0] };
+  for (const event of events) {
+    if (event.type !== "progress") continue;
+    for (const kind of ["builds", "substitutions"] as const) {
+      const { done, expected, failed, running } = event[kind];
+      const now = [done, expected, failed];
+      require(now.every((figure, at) => figure >= (last[kind][at] ?? 0)), `figures of ${kind} run backwards`);
+      require(done + failed <= expected && running >= 0, `figures of ${kind} do not add up`);
+      last[kind] = now;
+    }
+  }
+}
+
+/** Each goal ends, once; nothing follows the end of the run. */
+function checkEnds(events: readonly Event[], scenario: Scenario): void {
+  const open = new Map<string, number>();
+  for (const event of events) {
+    if (event.type === "goal-created" || event.type === "substitution-created")
+      open.set(event.goal, (open.get(event.goal) ?? 0) + 1);
+    if (event.type === "goal-done" || event.type === "substitution-done")
+      open.set(event.goal, (open.get(event.goal) ?? 0) - 1);
+  }
+  for (const [goal, count] of open)
+    require(count === 0 || (count > 0 && !isUndisturbed(scenario)), `${goal} has ${count} ends too few`);
+  require(events.at(-1)?.type === "run-finished", "the run did not finish last");
+}
+
+export function require(holds: boolean, what: string): asserts holds {
+  if (!holds) throw new Error(what);
+}
