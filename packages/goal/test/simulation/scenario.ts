@@ -63,7 +63,7 @@ export function makeScenario(random: Random, size: number): Scenario {
   const nodes: Node[] = [];
   for (let index = 0; index < size; index += 1)
     nodes.push(makeNode(random, { ports, caches, nodes, trouble, index }));
-  const wanted = random.some(nodes, 3 / size);
+  const wanted = random.some(nodes, random.pick([3 / size, 0.3]));
   return {
     ports,
     nodes,
