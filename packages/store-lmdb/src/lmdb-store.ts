@@ -153,8 +153,13 @@ export class LmdbStore implements AsyncDisposable {
 
   /** Protects `path` from garbage collection as long as this process uses the store. A store for reading ignores it. */
   async addTempRoot(path: StorePath): Promise<void> {
+    await this.addTempRoots([path]);
+  }
+
+  /** {@link addTempRoot} of all of them, which costs hardly more than of one. */
+  async addTempRoots(paths: Iterable<StorePath>): Promise<void> {
     this.#requireOpen();
-    if (!this.readOnly) await this.#parts.tempRoots.add(path);
+    if (!this.readOnly) await this.#parts.tempRoots.add(paths);
   }
 
   /** All locks or none, never waiting: `undefined` when somebody else, in this process or another, holds one. */

@@ -155,11 +155,11 @@ describe("temp roots", () => {
     const dir = join(root, "temproots");
     const first = new TempRoots(root);
     const second = new TempRoots(root);
-    await Promise.all([first.add(a), second.add(b)]);
+    await Promise.all([first.add([a]), second.add([b])]);
     expect(readdirSync(dir).sort()).toEqual([`${process.pid}`, `${process.pid}-2`]);
     await first.close();
     expect(readdirSync(dir)).toEqual([`${process.pid}-2`]);
-    await first.add(a);
+    await first.add([a]);
     expect(readdirSync(dir).sort()).toEqual([`${process.pid}`, `${process.pid}-2`]);
     await Promise.all([first.close(), second.close()]);
     expect(readdirSync(dir)).toEqual([]);

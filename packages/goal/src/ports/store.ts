@@ -1,4 +1,4 @@
-import type { Derivation, StoreDir, StorePath } from "@drvkit/drv-parser";
+import type { Derivation, OutputName, StoreDir, StorePath } from "@drvkit/drv-parser";
 import type { PathInfo } from "@drvkit/narinfo";
 
 /** Exclusive locks on a set of outputs, held by one stage of one goal. */
@@ -20,7 +20,13 @@ export interface StorePort {
   queryClosure(starts: Iterable<StorePath>): Promise<readonly StorePath[]>;
   /** The derivation at a valid `.drv` path; throws `ERR_STORE_NOT_VALID`. */
   readDerivation(drvPath: StorePath): Promise<Derivation>;
-  addTempRoot(path: StorePath): Promise<void>;
+  /**
+   * The outputs whose paths a valid derivation states, valid or not: all of them, or none where only a build can tell.
+   * Throws `ERR_STORE_NOT_VALID`.
+   */
+  queryDerivationOutputs(drvPath: StorePath): Promise<ReadonlyMap<OutputName, StorePath>>;
+  /** Protects them from garbage collection to the end of the process. */
+  addTempRoots(paths: Iterable<StorePath>): Promise<void>;
   /** All locks or none, never waiting: `undefined` when one is held by somebody else. `targets` are store paths. */
   tryLockOutputs(targets: readonly StorePath[]): Promise<OutputLocks | undefined>;
   /** Where the tree of `path` lies on this machine, valid or not. */

@@ -10,6 +10,8 @@ import {
   hashBytes,
   hashesEqual,
   isDerivationPath,
+  type OutputName,
+  outputPathsOf,
   parseDerivation,
   printDerivation,
   printHash,
@@ -68,8 +70,15 @@ export class MemoryStore implements StorePort {
     return parseDerivation(file.content, { name: derivationNameOf(drvPath), storeDir: this.storeDir });
   }
 
-  async addTempRoot(path: StorePath): Promise<void> {
-    this.tempRoots.add(path);
+  async queryDerivationOutputs(drvPath: StorePath): Promise<ReadonlyMap<OutputName, StorePath>> {
+    const known = new Map<OutputName, StorePath>();
+    for (const [name, path] of outputPathsOf(await this.readDerivation(drvPath)))
+      if (path !== undefined) known.set(name, path);
+    return known;
+  }
+
+  async addTempRoots(paths: Iterable<StorePath>): Promise<void> {
+    for (const path of paths) this.tempRoots.add(path);
   }
 
   async tryLockOutputs(targets: readonly StorePath[]): Promise<OutputLocks | undefined> {

@@ -7,6 +7,7 @@ import {
   hashBytes,
   makeOutputName,
   makeStorePath,
+  outputPathsOf,
   printDerivation,
   type StoreDir,
   type StorePath,
@@ -147,10 +148,20 @@ const derivations: readonly Case[] = [
     },
   ],
   [
-    "refuses to read a derivation that is not valid",
+    "knows the outputs of a derivation that is valid, though they are not",
+    async (under) => {
+      const { drvPath, drv } = await registerDerivation(under);
+      const known = await under.store.queryDerivationOutputs(drvPath);
+      equal([...known], [...outputPathsOf(drv)]);
+      equal([...(await under.store.queryValidPaths(known.values()))], []);
+    },
+  ],
+  [
+    "refuses to read a derivation that is not valid, or to tell its outputs",
     async ({ store }) => {
       const drvPath = makeStorePath(store.storeDir, `${"2".repeat(32)}-absent.drv`);
       await refuses("ERR_STORE_NOT_VALID", () => store.readDerivation(drvPath));
+      await refuses("ERR_STORE_NOT_VALID", () => store.queryDerivationOutputs(drvPath));
     },
   ],
 ];
@@ -272,7 +283,8 @@ const locking: readonly Case[] = [
     "protects paths that are not valid yet, and says where their files belong",
     async ({ store }) => {
       const { a, b } = objects(store.storeDir);
-      await store.addTempRoot(a.path);
+      await store.addTempRoots([a.path, b.path]);
+      await store.addTempRoots([b.path]);
       equal(store.realPathOf(a.path) === store.realPathOf(b.path), false);
     },
   ],

@@ -7,13 +7,13 @@ import {
 } from "@drvkit/drv-parser";
 import { GoalError } from "../../error.js";
 import type { GoalContext } from "../../worker/context.js";
-import { fail, succeed, wantedPaths } from "./result.js";
+import { fail, succeed, succeedWith, wantedPaths } from "./result.js";
 import type { At, Next, Tried } from "./stages.js";
 
 /** Reads the derivation and asks whether anything has to be done. Rows G1–H6, S8, S9. */
 export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load"> {
   const { store } = cx.ports;
-  await store.addTempRoot(cx.drvPath);
+  await store.addTempRoots([cx.drvPath]);
   if (!(await isDerivationValid(cx)))
     return fail(cx, "missing-derivation", {
       status: "miscFailure",
@@ -22,10 +22,13 @@ export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load">
       hint: "import it: give the path of its '.drv' file",
     });
 
+  const there = cx.mode === "normal" ? await findValid(cx) : undefined;
+  if (there !== undefined) return there;
+
   const drv = await cx.derivation();
   const options = derivationOptions(cx.drvPath, drv); // refuses attributes of a wrong type before anything is built
   refuseUnsupported(drv, cx);
-  for (const path of outputPathsOf(drv).values()) if (path !== undefined) await store.addTempRoot(path);
+  await store.addTempRoots([...outputPathsOf(drv).values()].filter((path) => path !== undefined));
 
   const allValid = await areWantedValid(cx, drv);
   if (allValid && cx.mode === "normal")
@@ -34,6 +37,19 @@ export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load">
   if (!allValid && canSubstitute(cx) && (options.allowSubstitutes || settings.alwaysAllowSubstitutes))
     return { at: "substitute", because: "asks-substituters", tried };
   return withoutSubstitutes(cx, allValid, "once");
+}
+
+/** What the store knows of the outputs is enough when they are valid: nothing has to be read. Rows H3, H4. */
+async function findValid(cx: GoalContext): Promise<At<"done"> | undefined> {
+  const { store } = cx.ports;
+  const outputs = await store.queryDerivationOutputs(cx.drvPath);
+  const names = cx.wanted.names();
+  if (outputs.size === 0 || (names !== "all" && names.some((name) => !outputs.has(name)))) return undefined;
+  await store.addTempRoots(outputs.values());
+  const wanted = [...outputs].filter(([name]) => cx.wanted.has(name)).map(([, path]) => path);
+  const valid = await store.queryValidPaths(wanted);
+  if (wanted.some((path) => !valid.has(path))) return undefined;
+  return succeedWith(cx, outputs, { status: "alreadyValid", because: "already-valid" });
 }
 
 /** Whether there is anybody to ask. */

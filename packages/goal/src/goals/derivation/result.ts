@@ -23,13 +23,24 @@ export interface Failure {
   readonly times?: BuildTimes;
 }
 
+interface Success {
+  readonly status: SuccessStatus;
+  readonly because: Because;
+  readonly times?: BuildTimes;
+}
+
 /** The good end: the wanted outputs and where they are. */
-export function succeed(
+export function succeed(cx: GoalContext, drv: Derivation, how: Success): At<"done"> {
+  return succeedWith(cx, outputPathsOf(drv), how);
+}
+
+/** The same, of what the outputs of a derivation are known to be. */
+export function succeedWith(
   cx: GoalContext,
-  drv: Derivation,
-  how: { readonly status: SuccessStatus; readonly because: Because; readonly times?: BuildTimes },
+  known: ReadonlyMap<OutputName, StorePath | undefined>,
+  how: Success,
 ): At<"done"> {
-  const outputs = wantedOutputs(cx, drv);
+  const outputs = wantedOf(cx, known);
   const timesBuilt = how.times === undefined ? 0 : 1;
   const result: BuildResult = {
     drvPath: cx.drvPath,
@@ -43,9 +54,15 @@ export function succeed(
 
 /** The outputs somebody wants now, and where they are. */
 export function wantedOutputs(cx: GoalContext, drv: Derivation): ReadonlyMap<OutputName, StorePath> {
+  return wantedOf(cx, outputPathsOf(drv));
+}
+
+function wantedOf(
+  cx: GoalContext,
+  known: ReadonlyMap<OutputName, StorePath | undefined>,
+): ReadonlyMap<OutputName, StorePath> {
   const outputs = new Map<OutputName, StorePath>();
-  for (const [name, path] of outputPathsOf(drv))
-    if (path !== undefined && cx.wanted.has(name)) outputs.set(name, path);
+  for (const [name, path] of known) if (path !== undefined && cx.wanted.has(name)) outputs.set(name, path);
   return outputs;
 }
 

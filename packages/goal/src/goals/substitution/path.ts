@@ -73,7 +73,7 @@ function enter(
 /** Rows P1–P3. */
 async function init(_stage: AtPath<"init">, cx: SubstitutionContext): NextPath<"init"> {
   const { store } = cx.ports;
-  await store.addTempRoot(cx.path);
+  await store.addTempRoots([cx.path]);
   if ((await store.queryValidPaths([cx.path])).has(cx.path))
     return success(cx, "alreadyValid", "already-valid");
   return { at: "tryNext", because: "not-valid", next: 0 };
