@@ -59,6 +59,12 @@ export interface Engine extends AsyncDisposable {
    * @throws the errors of `resolve`; `ERR_GOAL_UNKNOWN_OUTPUT`.
    */
   queryMissing(targets: readonly BuildTarget[], options?: QueryMissingOptions): Promise<Missing>;
+  /**
+   * Makes one path valid, from the substituters if it is not.
+   *
+   * @throws `ERR_GOAL_PATH` when nobody has it.
+   */
+  ensurePath(path: StorePath, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Makes a `.drv` file outside the store, and its closure beside it, valid. */
   importDerivation(file: string): Promise<StorePath>;
   /** Writes an authored derivation and its inputs into the store; its path. */

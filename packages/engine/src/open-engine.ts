@@ -1,6 +1,13 @@
 import type { AuthoredDerivation, DerivedPath, StorePath } from "@drvkit/drv-parser";
 import { Source } from "@drvkit/drv-parser";
-import { type BuildResult, type Missing, queryMissing, runGoals, type SubstituterPort } from "@drvkit/goal";
+import {
+  type BuildResult,
+  ensurePath,
+  type Missing,
+  queryMissing,
+  runGoals,
+  type SubstituterPort,
+} from "@drvkit/goal";
 import type { LmdbStore } from "@drvkit/store-lmdb";
 import { type Build, type BuildOutcome, EventQueue } from "./build.js";
 import { composePorts } from "./compose.js";
@@ -78,6 +85,12 @@ export class OpenEngine implements Engine {
         signal,
       });
     return this.#track(query());
+  }
+
+  async ensurePath(path: StorePath, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const settings = workerSettings(this.settings);
+    const signal = this.#signal(options.signal);
+    await this.#track(ensurePath(path, { ports: this.#ports, settings, signal }));
   }
 
   importDerivation(file: string): Promise<StorePath> {

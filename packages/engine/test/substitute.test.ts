@@ -61,6 +61,15 @@ describe("an engine with substituters", () => {
     expect(events.filter(({ type }) => type === "build-started")).toEqual([]);
   });
 
+  test("makes a single path valid, and says when nobody has it", async () => {
+    await offer(out, "hello");
+    await using engine = await open();
+    await engine.ensurePath(out);
+    expect(readFileSync(engine.store.realPathOf(out), "utf8")).toBe("hello");
+    const absent = parseStorePath(defaultStoreDir, `/nix/store/${"0".repeat(32)}-absent`);
+    await expect(engine.ensurePath(absent)).rejects.toMatchObject({ code: "ERR_GOAL_PATH" });
+  });
+
   test("takes nothing that no trusted key signed", async () => {
     await offer(out, "hello");
     await using engine = await open({ "trusted-public-keys": "" });

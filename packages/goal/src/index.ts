@@ -1,3 +1,4 @@
+export { ensurePath } from "./ensure-path.js";
 export { GoalError, type GoalErrorCode } from "./error.js";
 export { type Event, eventVersion, type Level } from "./event.js";
 export { type Because, type StageName, transitions } from "./goals/derivation/stages.js";
