@@ -76,6 +76,20 @@ describe("output locks", () => {
     expect(await store.tryLockOutputs([a])).toBeUndefined();
   });
 
+  test("a lock file that its owner deleted is opened anew by who waited for it (A11)", async () => {
+    await using store = await openStore({ root: tempRoot() });
+    const first = await store.tryLockOutputs([a]);
+    let waiting: ReturnType<typeof store.lockOutputs> | undefined;
+    await new Promise<void>((waits) => {
+      waiting = store.lockOutputs([a], { onWait: () => waits() });
+    });
+    first?.deleteOnRelease();
+    await first?.[Symbol.asyncDispose]();
+    await using _second = await waiting;
+    expect(existsSync(`${store.realPathOf(a)}.lock`)).toBe(true);
+    expect(await store.tryLockOutputs([a])).toBeUndefined();
+  });
+
   test("waiting ends with the signal, and gives back what it had", async () => {
     await using store = await openStore({ root: tempRoot() });
     await using _held = await store.tryLockOutputs([b]);

@@ -4,7 +4,7 @@ import { FakeSandbox, recordEvents } from "../../src/testing/index.js";
 import { settled, statuses, World } from "../support/world.js";
 
 describe("two runs on one store", () => {
-  test("one builds, the other waits, says so once and finds the outputs valid", async () => {
+  test("one builds, the other waits, says so once and finds the outputs valid (A10)", async () => {
     const world = new World();
     const drvPath = world.add({ name: "shared" });
     const first = world.run([drvPath]);

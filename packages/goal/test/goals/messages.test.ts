@@ -55,7 +55,7 @@ For full logs, run 'drv log ${drvPath}'.`,
     expect(exitStatus).toBe(100);
   });
 
-  test("with closed output that runs on is killed", async () => {
+  test("with closed output that runs on is killed (A4)", async () => {
     const { failure, exitStatus, world, drvPath } = await fail({}, (build) => build.closeOutput());
     expect(world.ports.sandbox.builds[0]?.killed).toBe(true);
     expect(failure.errorMessage).toBe(`builder for '${drvPath}' failed due to signal 9 (Killed)`);
@@ -79,7 +79,7 @@ note: build failure may have been caused by lack of free disk space`,
     expect([exitStatus, full.exitStatus]).toEqual([100, 1]);
   });
 
-  test("of a fixed output may work another time", async () => {
+  test("of a fixed output may work another time (A5)", async () => {
     const { failure, exitStatus } = await fail({ fixed }, (build) => build.exit(1));
     expect([failure.status, exitStatus]).toEqual(["transientFailure", 1]);
   });
@@ -92,7 +92,7 @@ note: build failure may have been caused by lack of free disk space`,
 });
 
 describe("limits", () => {
-  test("`timeout` ends a builder that goes on talking", async () => {
+  test("`timeout` ends a builder that goes on talking (A6)", async () => {
     const world = new World();
     const drvPath = world.add({ name: "slow" });
     const running = world.run([drvPath], { timeoutSeconds: 10, maxSilentTimeSeconds: 8 });
@@ -113,7 +113,7 @@ describe("limits", () => {
     expect(build.killed).toBe(true);
   });
 
-  test("`max-silent-time` ends a builder that says nothing, counted from its last word", async () => {
+  test("`max-silent-time` ends a builder that says nothing, counted from its last word (A6)", async () => {
     const world = new World();
     const drvPath = world.add({ name: "silent" });
     const running = world.run([drvPath], { maxSilentTimeSeconds: 8 });
@@ -139,7 +139,7 @@ describe("limits", () => {
     expect(world.ports.clock.waiting).toBe(0);
   });
 
-  test("too much log kills, and the next goal has the slot", async () => {
+  test("too much log kills, and the next goal has the slot (A7)", async () => {
     const world = new World();
     const [loud, next] = ["loud", "next"].map((name) => world.add({ name })) as [never, never];
     const running = world.run([loud, next], { maxBuildLogSizeBytes: 10, keepGoing: true });

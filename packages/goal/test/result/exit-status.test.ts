@@ -21,7 +21,7 @@ describe("the exit status of a run that failed", () => {
     { status: "dependencyFailed", exit: 1 },
     { status: "logLimitExceeded", exit: 1 },
     { status: "noSubstituters", exit: 1 },
-  ])("is $exit after $status", ({ status, exit }) => {
+  ])("is $exit after $status (A5)", ({ status, exit }) => {
     expect(exitStatusOf(status)).toBe(exit);
     expect(exitStatusOf("built", status, "alreadyValid", status)).toBe(exit);
   });
@@ -44,7 +44,7 @@ describe("the exit status of a run that failed", () => {
     ["BHD", 110],
     ["THD", 111],
     ["BTHD", 111],
-  ])("adds up: %s is %i", (flags, exit) => {
+  ])("adds up: %s is %i (A3)", (flags, exit) => {
     const statuses: Readonly<Record<string, BuildStatus>> = {
       B: "permanentFailure",
       T: "timedOut",

@@ -3,7 +3,7 @@ import { memoryPorts } from "../../src/testing/index.js";
 import { failureOf, settled, statuses, World } from "../support/world.js";
 
 describe("without keep-going", () => {
-  test("a failing dependency kills a running sibling, which leaves nothing behind", async () => {
+  test("a failing dependency kills a running sibling, which leaves nothing behind (A2)", async () => {
     const world = new World();
     const [bad, sibling] = ["bad", "sibling"].map((name) => world.add({ name })) as [never, never];
     const top = world.add({ name: "top", inputs: [bad, sibling] });
@@ -57,7 +57,7 @@ describe("without keep-going", () => {
 });
 
 describe("with keep-going", () => {
-  test("all that does not depend on the failure is built", async () => {
+  test("all that does not depend on the failure is built (A3)", async () => {
     const world = new World();
     const bad = world.add({ name: "bad" });
     const good = world.add({ name: "good" });
