@@ -17,6 +17,8 @@ export class TempRoots {
   readonly #gcLock: string;
   readonly #added = new Set<StorePath>();
   #file: Promise<TempRootsFile> | undefined;
+  /** Held to the end of this go of the event loop: whoever adds many takes it once, and a collector waits no longer. */
+  #gc: Promise<void> | undefined;
 
   constructor(stateDir: string) {
     this.#dir = join(stateDir, "temproots");
@@ -34,18 +36,27 @@ export class TempRoots {
     const added = [...paths].filter((path) => !this.#added.has(path));
     if (added.length === 0) return;
     try {
-      // Shared: while a collector decides, it holds the lock alone.
-      const gc = await lockFile(this.#gcLock, { wait: true, shared: true });
-      try {
-        // A few hundred bytes for the page cache: handing them to another thread takes longer than writing them.
-        appendFileSync(file.fd, added.map((path) => `${path}\0`).join(""));
-      } finally {
-        gc?.release();
-      }
+      await (this.#gc ??= this.#holdOffCollector());
+      // A few hundred bytes for the page cache: handing them to another thread takes longer than writing them.
+      appendFileSync(file.fd, added.map((path) => `${path}\0`).join(""));
     } catch (error) {
       throw fileError(error, this.#dir);
     }
     for (const path of added) this.#added.add(path);
+  }
+
+  /** Shared: while a collector decides, it holds the lock alone. */
+  async #holdOffCollector(): Promise<void> {
+    try {
+      const lock = await lockFile(this.#gcLock, { wait: true, shared: true });
+      setImmediate(() => {
+        this.#gc = undefined;
+        lock?.release();
+      });
+    } catch (error) {
+      this.#gc = undefined;
+      throw error;
+    }
   }
 
   /** Gives all temp roots up. A later use starts again. */

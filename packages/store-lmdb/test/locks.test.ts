@@ -191,6 +191,11 @@ describe("temp roots", () => {
     expect(readFileSync(file, "utf8")).toBe("");
     gc?.release();
     await adding;
-    expect(readFileSync(file, "utf8")).toBe(`${a}\0`);
+    await store.addTempRoots([b, c]);
+    expect(readFileSync(file, "utf8")).toBe(`${a}\0${b}\0${c}\0`);
+    await new Promise((resolve) => setImmediate(resolve));
+    const again = await lockFile(join(store.stateDir, "gc.lock"), { wait: false });
+    expect(again).toBeDefined(); // held no longer than this go of the event loop
+    again?.release();
   });
 });
