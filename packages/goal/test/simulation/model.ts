@@ -7,7 +7,13 @@ export type Verdict = "good" | "bad" | "either";
 export class Model {
   readonly #known = new Map<string, Verdict>();
 
-  constructor(private readonly scenario: Scenario) {}
+  /** Inputs come before what needs them: gone through in this order nothing is deep. */
+  constructor(private readonly scenario: Scenario) {
+    for (const node of scenario.nodes) {
+      const names = Object.keys(node.outputs);
+      for (const outputs of [names, ...names.map((name) => [name])]) this.of({ node, outputs });
+    }
+  }
 
   /** A goal may be asked for more outputs while it runs: where that could matter the verdict is open. */
   of({ node, outputs }: Input): Verdict {
