@@ -1,10 +1,11 @@
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultStoreDir, derivation, parseStorePath, type StorePath } from "@drvkit/drv-parser";
 import type { Event } from "@drvkit/goal";
 import { FakeSubstituter, type FakeTree } from "@drvkit/goal/testing";
 import { generateSecretKey, printKey, publicKeyOf, type SecretKey, signPathInfo } from "@drvkit/narinfo";
+import { removeTree } from "@drvkit/sandbox-native";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Engine, openEngine } from "../src/index.js";
 
@@ -23,7 +24,7 @@ describe("an engine with substituters", () => {
     key = await generateSecretKey("cache-1");
     cache = new FakeSubstituter({ trusted: false });
   });
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+  afterEach(() => removeTree(folder)); // objects are read-only directories
 
   const offer = async (path: StorePath, tree: FakeTree, references: readonly StorePath[] = []) => {
     const info = cache.offer(path, tree, { references: new Set(references) });

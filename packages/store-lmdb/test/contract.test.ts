@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { StorePort } from "@drvkit/goal";
 import { type StoreUnderTest, storeContract } from "@drvkit/goal/testing";
 import { describe, expectTypeOf, test } from "vitest";
+import { removeTree } from "../src/files.js";
 import { type LmdbStore, openStore } from "../src/index.js";
 
 async function make(): Promise<StoreUnderTest> {
@@ -14,7 +15,7 @@ async function make(): Promise<StoreUnderTest> {
     writeFile,
     async [Symbol.asyncDispose]() {
       await store.close();
-      await rm(root, { recursive: true });
+      await removeTree(root); // objects are read-only directories
     },
   };
 }
