@@ -1,4 +1,5 @@
 import { compareText } from "./bytes/text.js";
+import { deepestNesting } from "./derivation/derivation.js";
 import type { DerivedPath, DynamicDerivedPath, SingleDerivedPath } from "./derived-path.js";
 import { DrvError } from "./error.js";
 import { JsonPlace } from "./json/shape.js";
@@ -53,10 +54,9 @@ export function derivedPathFromJson(value: JsonValue, storeDir: StoreDir): Deriv
   return { type: "built", drvPath: of.path, outputs };
 }
 
-const deepest = 64;
-
 function singleFromJson(json: JsonPlace, storeDir: StoreDir, depth: number): SingleDerivedPath {
-  if (depth > deepest) throw new DrvError("ERR_DRV_JSON", `more than ${deepest} outputs of outputs`);
+  if (depth > deepestNesting)
+    throw new DrvError("ERR_DRV_JSON", `more than ${deepestNesting} outputs of outputs`);
   if (json.value?.type === "string") return { type: "opaque", path: pathIn(json, storeDir) };
   const of = singleFromJson(json.member("drvPath"), storeDir, depth + 1);
   return { type: "output", of, output: outputIn(json.member("output")) };

@@ -1,4 +1,5 @@
 import { compareText } from "./bytes/text.js";
+import { deepestNesting } from "./derivation/derivation.js";
 import { DrvError } from "./error.js";
 import { makeOutputName, type OutputName } from "./store-path/name.js";
 import type { StoreDir } from "./store-path/store-dir.js";
@@ -53,8 +54,8 @@ export function parseDynamicDerivedPath(storeDir: StoreDir, text: string): Deriv
     throw new DrvError("ERR_DERIVED_PATH", `'${opaque.path}' is not a derivation and has no outputs`, {
       hint: "name the '.drv' before '^'",
     });
-  if (parts.length > deepest)
-    throw new DrvError("ERR_DERIVED_PATH", `'${text}' has more than ${deepest} outputs of outputs`);
+  if (parts.length > deepestNesting)
+    throw new DrvError("ERR_DERIVED_PATH", `'${text}' has more than ${deepestNesting} outputs of outputs`);
   const outputs = parseOutputs(last, text);
   let of: SingleDerivedPath = opaque;
   for (const part of parts) of = { type: "output", of, output: makeOutputName(part) };
@@ -62,8 +63,6 @@ export function parseDynamicDerivedPath(storeDir: StoreDir, text: string): Deriv
     ? { type: "built", drvPath: of.path, outputs }
     : { type: "dynamic", of, outputs };
 }
-
-const deepest = 64;
 
 function parseOutputs(text: string, whole: string): "all" | ReadonlySet<OutputName> {
   if (text === "*") return "all";

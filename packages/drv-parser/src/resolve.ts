@@ -1,12 +1,10 @@
 import { replaceAll } from "./bytes/replace.js";
-import { bytesOf } from "./bytes/text.js";
-import type { BasicDerivation, Derivation, DerivationOutput, DynamicInput } from "./derivation/derivation.js";
+import type { BasicDerivation, Derivation, DynamicInput } from "./derivation/derivation.js";
 import { Environment } from "./derivation/environment.js";
 import { derivationType } from "./derivation/type.js";
 import { DrvError } from "./error.js";
-import { computeHashModulo } from "./modulo.js";
+import { fillOutputPaths } from "./fill-outputs.js";
 import { computedPlaceholder, upstreamPlaceholder } from "./placeholder.js";
-import { computeOutputPath } from "./store-path/fingerprint.js";
 import type { OutputName } from "./store-path/name.js";
 import { defaultStoreDir, type StoreDir } from "./store-path/store-dir.js";
 import type { StorePath } from "./store-path/store-path.js";
@@ -57,7 +55,10 @@ export function tryResolve(
   };
   const type = derivationType(drv);
   const isDeferred = type.kind === "inputAddressed" && type.deferred;
-  return { type: "resolved", derivation: isDeferred ? withOutputPaths(resolved, storeDir) : resolved };
+  return {
+    type: "resolved",
+    derivation: isDeferred ? fillOutputPaths(resolved, noInputs, { storeDir }) : resolved,
+  };
 }
 
 /**
@@ -123,17 +124,7 @@ class ResolvedInputs {
   }
 }
 
-/** Input-addressed outputs of a derivation that has no inputs any more, and the variables that hold them. */
-function withOutputPaths(drv: BasicDerivation, storeDir: StoreDir): BasicDerivation {
-  const { hashes } = computeHashModulo(drv, true, () => {
-    throw new Error("bug: a resolved derivation has no inputs");
-  });
-  const outputs = new Map<OutputName, DerivationOutput>();
-  let { env } = drv;
-  for (const [name, hash] of hashes) {
-    const path = computeOutputPath(storeDir, hash, drv.name, name);
-    outputs.set(name, { kind: "inputAddressed", path });
-    env = env.with(name, bytesOf(path));
-  }
-  return { ...drv, outputs, env };
+/** A derivation that is resolved has none. */
+function noInputs(): never {
+  throw new Error("bug: a resolved derivation has no inputs");
 }

@@ -1,4 +1,4 @@
-import { textOf } from "./bytes/text.js";
+import { textOrUndefined } from "./bytes/text.js";
 import type { Derivation } from "./derivation/derivation.js";
 import { derivationOptions } from "./derivation/options.js";
 import { derivationType } from "./derivation/type.js";
@@ -121,12 +121,4 @@ function asksForBuilderRpc(drvPath: StorePath, drv: Derivation): boolean {
 function holds(drv: Derivation, name: string, path: StorePath): boolean {
   const value = drv.env.get(name);
   return value !== undefined && textOrUndefined(value) === path;
-}
-
-function textOrUndefined(bytes: Uint8Array): string | undefined {
-  try {
-    return textOf(bytes);
-  } catch {
-    return undefined;
-  }
 }

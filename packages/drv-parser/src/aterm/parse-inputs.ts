@@ -1,5 +1,5 @@
 import { textOf } from "../bytes/text.js";
-import type { DynamicInput } from "../derivation/derivation.js";
+import { type DynamicInput, deepestNesting } from "../derivation/derivation.js";
 import { DrvError } from "../error.js";
 import { makeOutputName, type OutputName } from "../store-path/name.js";
 import type { StoreDir } from "../store-path/store-dir.js";
@@ -12,9 +12,6 @@ interface Inputs {
   readonly inputDrvs: ReadonlyMap<StorePath, ReadonlySet<OutputName>>;
   readonly dynamicInputs?: ReadonlyMap<StorePath, ReadonlyMap<OutputName, DynamicInput>>;
 }
-
-/** Deeper than anybody nests outputs of outputs. */
-const deepest = 64;
 
 /** The input derivations; with nested ones only in the form with a version. */
 export function parseInputs(cursor: Cursor, storeDir: StoreDir, versioned: boolean): Inputs {
@@ -46,7 +43,7 @@ export function parseInputs(cursor: Cursor, storeDir: StoreDir, versioned: boole
 
 /** Names of outputs, or those and what is wanted of outputs that are derivations. */
 function parseNode(cursor: Cursor, depth: number): DynamicInput {
-  if (depth > deepest) cursor.fail(`at most ${deepest} levels`);
+  if (depth > deepestNesting) cursor.fail(`at most ${deepestNesting} levels`);
   const start = cursor.at;
   if (cursor.peek() !== 0x28) {
     const outputs = parseNames(cursor);

@@ -1,11 +1,10 @@
-import { bytesOf } from "../bytes/text.js";
-import type { Derivation, DerivationOutput } from "../derivation/derivation.js";
+import type { Derivation } from "../derivation/derivation.js";
 import { DrvError } from "../error.js";
+import { fillOutputPaths, replaceOutputs } from "../fill-outputs.js";
 import { type Hash, hashSizes, parseHashAlgorithm } from "../hash/hash.js";
 import { parseHash } from "../hash/parse.js";
 import { printHash } from "../hash/print.js";
 import type { HashModuloCache } from "../modulo.js";
-import { computeOutputPaths } from "../output-paths.js";
 import { outputPlaceholder } from "../placeholder.js";
 import type { ContentAddress, ContentAddressMethod } from "../store-path/content-address.js";
 import { computeContentAddressedPath } from "../store-path/fingerprint.js";
@@ -68,45 +67,21 @@ export function withOutputs(
   { storeDir, cache }: { readonly storeDir: StoreDir; readonly cache: HashModuloCache },
 ): Derivation {
   switch (kind.kind) {
-    case "inputAddressed": {
-      const paths = computeOutputPaths(drv, unreachable, { storeDir, cache });
-      return replaced(drv, (name) => inputAddressed(paths.get(name)));
-    }
+    case "inputAddressed":
+      return fillOutputPaths(drv, unreachable, { storeDir, cache });
     case "fixed": {
       const path = computeContentAddressedPath(storeDir, drv.name, kind.ca);
-      return replaced(drv, () => ({ output: { kind: "fixed", ca: kind.ca, path }, value: path }));
+      return replaceOutputs(drv, () => ({ output: { kind: "fixed", ca: kind.ca, path }, value: path }));
     }
     case "floating":
     case "impure":
-      return replaced(drv, (name) => ({ output: kind, value: outputPlaceholder(name) }));
+      return replaceOutputs(drv, (name) => ({ output: kind, value: outputPlaceholder(name) }));
   }
 }
 
 /** Every input's hash is in the cache. */
 export function unreachable(drvPath: StorePath): never {
   throw new Error(`bug: '${drvPath}' has no hash`);
-}
-
-interface OutputAndValue {
-  readonly output: DerivationOutput;
-  /** Of the variable that is named like the output. */
-  readonly value: string;
-}
-
-function inputAddressed(path: StorePath | undefined): OutputAndValue {
-  if (path === undefined) return { output: { kind: "deferred" }, value: "" };
-  return { output: { kind: "inputAddressed", path }, value: path };
-}
-
-function replaced(drv: Derivation, outputOf: (name: OutputName) => OutputAndValue): Derivation {
-  const outputs = new Map<OutputName, DerivationOutput>();
-  let { env } = drv;
-  for (const name of drv.outputs.keys()) {
-    const { output, value } = outputOf(name);
-    outputs.set(name, output);
-    env = env.with(name, bytesOf(value));
-  }
-  return { ...drv, outputs, env };
 }
 
 function flagOf(attributes: DerivationAttributes, name: "__contentAddressed" | "__impure"): boolean {

@@ -26,6 +26,15 @@ export function textOf(bytes: Uint8Array): string {
   }
 }
 
+/** The text that `bytes` encode, `undefined` when they encode none. */
+export function textOrUndefined(bytes: Uint8Array): string | undefined {
+  try {
+    return textOf(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The text of these ASCII codes: sooner there than by putting characters together. */
 export function asciiOf(codes: Uint8Array): string {
   return lenient.decode(codes);

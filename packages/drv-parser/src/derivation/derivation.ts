@@ -12,6 +12,9 @@ export type DerivationOutput =
   | { readonly kind: "deferred" }
   | { readonly kind: "impure"; readonly method: ContentAddressMethod; readonly algorithm: HashAlgorithm };
 
+/** How many outputs of outputs are read at most: more than anybody nests. */
+export const deepestNesting = 64;
+
 /** What is wanted of a derivation that an output of another one is. */
 export interface DynamicInput {
   readonly outputs: ReadonlySet<OutputName>;

@@ -40,10 +40,13 @@ function matchPaths(
   const inB = new Set(b);
   const same = a.filter((path) => inB.has(path));
   const inBoth = new Set(same);
-  const left = [...a].filter((path) => !inBoth.has(path)).sort(compareText);
+  const left = a.filter((path) => !inBoth.has(path)).sort(compareText);
   const byName = new Map<string, StorePath[]>();
-  for (const path of [...b].filter((each) => !inBoth.has(each)).sort(compareText))
-    byName.set(namePartOf(path), [...(byName.get(namePartOf(path)) ?? []), path]);
+  for (const path of b.filter((each) => !inBoth.has(each)).sort(compareText)) {
+    const others = byName.get(namePartOf(path));
+    if (others === undefined) byName.set(namePartOf(path), [path]);
+    else others.push(path);
+  }
   const pairs: Pair[] = same.map((path) => ({ a: path, b: path }));
   const onlyA: StorePath[] = [];
   for (const path of left) {

@@ -1,5 +1,5 @@
 import { encodeBase64 } from "../bytes/base64.js";
-import { textOf } from "../bytes/text.js";
+import { textOrUndefined } from "../bytes/text.js";
 import type { Derivation } from "../derivation/derivation.js";
 
 /** What JSON can hold of the bytes of a derivation, and what needs base 64. */
@@ -28,12 +28,4 @@ export function splitBinary(drv: Derivation): SplitBinary {
     env,
     binaryEnv,
   };
-}
-
-function textOrUndefined(bytes: Uint8Array): string | undefined {
-  try {
-    return textOf(bytes);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,14 +1,8 @@
 import type { Derivation } from "../derivation/derivation.js";
 import { DrvError } from "../error.js";
 import { defaultStoreDir, type StoreDir } from "../store-path/store-dir.js";
-import {
-  baseNameOf,
-  derivationNameOf,
-  makeStorePath,
-  parseStorePath,
-  type StorePath,
-} from "../store-path/store-path.js";
-import { readDerivation } from "./parse.js";
+import { baseNameOf, derivationNameOf, type StorePath } from "../store-path/store-path.js";
+import { pathIn, readDerivation } from "./parse.js";
 import { derivationToJson4 } from "./print-4.js";
 import { JsonPlace } from "./shape.js";
 import { type JsonValue, parseJson, printJson } from "./value.js";
@@ -34,9 +28,7 @@ export function parseDerivationsJson(
   const all = isVersioned ? document.member("derivations") : document;
   return new Map(
     all.members.map(([text, json]) => {
-      const path = json.within(() =>
-        text.startsWith("/") ? parseStorePath(storeDir, text) : makeStorePath(storeDir, text),
-      );
+      const path = json.within(() => pathIn(text, storeDir));
       if (json.member("version").isPresent) checkVersion(json, [3, 4]);
       const name = json.within(() => derivationNameOf(path));
       return [path, readDerivation(json, { name, storeDir })];

@@ -1,7 +1,12 @@
 import { parseAlgorithmField } from "../aterm/algorithm-field.js";
 import { decodeBase64 } from "../bytes/base64.js";
 import { bytesOf } from "../bytes/text.js";
-import type { Derivation, DerivationOutput, DynamicInput } from "../derivation/derivation.js";
+import {
+  type Derivation,
+  type DerivationOutput,
+  type DynamicInput,
+  deepestNesting,
+} from "../derivation/derivation.js";
 import { Environment } from "../derivation/environment.js";
 import { type HashAlgorithm, parseHashAlgorithm } from "../hash/hash.js";
 import { parseHash } from "../hash/parse.js";
@@ -18,8 +23,6 @@ export interface DerivationContext {
   readonly name: string;
   readonly storeDir: StoreDir;
 }
-
-const deepest = 64;
 
 /** A derivation in any version of its JSON: what differs between them is told apart by its shape. */
 export function readDerivation(json: JsonPlace, cx: DerivationContext): Derivation {
@@ -92,7 +95,7 @@ function readInputs(
 
 /** Names of outputs, as an array or beside what is wanted of outputs that are derivations. */
 function readNode(json: JsonPlace, depth: number): DynamicInput {
-  if (depth > deepest) json.refuse(`at most ${deepest} levels`);
+  if (depth > deepestNesting) json.refuse(`at most ${deepestNesting} levels`);
   const isPlain = json.value?.type === "array";
   const names = (isPlain ? json : json.member("outputs")).items;
   const nested = isPlain ? [] : json.member("dynamicOutputs").members;
@@ -163,6 +166,7 @@ function methodNamed(json: JsonPlace): ContentAddressMethod {
   return methods.find((each) => each === name) ?? json.refuse("'flat', 'nar', 'text' or 'git'");
 }
 
-function pathIn(text: string, storeDir: StoreDir): StorePath {
+/** A path in either spelling: whole, or without the store directory. */
+export function pathIn(text: string, storeDir: StoreDir): StorePath {
   return text.startsWith("/") ? parseStorePath(storeDir, text) : makeStorePath(storeDir, text);
 }

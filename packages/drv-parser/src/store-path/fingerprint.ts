@@ -1,4 +1,5 @@
 import { sha256HexOfText, sha256OfText } from "#digests";
+import { printAlgorithmField } from "../aterm/algorithm-field.js";
 import { encodeNixBase32 } from "../bytes/nix-base32.js";
 import { compareText } from "../bytes/text.js";
 import { DrvError } from "../error.js";
@@ -92,7 +93,6 @@ export function computeContentAddressedPath(
       "ERR_STORE_PATH",
       `fixed output derivation '${name}' is not allowed to refer to other store paths`,
     );
-  const prefix = { flat: "", nar: "r:", git: "git:" }[method];
-  const inner = `fixed:out:${prefix}${hash.algorithm}:${encodeBase16(hash.digest)}:`;
+  const inner = `fixed:out:${printAlgorithmField(method, hash.algorithm)}:${encodeBase16(hash.digest)}:`;
   return computePath(storeDir, "output:out", sha256HexOfText(inner), checked);
 }
