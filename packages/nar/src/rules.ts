@@ -11,20 +11,19 @@ export interface Violation {
 
 /** What is wrong with a name behind the name `previous` of the same directory. */
 export function nameViolation(name: Uint8Array, previous: Uint8Array | undefined): Violation | undefined {
-  const found = show(name);
   if (name.length === 0 || isDots(name) || name.includes(0x2f) || name.includes(0))
     return {
       code: "ERR_NAR_NAME",
-      message: `NAR contains invalid file name ${found}`,
+      message: `NAR contains invalid file name ${show(name)}`,
       expected: "a name without '/' and NUL, not empty, '.' or '..'",
-      found,
+      found: show(name),
     };
   if (previous === undefined || compareBytes(previous, name) < 0) return undefined;
   return {
     code: "ERR_NAR_ORDER",
     message: "NAR directory is not sorted",
     expected: `a name behind ${show(previous)}`,
-    found,
+    found: show(name),
   };
 }
 
