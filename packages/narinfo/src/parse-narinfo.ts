@@ -1,5 +1,4 @@
 import {
-  type ContentAddress,
   defaultStoreDir,
   EngineError,
   type Hash,
@@ -40,7 +39,7 @@ export function parseNarInfo(text: string | Uint8Array, options: ParseNarInfoOpt
   );
   const fileHash = fields.optional("FileHash", hashIn);
   const fileSizeBytes = fields.optional("FileSize", sizeIn);
-  const ca = fields.optional("CA", addressIn);
+  const ca = fields.optional("CA", parseContentAddress);
   return {
     path,
     url: fields.required("URL", (value) => value),
@@ -172,10 +171,6 @@ function hashIn(value: string): Hash {
   const hash = parseHash(value);
   if (hash.algorithm === "sha256") return hash;
   throw new NarInfoError("ERR_NARINFO_SYNTAX", `hash '${value}' should have type 'sha256'`);
-}
-
-function addressIn(value: string): ContentAddress {
-  return parseContentAddress(value);
 }
 
 function sizeIn(value: string): number {

@@ -10,8 +10,7 @@ import {
 } from "@drvkit/drv-parser";
 import { NarInfoError } from "./error.js";
 import type { PublicKey, SecretKey } from "./keys.js";
-import { signText } from "./keys.js";
-import { verifyTextBy } from "./signatures.js";
+import { verifyTextBy, withSignature } from "./signatures.js";
 
 /**
  * An output of a derivation, whatever path it has: by the hash modulo of the derivation, as Nix up to 2.32 does, or by
@@ -78,8 +77,7 @@ export function realisationFingerprint(realisation: Realisation): string {
 
 /** The same with a signature by this key. @throws {@link NarInfoError} `ERR_KEY`. */
 export async function signRealisation(realisation: Realisation, key: SecretKey): Promise<Realisation> {
-  const signature = await signText(key, realisationFingerprint(realisation));
-  return { ...realisation, signatures: [...new Set([...realisation.signatures, signature])] };
+  return withSignature(realisation, realisationFingerprint(realisation), key);
 }
 
 /** Names of the keys of which `realisation` carries a good signature. */

@@ -8,8 +8,7 @@ import { isContentAddressed, type PathInfo } from "./path-info.js";
  * @throws {@link NarInfoError} `ERR_NARINFO_UNSIGNABLE`, `ERR_KEY`.
  */
 export async function signPathInfo<Info extends PathInfo>(info: Info, key: SecretKey): Promise<Info> {
-  const signature = await signText(key, fingerprintOf(info));
-  return { ...info, signatures: [...new Set([...info.signatures, signature])] };
+  return withSignature(info, fingerprintOf(info), key);
 }
 
 /**
@@ -28,6 +27,16 @@ export async function verifySignatures(
 /** Whether its path follows from its content, or one of these keys vouches for it. */
 export async function isTrusted(info: PathInfo, keys: readonly PublicKey[]): Promise<boolean> {
   return isContentAddressed(info) || (await verifySignatures(info, keys)).size > 0;
+}
+
+/** @internal The same with a signature of this text, which is not repeated. */
+export async function withSignature<Signed extends { readonly signatures: readonly string[] }>(
+  signed: Signed,
+  text: string,
+  key: SecretKey,
+): Promise<Signed> {
+  const signature = await signText(key, text);
+  return { ...signed, signatures: [...new Set([...signed.signatures, signature])] };
 }
 
 /** @internal Names of the keys by which one of the signatures is good. Without a text none is. */
