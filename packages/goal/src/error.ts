@@ -40,6 +40,25 @@ export class GoalError extends EngineError {
   }
 }
 
+/** What was thrown, in words. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What was thrown, with its code and hint where it has them. */
+export function describeError(error: unknown): {
+  readonly message: string;
+  readonly code: string | undefined;
+  readonly hint: string | undefined;
+} {
+  const { code, hint } = Object(error) as { readonly code?: unknown; readonly hint?: unknown };
+  return {
+    message: reasonOf(error),
+    code: typeof code === "string" ? code : undefined,
+    hint: typeof hint === "string" ? hint : undefined,
+  };
+}
+
 /** A promise of ours that must hold. */
 export function invariant(holds: boolean, what: string): asserts holds {
   if (!holds) throw new GoalError("ERR_BUG", `bug: ${what}`);

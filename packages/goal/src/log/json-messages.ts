@@ -1,3 +1,5 @@
+import { reasonOf } from "../error.js";
+
 /** What a line of a builder is: text for a person, the name of a phase, or a message that is not for the log. */
 export type BuilderLine =
   | { readonly type: "text" }
@@ -18,7 +20,7 @@ export function readBuilderLine(line: string): BuilderLine {
   try {
     message = JSON.parse(line.slice(marker.length));
   } catch (error) {
-    return { type: "malformed", reason: error instanceof Error ? error.message : String(error) };
+    return { type: "malformed", reason: reasonOf(error) };
   }
   const { action, phase } = (typeof message === "object" && message !== null ? message : {}) as Record<
     string,

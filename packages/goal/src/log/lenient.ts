@@ -1,4 +1,5 @@
 import type { StorePath } from "@drvkit/drv-parser";
+import { reasonOf } from "../error.js";
 import type { LogPort, LogWriter } from "../ports/log.js";
 
 /**
@@ -15,7 +16,7 @@ export async function openLenientLog(
     try {
       return await act();
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       if (!given) warn(`cannot ${what} the log of '${drvPath}': ${reason}`);
       given = true;
       return undefined;

@@ -1,11 +1,23 @@
-import { compareText, derivationOptions, type StorePath } from "@drvkit/drv-parser";
+import {
+  compareText,
+  type Derivation,
+  derivationOptions,
+  outputPathsOf,
+  type StorePath,
+} from "@drvkit/drv-parser";
+import {
+  areWantedKnown,
+  inputRequests,
+  pathRequests,
+  refuseUnknownNames,
+  wantedOutputs,
+} from "../goals/derivation/wanted.js";
 import type { SubstitutableInfo } from "../ports/substituter.js";
 import type { PathRequest } from "../worker/context.js";
 import { type OutputSelection, WantedOutputs } from "../worker/wanted.js";
 import { inputsFirst } from "./inputs-first.js";
 import { Offers } from "./offers.js";
 import type { Missing, QueryMissingOptions } from "./query-missing.js";
-import { addressOf, type Wanted, wantedOf } from "./wanted.js";
 
 /** Works in waves: everything that is known to be of interest is asked of the store at once. */
 export class MissingQuery {
@@ -80,36 +92,51 @@ export class MissingQuery {
   async #lookAtDerivations(drvPaths: Iterable<StorePath>): Promise<void> {
     const { store } = this.options.ports;
     const valid = await store.queryValidPaths(drvPaths);
-    const read: Wanted[] = [];
+    const read: Read[] = [];
     for (const drvPath of drvPaths) {
       const wanted = this.#wanted.get(drvPath);
       if (wanted === undefined || this.#willBuild.has(drvPath)) continue;
-      if (valid.has(drvPath)) read.push(wantedOf(drvPath, await store.readDerivation(drvPath), wanted));
+      if (valid.has(drvPath)) read.push({ drvPath, wanted, drv: await store.readDerivation(drvPath) });
       else this.#unknown.add(drvPath);
     }
-    const there = await store.queryValidPaths(read.flatMap(({ paths }) => paths));
+    for (const each of read) refuseUnknownNames(each, each.drv);
+    const outputs = read.flatMap((each) => [...wantedOutputs(each, outputPathsOf(each.drv)).values()]);
+    const there = await store.queryValidPaths(outputs);
     await Promise.all(read.map((each) => this.#lookAtDerivation(each, there)));
   }
 
-  async #lookAtDerivation(wanted: Wanted, valid: ReadonlySet<StorePath>): Promise<void> {
-    const { drvPath, drv, paths, isKnown } = wanted;
-    const missing = paths.filter((path) => !valid.has(path));
-    if (isKnown && missing.length === 0) return;
-    if (isKnown && this.#maySubstitute(wanted)) {
-      const requests = missing.map((path) => ({ path, ca: addressOf(drv, path) }));
-      const offers = await Promise.all(requests.map((request) => this.#offers.of(request)));
-      if (!offers.includes(undefined)) {
-        for (const request of requests) this.wantPath(request);
+  async #lookAtDerivation(read: Read, valid: ReadonlySet<StorePath>): Promise<void> {
+    const { drvPath, drv } = read;
+    if (areWantedKnown(read, outputPathsOf(drv))) {
+      const missing = pathRequests(read, drv).filter(({ path }) => !valid.has(path));
+      if (missing.length === 0) return;
+      if (this.#maySubstitute(read) && (await this.#areOffered(missing))) {
+        for (const request of missing) this.wantPath(request);
         return;
       }
     }
-    this.#willBuild.set(drvPath, [...drv.inputDrvs.keys()]);
-    for (const [input, outputs] of drv.inputDrvs)
-      this.wantOutputs(input, outputs.size === 0 ? "all" : outputs);
+    const inputs = inputRequests(drv);
+    this.#willBuild.set(
+      drvPath,
+      inputs.map((input) => input.drvPath),
+    );
+    for (const input of inputs) this.wantOutputs(input.drvPath, input.outputs);
   }
 
-  #maySubstitute({ drvPath, drv }: Wanted): boolean {
+  async #areOffered(requests: readonly PathRequest[]): Promise<boolean> {
+    const offers = await Promise.all(requests.map((request) => this.#offers.of(request)));
+    return !offers.includes(undefined);
+  }
+
+  #maySubstitute({ drvPath, drv }: Read): boolean {
     if (!this.#offers.areAny) return false;
     return this.options.settings.alwaysAllowSubstitutes || derivationOptions(drvPath, drv).allowSubstitutes;
   }
+}
+
+/** A derivation that was read, and what is wanted of it. */
+interface Read {
+  readonly drvPath: StorePath;
+  readonly wanted: WantedOutputs;
+  readonly drv: Derivation;
 }

@@ -15,16 +15,13 @@ export class Offers {
     private readonly options: QueryMissingOptions,
     private readonly signal: AbortSignal,
   ) {
-    const { ports, settings } = options;
-    this.#substituters = new Substituters(ports.substituters ?? [], ports.store.storeDir, (text) =>
-      options.onWarning?.(text),
-    );
-    this.#gate = new Gate(Math.max(1, settings.maxSubstitutionJobs));
+    this.#substituters = new Substituters(options, (text) => options.onWarning?.(text));
+    this.#gate = new Gate(Math.max(1, options.settings.maxSubstitutionJobs));
   }
 
   /** Whether there is anybody to ask. */
   get areAny(): boolean {
-    return this.options.settings.substitute && this.#substituters.all.length > 0;
+    return this.#substituters.areAny;
   }
 
   /** What the first substituter says that has the path; each path is asked for once. */
@@ -35,7 +32,6 @@ export class Offers {
   }
 
   async #askAll(request: PathRequest): Promise<SubstitutableInfo | undefined> {
-    if (!this.areAny) return undefined;
     const { ports, settings, onWarning } = this.options;
     for (const from of this.#substituters.all) {
       this.signal.throwIfAborted();

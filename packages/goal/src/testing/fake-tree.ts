@@ -1,4 +1,4 @@
-import { bytesOf, compareText } from "@drvkit/drv-parser";
+import { bytesOf, compareText, concatBytes } from "@drvkit/drv-parser";
 
 /** A file tree as a value. A string is a regular file of that text. */
 export type FakeTree =
@@ -76,7 +76,7 @@ export function archiveOf(tree: FakeTree): Uint8Array {
   };
   write("nix-archive-1");
   node(nodeOf(tree));
-  return concat(parts);
+  return concatBytes(parts);
 }
 
 /** The tree behind an archive that {@link archiveOf} made; an error for other bytes. */
@@ -131,14 +131,4 @@ function framed(content: Uint8Array): readonly Uint8Array[] {
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(content.length), true);
   return [length, content, new Uint8Array((8 - (content.length % 8)) % 8)];
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -22,27 +22,23 @@ export class Counters {
   /** A goal found that it has to build. */
   expect(): void {
     this.#expected += 1;
-    this.#emit();
+    this.changed();
   }
 
   start(): void {
     this.#running += 1;
-    this.#emit();
+    this.changed();
   }
 
   stop(): void {
     this.#running -= 1;
-    this.#emit();
+    this.changed();
   }
 
   /** A goal that was expected to build has ended. */
   end(outcome: "done" | "failed" | "dropped"): void {
     if (outcome === "done") this.#done += 1;
     if (outcome === "failed") this.#failed += 1;
-    if (outcome !== "dropped") this.#emit();
-  }
-
-  #emit(): void {
-    this.changed();
+    if (outcome !== "dropped") this.changed();
   }
 }

@@ -1,5 +1,7 @@
 import type { StoreDir } from "@drvkit/drv-parser";
+import { reasonOf } from "../error.js";
 import type { SubstituterPort } from "../ports/substituter.js";
+import type { WorkerSettings } from "../settings.js";
 
 /** A substituter with everything that it leaves open filled in. */
 export interface Substituter {
@@ -9,18 +11,28 @@ export interface Substituter {
   readonly trusted: boolean;
 }
 
+/** Who is asked, and whether at all. */
+interface Asked {
+  readonly ports: {
+    readonly store: { readonly storeDir: StoreDir };
+    readonly substituters?: readonly SubstituterPort[];
+  };
+  readonly settings: Pick<WorkerSettings, "substitute">;
+}
+
 /** The substituters of a run, in the order in which they are asked. One that does not answer is asked once, not for every path. */
 export class Substituters {
   readonly all: readonly Substituter[];
   readonly #dead = new Set<Substituter>();
 
+  /** None where the settings say so. */
   constructor(
-    ports: readonly SubstituterPort[],
-    storeDir: StoreDir,
+    { ports, settings }: Asked,
     private readonly warn: (text: string) => void,
   ) {
+    const { storeDir } = ports.store;
     // Sorting is stable: of equal priorities the order stays in which they were given.
-    this.all = [...ports]
+    this.all = (settings.substitute ? [...(ports.substituters ?? [])] : [])
       .sort((a, b) => (a.priority ?? 0) - (b.priority ?? 0))
       .map((port) => ({
         port,
@@ -28,6 +40,11 @@ export class Substituters {
         storeDir: port.storeDir ?? storeDir,
         trusted: port.trusted ?? false,
       }));
+  }
+
+  /** Whether there is anybody to ask. */
+  get areAny(): boolean {
+    return this.all.length > 0;
   }
 
   isDead(substituter: Substituter): boolean {
@@ -38,7 +55,7 @@ export class Substituters {
   bury(substituter: Substituter, error: unknown): void {
     if (this.#dead.has(substituter)) return;
     this.#dead.add(substituter);
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     this.warn(`substituter '${substituter.uri}' is not asked any more: ${reason}`);
   }
 }

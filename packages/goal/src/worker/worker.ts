@@ -67,7 +67,7 @@ export class Worker {
       });
     this.#builds = new Counters(progress);
     this.#substitutions = new Counters(progress);
-    this.substituters = new Substituters(ports.substituters ?? [], ports.store.storeDir, (text) =>
+    this.substituters = new Substituters(options, (text) =>
       this.emit({ type: "message", level: "warn", text }),
     );
   }

@@ -34,8 +34,7 @@ function contextOf(
     leaveTurn: () => undefined,
     derivation: () => world.ports.store.readDerivation(drvPath),
     substituters: new Substituters(
-      how.ports?.substituters ?? [],
-      world.ports.store.storeDir,
+      { ports: how.ports ?? world.ports, settings: how.settings ?? defaultWorkerSettings },
       () => undefined,
     ),
     waitFor: async () => ({ derivations: how.results ?? [], paths: [] }),

@@ -1,4 +1,5 @@
 import { type Derivation, derivationOptions, type OutputName, type StorePath } from "@drvkit/drv-parser";
+import { reasonOf } from "../../error.js";
 import { openLenientLog } from "../../log/lenient.js";
 import { OutputError } from "../../outputs/error.js";
 import { realiseOutputs } from "../../outputs/realise.js";
@@ -120,7 +121,7 @@ async function warnIfFails<Value>(
   try {
     return await act();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     cx.emit({ type: "message", goal: cx.key, level: "warn", text: `${what} of '${cx.drvPath}': ${reason}` });
     return undefined;
   }
@@ -158,7 +159,7 @@ async function judge({ build, running, end, times, inputs }: Ended, cx: GoalCont
     return refuseOutputs(error, { times, logTail: end.tail }, cx);
   }
   build.locks.deleteOnRelease();
-  return succeed(cx, build.drv, {
+  return succeed(cx, build.outputs, {
     status: "built",
     because: cx.mode === "check" ? "checked" : "built",
     times,

@@ -12,8 +12,9 @@ import type { OutputLocks } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
 import type { Slot } from "../../worker/slots.js";
 import { buildLocked } from "./build-locked.js";
-import { fail, succeed, wantedPaths } from "./result.js";
+import { fail, succeed } from "./result.js";
 import type { At, Next } from "./stages.js";
+import { refuseUnknownNames, wantedOutputs } from "./wanted.js";
 
 /** Builds, unless another process did it first. Rows T1–Y6, D1. */
 export async function build(stage: At<"build">, cx: GoalContext): Next<"build"> {
@@ -34,9 +35,12 @@ async function lockAndBuild({ inputs }: At<"build">, cx: GoalContext): Promise<A
   const { slot, locks } = right;
 
   const valid = await cx.ports.store.queryValidPaths(outputs.values());
-  if (cx.mode === "normal" && wantedPaths(cx, drv).every((path) => valid.has(path))) {
-    locks.deleteOnRelease();
-    return succeed(cx, drv, { status: "alreadyValid", because: "built-by-another" });
+  if (cx.mode === "normal") {
+    refuseUnknownNames(cx, drv);
+    if ([...wantedOutputs(cx, outputs).values()].every((path) => valid.has(path))) {
+      locks.deleteOnRelease();
+      return succeed(cx, outputs, { status: "alreadyValid", because: "built-by-another" });
+    }
   }
   for (const text of attributeWarnings(derivationOptions(cx.drvPath, drv)))
     cx.emit({ type: "message", goal: cx.key, level: "warn", text });

@@ -1,16 +1,11 @@
-import {
-  type Derivation,
-  derivationOptions,
-  derivationType,
-  hasKnownOutputPaths,
-  outputPathsOf,
-} from "@drvkit/drv-parser";
+import { type Derivation, derivationOptions, derivationType, hasKnownOutputPaths } from "@drvkit/drv-parser";
 import { GoalError } from "../../error.js";
 import type { GoalContext } from "../../worker/context.js";
-import { fail, succeed, succeedWith, wantedPaths } from "./result.js";
+import { fail, succeed } from "./result.js";
 import type { At, Next, Tried } from "./stages.js";
+import { areWantedKnown, type OutputPaths, refuseUnknownNames, wantedOutputs } from "./wanted.js";
 
-/** Reads the derivation and asks whether anything has to be done. Rows G1–H6, S8, S9. */
+/** Asks whether anything has to be done, and reads the derivation if so. Rows G1–H6, S8, S9. */
 export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load"> {
   const { store } = cx.ports;
   await store.addTempRoots([cx.drvPath]);
@@ -22,44 +17,27 @@ export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load">
       hint: "import it: give the path of its '.drv' file",
     });
 
-  const there = cx.mode === "normal" ? await findValid(cx) : undefined;
-  if (there !== undefined) return there;
+  // What the store knows of the outputs is enough when they are valid: nothing has to be read.
+  const outputs = await store.queryDerivationOutputs(cx.drvPath);
+  await store.addTempRoots(outputs.values());
+  const allValid = await areWantedValid(cx, outputs);
+  if (allValid && cx.mode === "normal")
+    return succeed(cx, outputs, { status: "alreadyValid", because: "already-valid" });
 
   const drv = await cx.derivation();
   const options = derivationOptions(cx.drvPath, drv); // refuses attributes of a wrong type before anything is built
   refuseUnsupported(drv, cx);
-  await store.addTempRoots([...outputPathsOf(drv).values()].filter((path) => path !== undefined));
-
-  const allValid = await areWantedValid(cx, drv);
-  if (allValid && cx.mode === "normal")
-    return succeed(cx, drv, { status: "alreadyValid", because: "already-valid" });
+  refuseUnknownNames(cx, drv);
   const { settings } = cx;
-  if (!allValid && canSubstitute(cx) && (options.allowSubstitutes || settings.alwaysAllowSubstitutes))
+  if (!allValid && cx.substituters.areAny && (options.allowSubstitutes || settings.alwaysAllowSubstitutes))
     return { at: "substitute", because: "asks-substituters", tried };
   return withoutSubstitutes(cx, allValid, "once");
 }
 
-/** What the store knows of the outputs is enough when they are valid: nothing has to be read. Rows H3, H4. */
-async function findValid(cx: GoalContext): Promise<At<"done"> | undefined> {
-  const { store } = cx.ports;
-  const outputs = await store.queryDerivationOutputs(cx.drvPath);
-  const names = cx.wanted.names();
-  if (outputs.size === 0 || (names !== "all" && names.some((name) => !outputs.has(name)))) return undefined;
-  await store.addTempRoots(outputs.values());
-  const wanted = [...outputs].filter(([name]) => cx.wanted.has(name)).map(([, path]) => path);
-  const valid = await store.queryValidPaths(wanted);
-  if (wanted.some((path) => !valid.has(path))) return undefined;
-  return succeedWith(cx, outputs, { status: "alreadyValid", because: "already-valid" });
-}
-
-/** Whether there is anybody to ask. */
-export function canSubstitute({ settings, substituters }: GoalContext): boolean {
-  return settings.substitute && substituters.all.length > 0;
-}
-
-/** Whether all outputs that are wanted now are valid. */
-export async function areWantedValid(cx: GoalContext, drv: Derivation): Promise<boolean> {
-  const wanted = wantedPaths(cx, drv);
+/** Whether all outputs that are wanted now are known and valid. */
+export async function areWantedValid(cx: GoalContext, outputs: OutputPaths): Promise<boolean> {
+  if (!areWantedKnown(cx, outputs)) return false;
+  const wanted = [...wantedOutputs(cx, outputs).values()];
   const valid = await cx.ports.store.queryValidPaths(wanted);
   return wanted.every((path) => valid.has(path));
 }
@@ -84,7 +62,7 @@ export function withoutSubstitutes(
 async function isDerivationValid(cx: GoalContext): Promise<boolean> {
   const isValid = async () => (await cx.ports.store.queryValidPaths([cx.drvPath])).has(cx.drvPath);
   if (await isValid()) return true;
-  if (!canSubstitute(cx)) return false;
+  if (!cx.substituters.areAny) return false;
   await cx.waitFor({ paths: [{ path: cx.drvPath }] });
   return isValid();
 }

@@ -4,9 +4,9 @@ import type { BuildResult } from "../../result/build-result.js";
 import { isSuccess } from "../../result/exit-status.js";
 import type { GoalContext, InputRequest } from "../../worker/context.js";
 import type { GoalResult } from "../../worker/goals.js";
-import { canSubstitute } from "./load.js";
 import { fail } from "./result.js";
 import type { At, Next } from "./stages.js";
+import { inputRequests } from "./wanted.js";
 
 /** Makes the inputs valid. Rows B2–I6. */
 export async function realiseInputs({ tried }: At<"realiseInputs">, cx: GoalContext): Next<"realiseInputs"> {
@@ -15,7 +15,7 @@ export async function realiseInputs({ tried }: At<"realiseInputs">, cx: GoalCont
   const valid = await cx.ports.store.queryValidPaths(sources);
   const missing = sources.filter((path) => !valid.has(path));
   const [first] = missing;
-  if (first !== undefined && !canSubstitute(cx))
+  if (first !== undefined && !cx.substituters.areAny)
     return fail(cx, "missing-source", {
       status: "miscFailure",
       message: `dependency '${first}' of '${cx.drvPath}' does not exist, and substitution is disabled`,
@@ -23,9 +23,7 @@ export async function realiseInputs({ tried }: At<"realiseInputs">, cx: GoalCont
       hint: "add the source to the store, or build from a '.drv' file that has it beside it",
     });
 
-  const requests = [...drv.inputDrvs]
-    .sort(([a], [b]) => compareText(a, b))
-    .map(([drvPath, outputs]) => ({ drvPath, outputs: outputs.size === 0 ? ("all" as const) : outputs }));
+  const requests = [...inputRequests(drv)].sort((a, b) => compareText(a.drvPath, b.drvPath));
   const results = await cx.waitFor({ derivations: requests, paths: missing.map((path) => ({ path })) });
   const failed = [
     ...results.derivations.filter((result) => result !== undefined && !isSuccess(result)),

@@ -1,8 +1,9 @@
-import { type Derivation, type OutputName, outputPathsOf, type StorePath } from "@drvkit/drv-parser";
-import { GoalError } from "../../error.js";
+import type { StorePath } from "@drvkit/drv-parser";
+import { describeError } from "../../error.js";
 import type { BuildResult, FailureStatus, SuccessStatus } from "../../result/build-result.js";
 import type { GoalContext } from "../../worker/context.js";
 import type { At, Because } from "./stages.js";
+import { type OutputPaths, wantedOutputs } from "./wanted.js";
 
 /** When a build ran. */
 export interface BuildTimes {
@@ -29,18 +30,9 @@ interface Success {
   readonly times?: BuildTimes;
 }
 
-/** The good end: the wanted outputs and where they are. */
-export function succeed(cx: GoalContext, drv: Derivation, how: Success): At<"done"> {
-  return succeedWith(cx, outputPathsOf(drv), how);
-}
-
-/** The same, of what the outputs of a derivation are known to be. */
-export function succeedWith(
-  cx: GoalContext,
-  known: ReadonlyMap<OutputName, StorePath | undefined>,
-  how: Success,
-): At<"done"> {
-  const outputs = wantedOf(cx, known);
+/** The good end: the wanted ones of the outputs and where they are. */
+export function succeed(cx: GoalContext, of: OutputPaths, how: Success): At<"done"> {
+  const outputs = wantedOutputs(cx, of);
   const timesBuilt = how.times === undefined ? 0 : 1;
   const result: BuildResult = {
     drvPath: cx.drvPath,
@@ -50,20 +42,6 @@ export function succeedWith(
     outputs,
   };
   return { at: "done", because: how.because, result };
-}
-
-/** The outputs somebody wants now, and where they are. */
-export function wantedOutputs(cx: GoalContext, drv: Derivation): ReadonlyMap<OutputName, StorePath> {
-  return wantedOf(cx, outputPathsOf(drv));
-}
-
-function wantedOf(
-  cx: GoalContext,
-  known: ReadonlyMap<OutputName, StorePath | undefined>,
-): ReadonlyMap<OutputName, StorePath> {
-  const outputs = new Map<OutputName, StorePath>();
-  for (const [name, path] of known) if (path !== undefined && cx.wanted.has(name)) outputs.set(name, path);
-  return outputs;
 }
 
 /** The bad end. */
@@ -91,35 +69,5 @@ export function miscFailure(
   error: unknown,
   ran: Pick<Failure, "times" | "logTail"> = {},
 ): BuildResult {
-  if (!(error instanceof Error))
-    return failureResult(drvPath, { ...ran, status: "miscFailure", message: String(error) });
-  const { code, hint } = error as { readonly code?: unknown; readonly hint?: unknown };
-  return failureResult(drvPath, {
-    ...ran,
-    status: "miscFailure",
-    message: error.message,
-    code: typeof code === "string" ? code : undefined,
-    hint: typeof hint === "string" ? hint : undefined,
-  });
-}
-
-/** Names as Nix lists them: `'a', 'b'`. */
-export function quoted(names: Iterable<string>): string {
-  return [...names].map((name) => `'${name}'`).join(", ");
-}
-
-export function unknownOutputs(drvPath: StorePath, drv: Derivation, names: readonly string[]): GoalError {
-  return new GoalError(
-    "ERR_GOAL_UNKNOWN_OUTPUT",
-    `derivation '${drvPath}' does not have wanted outputs ${quoted(names)}`,
-    { hint: `it has ${quoted(drv.outputs.keys())}` },
-  );
-}
-
-/** The wanted outputs of a derivation. @throws {@link GoalError} `ERR_GOAL_UNKNOWN_OUTPUT` for a name that is none. */
-export function wantedPaths(cx: GoalContext, drv: Derivation): readonly StorePath[] {
-  const names = cx.wanted.names();
-  const unknown = names === "all" ? [] : names.filter((name) => !drv.outputs.has(name));
-  if (unknown.length > 0) throw unknownOutputs(cx.drvPath, drv, unknown);
-  return [...wantedOutputs(cx, drv).values()];
+  return failureResult(drvPath, { ...ran, status: "miscFailure", ...describeError(error) });
 }

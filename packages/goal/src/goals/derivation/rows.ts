@@ -24,7 +24,7 @@ const noResolving = "only derivations with known output paths are built, and tho
  */
 export const rows = {
   G1: noting(
-    "the derivation is read in the same stage",
+    "a derivation whose outputs are valid is not read",
     "asks-substituters",
     "needs-build",
     "needs-check",

@@ -1,12 +1,14 @@
+import { outputPathsOf } from "@drvkit/drv-parser";
 import { GoalError } from "../../error.js";
 import type { BuildResult } from "../../result/build-result.js";
 import { isSuccess } from "../../result/exit-status.js";
 import type { GoalContext } from "../../worker/context.js";
 import { load } from "./load.js";
 import { realiseInputs } from "./realise-inputs.js";
-import { miscFailure, wantedOutputs, wantedPaths } from "./result.js";
+import { miscFailure } from "./result.js";
 import type { At, Stage } from "./stages.js";
 import { substitute } from "./substitute.js";
+import { refuseUnknownNames, wantedOutputs } from "./wanted.js";
 
 /** Takes one derivation through its stages to its result. Throws only when the goal was aborted. */
 export async function runDerivationGoal(cx: GoalContext): Promise<BuildResult> {
@@ -48,8 +50,8 @@ async function covered(stage: Stage, next: Stage, cx: GoalContext): Promise<Stag
   if (next.result.timesBuilt === 0)
     return { at: "load", because: "outputs-added", tried: "tried" in stage ? stage.tried : "again" };
   const drv = await cx.derivation();
-  wantedPaths(cx, drv); // refuses names that are none
-  return { ...next, result: { ...next.result, outputs: wantedOutputs(cx, drv) } };
+  refuseUnknownNames(cx, drv);
+  return { ...next, result: { ...next.result, outputs: wantedOutputs(cx, outputPathsOf(drv)) } };
 }
 
 /** What builds is loaded with the first build: most runs find everything valid. */

@@ -1,15 +1,16 @@
-import type { Derivation } from "@drvkit/drv-parser";
+import { outputPathsOf } from "@drvkit/drv-parser";
 import type { SubstitutionResult } from "../../result/substitution-result.js";
-import type { GoalContext, PathRequest } from "../../worker/context.js";
+import type { GoalContext } from "../../worker/context.js";
 import { areWantedValid, withoutSubstitutes } from "./load.js";
-import { fail, succeed, wantedOutputs } from "./result.js";
+import { fail, succeed } from "./result.js";
 import type { At, Next, Tried } from "./stages.js";
+import { pathRequests, refuseUnknownNames } from "./wanted.js";
 
 /** Asks for the wanted outputs elsewhere. Rows H5, S1–S9. */
 export async function substitute({ tried }: At<"substitute">, cx: GoalContext): Next<"substitute"> {
   const { version } = cx.wanted;
   const drv = await cx.derivation();
-  const { paths } = await cx.waitFor({ paths: requestsFor(cx, drv) });
+  const { paths } = await cx.waitFor({ paths: pathRequests(cx, drv) }); // of valid ones too: that costs nothing
   const failed = paths.filter(
     (result): result is Failed => result !== undefined && result.exit !== "success",
   );
@@ -23,22 +24,16 @@ export async function substitute({ tried }: At<"substitute">, cx: GoalContext): 
       hint: failed.find(({ exit }) => exit === "failed")?.hint,
     });
   if (cx.wanted.version !== version) return { at: "load", because: "outputs-added", tried };
-  const allValid = await areWantedValid(cx, drv);
+  refuseUnknownNames(cx, drv);
+  const outputs = outputPathsOf(drv);
+  const allValid = await areWantedValid(cx, outputs);
   if (allValid && cx.mode === "normal")
-    return succeed(cx, drv, { status: "substituted", because: "substituted" });
+    return succeed(cx, outputs, { status: "substituted", because: "substituted" });
   const incomplete = count("incompleteClosure");
   return withoutSubstitutes(cx, allValid, next(tried, incomplete > 0 && incomplete === failed.length));
 }
 
 type Failed = Exclude<SubstitutionResult, { readonly exit: "success" }>;
-
-/** Also of outputs that are valid: that costs nothing. */
-function requestsFor(cx: GoalContext, drv: Derivation): readonly PathRequest[] {
-  return [...wantedOutputs(cx, drv)].map(([name, path]) => {
-    const output = drv.outputs.get(name);
-    return { path, ca: output?.kind === "fixed" ? output.ca : undefined };
-  });
-}
 
 /** Only one more try: what is still missing after it is built. Row S2. */
 function next(tried: Tried, incomplete: boolean): Tried {

@@ -1,3 +1,4 @@
+import { describeError } from "../../error.js";
 import type { SubstitutionContext } from "../../worker/context.js";
 import { asOurs } from "./ask.js";
 import { success } from "./result.js";
@@ -31,8 +32,7 @@ export async function fetch(
     return success(cx, "substituted", "substituted");
   } catch (error) {
     cx.signal.throwIfAborted();
-    const { code } = error as { readonly code?: unknown };
-    const reason = error instanceof Error ? error.message : String(error);
+    const { code, message: reason } = describeError(error);
     if (code === "ERR_SUBSTITUTE_GONE") {
       outcome = "gone";
       const text = `substitute for '${cx.path}' from '${from.uri}' is gone: ${reason}`;

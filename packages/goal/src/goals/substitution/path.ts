@@ -1,5 +1,5 @@
 import { EngineError, isDerivationPath } from "@drvkit/drv-parser";
-import { GoalError } from "../../error.js";
+import { describeError, GoalError } from "../../error.js";
 import type { SubstitutionResult } from "../../result/substitution-result.js";
 import type { SubstitutionContext } from "../../worker/context.js";
 import { ask } from "./ask.js";
@@ -42,14 +42,14 @@ async function step(
   } catch (error) {
     cx.signal.throwIfAborted();
     if (error instanceof GoalError && error.code === "ERR_BUG") throw error;
-    const { code, hint } = error as { readonly code?: unknown; readonly hint?: unknown };
+    const { message: errorMessage, code, hint } = describeError(error);
     return done("error", {
       path: cx.path,
       exit: "failed",
       status: "miscFailure",
-      errorMessage: error instanceof Error ? error.message : String(error),
-      ...(typeof code === "string" ? { errorCode: code } : {}),
-      ...(typeof hint === "string" ? { hint } : {}),
+      errorMessage,
+      ...(code === undefined ? {} : { errorCode: code }),
+      ...(hint === undefined ? {} : { hint }),
     });
   }
 }
@@ -81,7 +81,7 @@ async function init(_stage: AtPath<"init">, cx: SubstitutionContext): NextPath<"
 
 /** Asks one substituter. Rows P4–P11. */
 async function tryNext({ next, failure }: AtPath<"tryNext">, cx: SubstitutionContext): NextPath<"tryNext"> {
-  const from = cx.settings.substitute ? cx.substituters.all[next] : undefined;
+  const from = cx.substituters.all[next];
   if (from === undefined) return nobodyOffers(cx, failure);
   const { because, info } = await ask(from, cx, {
     ...cx,

@@ -1,0 +1,59 @@
+import { type Derivation, type OutputName, outputPathsOf, type StorePath } from "@drvkit/drv-parser";
+import { GoalError } from "../../error.js";
+import type { GoalContext, InputRequest, PathRequest } from "../../worker/context.js";
+
+/** A derivation and what somebody wants of it. */
+type Wanting = Pick<GoalContext, "drvPath" | "wanted">;
+
+/** Outputs and where they are, as far as that is known. */
+export type OutputPaths = ReadonlyMap<OutputName, StorePath | undefined>;
+
+/** The outputs somebody wants now, and where they are. */
+export function wantedOutputs(
+  { wanted }: Pick<Wanting, "wanted">,
+  outputs: OutputPaths,
+): ReadonlyMap<OutputName, StorePath> {
+  const paths = new Map<OutputName, StorePath>();
+  for (const [name, path] of outputs) if (path !== undefined && wanted.has(name)) paths.set(name, path);
+  return paths;
+}
+
+/** Whether each output that somebody wants now has a path. */
+export function areWantedKnown({ wanted }: Pick<Wanting, "wanted">, outputs: OutputPaths): boolean {
+  if (outputs.size === 0) return false;
+  const names = wanted.names();
+  return [...(names === "all" ? outputs.keys() : names)].every((name) => outputs.get(name) !== undefined);
+}
+
+/** @throws {@link GoalError} `ERR_GOAL_UNKNOWN_OUTPUT` for a wanted name that is none. */
+export function refuseUnknownNames({ drvPath, wanted }: Wanting, drv: Derivation): void {
+  const names = wanted.names();
+  const unknown = names === "all" ? [] : names.filter((name) => !drv.outputs.has(name));
+  if (unknown.length === 0) return;
+  throw new GoalError(
+    "ERR_GOAL_UNKNOWN_OUTPUT",
+    `derivation '${drvPath}' does not have wanted outputs ${quoted(unknown)}`,
+    { hint: `it has ${quoted(drv.outputs.keys())}` },
+  );
+}
+
+/** What to ask substituters for: fixed outputs may come from a store with other paths. */
+export function pathRequests(wanting: Pick<Wanting, "wanted">, drv: Derivation): readonly PathRequest[] {
+  return [...wantedOutputs(wanting, outputPathsOf(drv))].map(([name, path]) => {
+    const output = drv.outputs.get(name);
+    return { path, ca: output?.kind === "fixed" ? output.ca : undefined };
+  });
+}
+
+/** What has to be made of the input derivations. */
+export function inputRequests(drv: Derivation): readonly InputRequest[] {
+  return [...drv.inputDrvs].map(([drvPath, outputs]) => ({
+    drvPath,
+    outputs: outputs.size === 0 ? "all" : outputs,
+  }));
+}
+
+/** Names as Nix lists them: `'a', 'b'`. */
+function quoted(names: Iterable<string>): string {
+  return [...names].map((name) => `'${name}'`).join(", ");
+}
