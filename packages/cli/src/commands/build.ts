@@ -1,10 +1,9 @@
 import type { BuildResult } from "@drvkit/goal";
 import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
-import { exitStatus } from "../exit-status.js";
-import { onInterrupt } from "../interrupt.js";
+import { untilInterrupted } from "../interrupt.js";
 import { resolveTargets } from "../modules.js";
-import { renderError, renderFailure } from "../render/error.js";
+import { renderError } from "../render/error.js";
 import { makeRenderer } from "../render/renderer.js";
 
 /** `drv build TARGET…`: output paths on standard output, everything else on standard error. */
@@ -15,35 +14,32 @@ export async function run(
 ): Promise<number> {
   if (options["dryRun"] === true) return (await import("./dry-run.js")).run(args, options, context);
   await using engine = await context.openEngine();
-  const interrupt = onInterrupt();
   const renderer = makeRenderer(process.stderr, context.env, {
     logLines: options["printBuildLogs"] === true,
     quiet: options["quiet"] === true,
   });
-  try {
-    const build = engine.build(await resolveTargets(args, engine), {
-      signal: interrupt.signal,
-      mode: options["check"] === true ? "check" : "normal",
-      ...outLink(options),
-    });
-    for await (const event of build) renderer.event(event);
-    const outcome = await build.result;
-    interrupt.signal.throwIfAborted();
-    renderer.end();
-    for (const problem of outcome.problems) context.err(renderError(problem, context.env));
-    context.out(
-      options["json"] === true ? printJson(outcome.results.map(resultToJson)) : printOutputs(outcome.results),
-    );
-    return outcome.exitStatus;
-  } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
-    renderer.end();
-    context.err(renderFailure({ message: "interrupted by the user" }, context.env));
-    return exitStatus.failure;
-  } finally {
-    renderer.end();
-    interrupt.stop();
-  }
+  return await untilInterrupted(context, async (signal) => {
+    try {
+      const build = engine.build(await resolveTargets(args, engine), {
+        signal,
+        mode: options["check"] === true ? "check" : "normal",
+        ...outLink(options),
+      });
+      for await (const event of build) renderer.event(event);
+      const outcome = await build.result;
+      signal.throwIfAborted();
+      renderer.end();
+      for (const problem of outcome.problems) context.err(renderError(problem, context.env));
+      context.out(
+        options["json"] === true
+          ? printJson(outcome.results.map(resultToJson))
+          : printOutputs(outcome.results),
+      );
+      return outcome.exitStatus;
+    } finally {
+      renderer.end();
+    }
+  });
 }
 
 /** `--no-link` arrives as `link: false`. JSON readers get no link unless they name one. */

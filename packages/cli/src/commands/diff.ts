@@ -60,7 +60,6 @@ function differenceToJson(difference: DerivationDifference): object {
     case "platform":
     case "source":
     case "input":
-      return { kind, ...side("a", difference.a), ...side("b", difference.b) };
     case "builder":
       return { kind, ...side("a", difference.a), ...side("b", difference.b) };
     case "args":
@@ -81,12 +80,8 @@ function differenceToJson(difference: DerivationDifference): object {
 
 function side(name: "a" | "b", value: Uint8Array | string | undefined): object {
   if (value === undefined) return { [name]: null };
-  if (typeof value === "string") return { [name]: value };
-  try {
-    return { [name]: textOf(value) };
-  } catch {
-    return { [`${name}Base64`]: encodeBase64(value) };
-  }
+  const text = typeof value === "string" ? value : textOrBase64(value);
+  return typeof text === "string" ? { [name]: text } : { [`${name}Base64`]: text.base64 };
 }
 
 function textOrBase64(bytes: Uint8Array): string | { readonly base64: string } {

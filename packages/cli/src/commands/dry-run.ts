@@ -3,9 +3,9 @@ import type { Missing } from "@drvkit/goal";
 import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
 import { exitStatus } from "../exit-status.js";
-import { onInterrupt } from "../interrupt.js";
+import { untilInterrupted } from "../interrupt.js";
 import { resolveTargets } from "../modules.js";
-import { renderFailure, renderWarning } from "../render/error.js";
+import { renderWarning } from "../render/error.js";
 import { printBytes } from "../render/units.js";
 
 /** `drv build --dry-run TARGET…`: what a build would do, on standard output. */
@@ -17,23 +17,16 @@ export async function run(
   if (options["check"] === true)
     throw new EngineError("ERR_USAGE", "'--check' builds, '--dry-run' does not: give one of them");
   await using engine = await context.openEngine();
-  const interrupt = onInterrupt();
-  try {
+  return await untilInterrupted(context, async (signal) => {
     const missing = await engine.queryMissing(await resolveTargets(args, engine), {
-      signal: interrupt.signal,
+      signal,
       onWarning: (text) => context.err(renderWarning(text, context.env)),
     });
     const text = options["json"] === true ? printJson(missingToJson(missing)) : printMissing(missing);
     context.out(text);
     if (text === "" && options["quiet"] !== true) context.err("nothing to do: all of it is valid\n");
     return exitStatus.success;
-  } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
-    context.err(renderFailure({ message: "interrupted by the user" }, context.env));
-    return exitStatus.failure;
-  } finally {
-    interrupt.stop();
-  }
+  });
 }
 
 function printMissing(missing: Missing): string {

@@ -11,6 +11,7 @@ import {
 import type { CommandOptions } from "../command-table.js";
 import type { CommandContext } from "../context.js";
 import { archiveInput } from "../input.js";
+import { onInterrupt } from "../interrupt.js";
 import { stripControls } from "../render/units.js";
 
 /** `drv nar ls ARCHIVE [PATH]`: names, with `--json` the listing that caches keep. */
@@ -46,15 +47,11 @@ export async function pack([path = "."]: readonly string[]): Promise<number> {
 /** `drv nar unpack ARCHIVE TARGET`: nothing may be at the target yet; it is there when all of the archive has been read. */
 export async function unpack([archive = "-", target = ""]: readonly string[]): Promise<number> {
   const { restoreTree } = await import("@drvkit/sandbox-native");
-  const controller = new AbortController();
-  const stop = () => controller.abort(new EngineError("ERR_INTERRUPTED", "interrupted by the user"));
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
+  const interrupt = onInterrupt(new EngineError("ERR_INTERRUPTED", "interrupted by the user"));
   try {
-    await restoreTree(archiveInput(archive), target, { signal: controller.signal });
+    await restoreTree(archiveInput(archive), target, { signal: interrupt.signal });
   } finally {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+    interrupt.stop();
   }
   return 0;
 }
