@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { holds } from "../../../tests/properties.js";
 import {
   bytesOf,
   compareBytes,
@@ -33,17 +34,7 @@ import {
 } from "../src/index.js";
 import * as arbitrary from "./arbitraries.js";
 
-/** Runs are multiplied where time is no matter. */
-const long = process.env["DRVKIT_TEST_LONG"] === "1";
-const numRuns = long ? 50_000 : 1000;
 const timeout = 900_000;
-const holds = <Value>(values: fc.Arbitrary<Value>, check: (value: Value) => void) =>
-  fc.assert(
-    fc.property(values, (value) => {
-      check(value); // What an expectation returns would count as a verdict.
-    }),
-    { numRuns },
-  );
 
 const parse = (drv: Derivation, bytes: Uint8Array) => parseDerivation(bytes, { name: drv.name });
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { holds, numRuns } from "../../../tests/properties.js";
 import {
   listNar,
   NarError,
@@ -12,17 +13,6 @@ import {
 } from "../src/index.js";
 import * as arbitrary from "./arbitraries.js";
 import { concat, joined, pieces } from "./support/archives.js";
-
-/** Runs are multiplied where time is no matter. */
-const long = process.env["DRVKIT_TEST_LONG"] === "1";
-const numRuns = long ? 50_000 : 1000;
-const holds = <Value>(values: fc.Arbitrary<Value>, check: (value: Value) => void) =>
-  fc.assert(
-    fc.property(values, (value) => {
-      check(value); // What an expectation returns would count as a verdict.
-    }),
-    { numRuns },
-  );
 
 const archive = arbitrary.tree.map((tree) => concat(printNar(narTreeEvents(tree))));
 

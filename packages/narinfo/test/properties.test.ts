@@ -13,6 +13,7 @@ import {
 import { NarParser } from "@drvkit/nar";
 import fc, { type Arbitrary } from "fast-check";
 import { describe, expect, test } from "vitest";
+import { holds, numRuns } from "../../../tests/properties.js";
 import {
   type NarInfo,
   parseExport,
@@ -27,17 +28,7 @@ import {
 } from "../src/index.js";
 import { dumpDb, exportStream, storeDir } from "./support/testdata.js";
 
-/** Runs are multiplied where time is no matter. */
-const long = process.env["DRVKIT_TEST_LONG"] === "1";
-const numRuns = long ? 50_000 : 1000;
 const timeout = 600_000;
-const holds = <Value>(values: Arbitrary<Value>, check: (value: Value) => void) =>
-  fc.assert(
-    fc.property(values, (value) => {
-      check(value); // What an expectation returns would count as a verdict.
-    }),
-    { numRuns },
-  );
 
 const storePath: Arbitrary<StorePath> = fc
   .tuple(fc.uint8Array({ minLength: 20, maxLength: 20 }), fc.constantFrom("a", "b-1.0", "x.drv", "N=+_?"))

@@ -9,36 +9,15 @@ import {
   hashPartOf,
   makeStorePath,
   replaceHashPart,
-  type StorePath,
 } from "@drvkit/drv-parser";
-import type { PathInfo } from "@drvkit/narinfo";
+import { archiveOf as archiveOfTree, pathInfoOf } from "@drvkit/goal/testing";
 import { describe, expect, test } from "vitest";
 import { openStore } from "../src/index.js";
 import { tempRoot } from "./support/process.js";
 
 /** The archive of a regular file. */
-function archiveOf(contents: Uint8Array): Uint8Array {
-  const string = (bytes: Uint8Array) => {
-    const padded = Buffer.alloc(8 + Math.ceil(bytes.length / 8) * 8);
-    padded.writeBigUInt64LE(BigInt(bytes.length));
-    padded.set(bytes, 8);
-    return padded;
-  };
-  const words = ["nix-archive-1", "(", "type", "regular", "contents"].map((word) => string(bytesOf(word)));
-  return new Uint8Array(Buffer.concat([...words, string(contents), string(bytesOf(")"))]));
-}
-
-function infoOf(path: StorePath, archive: Uint8Array, more: Partial<PathInfo> = {}): PathInfo {
-  return {
-    path,
-    narHash: hashBytes("sha256", archive),
-    narSizeBytes: archive.length,
-    references: new Set(),
-    registrationTimeSeconds: 0,
-    ultimate: false,
-    signatures: [],
-    ...more,
-  };
+function archiveOf(content: Uint8Array): Uint8Array {
+  return archiveOfTree({ type: "regular", content });
 }
 
 async function* whole(bytes: Uint8Array) {
@@ -51,7 +30,7 @@ const archive = archiveOf(bytesOf("contents\n"));
 describe("addFromArchive", () => {
   test("puts a canonical object in its place, with its signatures", async () => {
     await using store = await openStore({ root: tempRoot() });
-    await store.addFromArchive(infoOf(path, archive, { signatures: ["k:s"] }), whole(archive));
+    await store.addFromArchive(pathInfoOf(path, archive, { signatures: ["k:s"] }), whole(archive));
     const real = store.realPathOf(path);
     expect(readFileSync(real, "utf8")).toBe("contents\n");
     expect([statSync(real).mode & 0o777, statSync(real).mtimeMs]).toEqual([0o444, 1000]);
@@ -68,7 +47,7 @@ describe("addFromArchive", () => {
       bytesOf("no archive"),
       new Uint8Array(),
     ])
-      await expect(store.addFromArchive(infoOf(path, archive), whole(bytes))).rejects.toMatchObject({
+      await expect(store.addFromArchive(pathInfoOf(path, archive), whole(bytes))).rejects.toMatchObject({
         code: expect.stringMatching(/^ERR_(?:STORE_HASH_MISMATCH|TREE_ARCHIVE)$/u),
       });
     expect(readdirSync(store.realStoreDir)).toEqual(before);
@@ -77,7 +56,7 @@ describe("addFromArchive", () => {
   test("says which hash came instead", async () => {
     await using store = await openStore({ root: tempRoot() });
     const other = archiveOf(bytesOf("other"));
-    await expect(store.addFromArchive(infoOf(path, archive), whole(other))).rejects.toMatchObject({
+    await expect(store.addFromArchive(pathInfoOf(path, archive), whole(other))).rejects.toMatchObject({
       message: expect.stringMatching(
         /^hash mismatch importing path '.*-x';\n {2}specified: sha256-.*=\n {2}got: {7}sha256-.*=$/u,
       ),
@@ -89,16 +68,16 @@ describe("addFromArchive", () => {
     await using store = await openStore({ root: tempRoot() });
     const flat = { method: "flat", hash: hashBytes("sha256", bytesOf("contents\n")) } as const;
     const addressed = computeContentAddressedPath(defaultStoreDir, "x", flat);
-    await store.addFromArchive(infoOf(addressed, archive, { ca: flat }), whole(archive));
+    await store.addFromArchive(pathInfoOf(addressed, archive, { ca: flat }), whole(archive));
     expect((await store.queryPathInfo(addressed))?.ca).toEqual(flat);
 
-    await store.addFromArchive(infoOf(path, archive, { ca: flat }), whole(archive));
+    await store.addFromArchive(pathInfoOf(path, archive, { ca: flat }), whole(archive));
     expect(await store.queryPathInfo(path)).not.toHaveProperty("ca");
 
     const lie = { method: "flat", hash: hashBytes("sha256", bytesOf("something else")) } as const;
     const lied = computeContentAddressedPath(defaultStoreDir, "x", lie);
     await expect(
-      store.addFromArchive(infoOf(lied, archive, { ca: lie }), whole(archive)),
+      store.addFromArchive(pathInfoOf(lied, archive, { ca: lie }), whole(archive)),
     ).rejects.toMatchObject({
       code: "ERR_STORE_HASH_MISMATCH",
     });
@@ -114,14 +93,14 @@ describe("addFromArchive", () => {
       const ca = { method: "nar", hash } as const;
       const self = computeContentAddressedPath(defaultStoreDir, "self", ca, { self: true });
       const real = archiveOf(replaceHashPart(contents, scratch, hashPartOf(self)));
-      await store.addFromArchive(infoOf(self, real, { ca, references: new Set([self]) }), whole(real));
+      await store.addFromArchive(pathInfoOf(self, real, { ca, references: new Set([self]) }), whole(real));
       expect((await store.queryPathInfo(self))?.ca).toEqual(ca);
 
       const changed = real.slice();
       changed[120] = 0x79;
       await using other = await openStore({ root: tempRoot() });
       await expect(
-        other.addFromArchive(infoOf(self, changed, { ca, references: new Set([self]) }), whole(changed)),
+        other.addFromArchive(pathInfoOf(self, changed, { ca, references: new Set([self]) }), whole(changed)),
       ).rejects.toMatchObject({ code: "ERR_STORE_HASH_MISMATCH" });
       expect(readdirSync(join(other.realStoreDir)).filter((name) => name.endsWith("-self"))).toEqual([]);
     },

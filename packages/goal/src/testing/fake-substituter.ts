@@ -1,6 +1,7 @@
-import { hashBytes, type StorePath } from "@drvkit/drv-parser";
+import type { StorePath } from "@drvkit/drv-parser";
 import type { SubstitutableInfo, SubstituterPort } from "../ports/substituter.js";
 import { archiveOf, type FakeTree } from "./fake-tree.js";
+import { pathInfoOf } from "./path-info.js";
 
 /** What a fake substituter does when it is asked for a path. */
 type Behaviour = "answers" | "throws" | "gone" | "broken" | "lies";
@@ -36,16 +37,7 @@ export class FakeSubstituter implements SubstituterPort {
   /** Offers a tree under a path; what it says of it from now on. */
   offer(path: StorePath, tree: FakeTree, more: Partial<SubstitutableInfo> = {}): SubstitutableInfo {
     const archive = archiveOf(tree);
-    const info: SubstitutableInfo = {
-      path,
-      narHash: hashBytes("sha256", archive),
-      narSizeBytes: archive.length,
-      references: new Set(),
-      registrationTimeSeconds: 0,
-      ultimate: false,
-      signatures: [],
-      ...more,
-    };
+    const info: SubstitutableInfo = { ...pathInfoOf(path, archive), ...more };
     this.#offered.set(path, { info, archive });
     return info;
   }

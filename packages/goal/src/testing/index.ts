@@ -1,11 +1,12 @@
 export { FakeClock } from "./fake-clock.js";
 export { FakeBuild, FakeSandbox, type FakeSandboxOptions } from "./fake-sandbox.js";
 export { FakeSubstituter } from "./fake-substituter.js";
-export type { FakeNode, FakeTree } from "./fake-tree.js";
+export { archiveOf, type FakeNode, type FakeTree } from "./fake-tree.js";
 export { FakeTrees } from "./fake-trees.js";
 export { MemoryLog } from "./memory-log.js";
 export { type MemoryPorts, memoryPorts } from "./memory-ports.js";
 export { MemoryStore } from "./memory-store.js";
+export { pathInfoOf } from "./path-info.js";
 export { addRecipe, outputsByName, type Recipe } from "./recipe.js";
 export { type RecordedEvents, recordEvents } from "./record.js";
 export { type ContractCase, type StoreUnderTest, storeContract } from "./store-contract.js";

@@ -22,6 +22,7 @@ import type { PathInfo } from "@drvkit/narinfo";
 import type { OutputLocks, StorePort } from "../ports/store.js";
 import { archiveOf, treeOf } from "./fake-tree.js";
 import { FakeTrees } from "./fake-trees.js";
+import { pathInfoOf } from "./path-info.js";
 
 /** A store in memory: what is valid in a map, the files in {@link FakeTrees}. */
 export class MemoryStore implements StorePort {
@@ -180,18 +181,13 @@ export class MemoryStore implements StorePort {
 
   #add(path: StorePath, content: Uint8Array, references: readonly StorePath[]): void {
     const tree = { type: "regular", content } as const;
-    const archive = archiveOf(tree);
     this.trees.put(this.realPathOf(path), tree);
-    this.#valid.set(path, {
-      path,
-      narHash: hashBytes("sha256", archive),
-      narSizeBytes: archive.length,
+    const info = pathInfoOf(path, archiveOf(tree), {
       references: new Set(references),
       registrationTimeSeconds: 1,
-      ultimate: false,
-      signatures: [],
       ca: { method: "text", hash: hashBytes("sha256", content) },
     });
+    this.#valid.set(path, info);
   }
 
   #require(path: StorePath): PathInfo {

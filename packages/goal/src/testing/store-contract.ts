@@ -15,6 +15,7 @@ import {
 import type { PathInfo } from "@drvkit/narinfo";
 import type { StorePort } from "../ports/store.js";
 import { archiveOf } from "./fake-tree.js";
+import { pathInfoOf } from "./path-info.js";
 
 /** A fresh, empty store, and a way to put files where it expects them. */
 export interface StoreUnderTest extends AsyncDisposable {
@@ -319,15 +320,8 @@ function archived(storeDir: StoreDir): { readonly info: PathInfo; readonly archi
       text: "text\n",
     },
   });
-  const info: PathInfo = {
-    path: makeStorePath(storeDir, `${"f".repeat(32)}-archived`),
-    narHash: hashBytes("sha256", archive),
-    narSizeBytes: archive.length,
-    references: new Set(),
-    registrationTimeSeconds: 0,
-    ultimate: false,
-    signatures: ["key:sig"],
-  };
+  const path = makeStorePath(storeDir, `${"f".repeat(32)}-archived`);
+  const info = pathInfoOf(path, archive, { signatures: ["key:sig"] });
   return { info, archive };
 }
 

@@ -1,5 +1,5 @@
-import { compareText } from "@drvkit/drv-parser";
 import type { Event } from "../../src/index.js";
+import { KeyHeap } from "../../src/worker/heap.js";
 import type { Scenario } from "./scenario.js";
 
 type Pool = Extract<Event, { type: "slot" }>["pool"];
@@ -14,13 +14,19 @@ export function checkEvents(events: readonly Event[], scenario: Scenario): void 
 
 /** Never more than there are; a grant goes to the smallest key that waits. */
 function checkSlots(events: readonly Event[], pool: Pool, size: number, scenario: Scenario): void {
-  const [waiting, held] = [new Waiting(), new Set<string>()];
+  const [waiting, held] = [new Set<string>(), new Set<string>()];
+  const inOrder = new KeyHeap<string, string>();
   for (const event of events) {
     if (event.type !== "slot" || event.pool !== pool) continue;
     const { goal, change } = event;
-    if (change === "waiting") waiting.add(goal);
-    if (change === "granted" && isUndisturbed(scenario))
-      require(waiting.first === goal, `${goal} gets a slot before ${waiting.first}`);
+    if (change === "waiting") {
+      waiting.add(goal);
+      inOrder.add(goal, goal);
+    }
+    if (change === "granted" && isUndisturbed(scenario)) {
+      const first = inOrder.take();
+      require(first === goal, `${goal} gets a slot before ${first}`);
+    }
     if (change === "released") require(held.delete(goal), `${goal} gives back what it does not have`);
     if (change !== "granted") continue;
     require(waiting.delete(goal), `${goal} gets a slot that it did not wait for`);
@@ -30,38 +36,8 @@ function checkSlots(events: readonly Event[], pool: Pool, size: number, scenario
   require(held.size === 0, `slots are still held: ${[...held].join(" ")}`);
 }
 
-/** Keys in their order. */
-class Waiting {
-  readonly #keys: string[] = [];
-
-  get first(): string | undefined {
-    return this.#keys[0];
-  }
-
-  add(key: string): void {
-    this.#keys.splice(this.#placeOf(key), 0, key);
-  }
-
-  delete(key: string): boolean {
-    const place = this.#placeOf(key);
-    if (this.#keys[place] !== key) return false;
-    this.#keys.splice(place, 1);
-    return true;
-  }
-
-  #placeOf(key: string): number {
-    let [low, high] = [0, this.#keys.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (compareText(this.#keys[middle] as string, key) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-}
-
-/** Goals that leave while they wait do not say so. */
-function isUndisturbed({ settings, interruptMs }: Scenario): boolean {
+/** Whether nothing ends early. Goals that leave while they wait do not say so. */
+export function isUndisturbed({ settings, interruptMs }: Scenario): boolean {
   return settings.keepGoing && interruptMs === undefined;
 }
 

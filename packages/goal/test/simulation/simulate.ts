@@ -2,12 +2,11 @@ import { getEventListeners } from "node:events";
 // Loaded when they are needed; time stands still meanwhile, so they have to be there.
 import "../../src/goals/derivation/build.js";
 import "../../src/goals/substitution/path.js";
-import { hashBytes, type StorePath } from "@drvkit/drv-parser";
-import type { PathInfo } from "@drvkit/narinfo";
+import type { StorePath } from "@drvkit/drv-parser";
 import { type BuildResult, defaultWorkerSettings, type Event, isSuccess, runGoals } from "../../src/index.js";
-import type { FakeBuild } from "../../src/testing/index.js";
+import { archiveOf, type FakeBuild, pathInfoOf } from "../../src/testing/index.js";
 import { names } from "../support/world.js";
-import { checkEvents, require } from "./invariants.js";
+import { checkEvents, isUndisturbed, require } from "./invariants.js";
 import { Model } from "./model.js";
 import { Random } from "./random.js";
 import { makeScenario, type Node, type Scenario } from "./scenario.js";
@@ -103,20 +102,11 @@ class SimulatedRun {
 
   async #register(node: Node, outputs: readonly string[]): Promise<void> {
     const { store, trees } = this.scenario.ports;
-    const infos: PathInfo[] = [];
-    for (const name of outputs) {
-      const path = node.outputs[name] as StorePath;
-      trees.put(store.realPathOf(path), `made by ${node.drvPath}\n`);
-      infos.push({
-        path,
-        narHash: hashBytes("sha256", new Uint8Array()),
-        narSizeBytes: 0,
-        references: new Set(),
-        registrationTimeSeconds: 1,
-        ultimate: false,
-        signatures: [],
-      });
-    }
+    const infos = outputs.map((name) => {
+      const [path, tree] = [node.outputs[name] as StorePath, `made by ${node.drvPath}\n`];
+      trees.put(store.realPathOf(path), tree);
+      return pathInfoOf(path, archiveOf(tree));
+    });
     if (infos.length > 0) await store.registerValidPaths(infos);
   }
 
@@ -217,8 +207,4 @@ class SimulatedRun {
     const listeners = getEventListeners(this.#interrupt.signal, "abort").length;
     require(listeners === 0, `${listeners} listeners are left`);
   }
-}
-
-function isUndisturbed({ settings, interruptMs }: Scenario): boolean {
-  return settings.keepGoing && interruptMs === undefined;
 }

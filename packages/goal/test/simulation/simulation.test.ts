@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
+import { isLong } from "../../../../tests/properties.js";
 import { Random } from "./random.js";
 import { simulate } from "./simulate.js";
 
-const long = process.env["DRVKIT_TEST_LONG"] === "1";
 const firstSeed = Number(process.env["DRVKIT_SEED"] ?? 1);
-const batches: readonly { readonly runs: number; readonly most: number }[] = long
+const batches: readonly { readonly runs: number; readonly most: number }[] = isLong
   ? [
       { runs: 1900, most: 300 },
       { runs: 95, most: 5000 },

@@ -7,10 +7,9 @@ import {
   type StorePath,
 } from "@drvkit/drv-parser";
 import { expect, test } from "vitest";
+import { isLong } from "../../../../tests/properties.js";
 import { memoryPorts } from "../../src/testing/index.js";
 import { World } from "../support/world.js";
-
-const long = process.env["DRVKIT_TEST_LONG"] === "1";
 
 /** Layers of derivations, each needing three of the layer before; paths are made up, nothing is parsed. */
 function graph(world: World, count: number): readonly StorePath[] {
@@ -52,15 +51,15 @@ async function secondsFor(count: number): Promise<number> {
 }
 
 test("ten times the goals take about ten times as long", { timeout: 600_000 }, async () => {
-  const small = long ? 10_000 : 400;
+  const small = isLong ? 10_000 : 400;
   await secondsFor(small);
   const [few, many] = [await secondsFor(small), await secondsFor(small * 10)];
-  if (long) console.log(`${small} goals: ${few.toFixed(2)} s, ${small * 10} goals: ${many.toFixed(2)} s`);
+  if (isLong) console.log(`${small} goals: ${few.toFixed(2)} s, ${small * 10} goals: ${many.toFixed(2)} s`);
   expect(many / few).toBeLessThan(35);
 });
 
 test("goals that have nothing to do are done in a moment each", { timeout: 600_000 }, async () => {
-  const count = long ? 100_000 : 2_000;
+  const count = isLong ? 100_000 : 2_000;
   const world = new World(memoryPorts());
   const drvs = graph(world, count);
   const { store } = world.ports;
@@ -68,7 +67,7 @@ test("goals that have nothing to do are done in a moment each", { timeout: 600_0
   const started = performance.now();
   const { results, exitStatus } = await world.run(drvs);
   const seconds = (performance.now() - started) / 1000;
-  if (long) console.log(`${count} valid goals: ${seconds.toFixed(2)} s`);
+  if (isLong) console.log(`${count} valid goals: ${seconds.toFixed(2)} s`);
   expect([exitStatus, world.ports.sandbox.builds.length]).toEqual([0, 0]);
   expect(results.map(({ drvPath }) => drvPath)).toEqual(drvs);
   expect(results.every(({ status }) => status === "alreadyValid")).toBe(true);
