@@ -1,15 +1,5 @@
 import { execFileSync } from "node:child_process";
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   computeHashModulo,
@@ -20,27 +10,17 @@ import {
   makeStorePath,
   parseDerivation,
 } from "../packages/drv-parser/dist/index.js";
-import { interleave, median, report, skip } from "./measure.mjs";
+import { lines, loadIntoNix, nixBelow, withLargeCorpus } from "./large-corpus.mjs";
+import { interleave, median, report } from "./measure.mjs";
 
 const title = "the large corpus";
 const rounds = 5;
 
 export async function bench() {
-  const corpus = join(import.meta.dirname, "../../shared/corpus");
-  if (!existsSync(join(corpus, "large-drvs.tar.zst"))) return skip(title, "../shared/corpus is not here");
-  const folder = mkdtempSync(join(tmpdir(), "drvkit-bench-"));
-  try {
-    // Where a Nix below a root of its own looks for them.
-    mkdirSync(join(folder, "nix"));
-    execFileSync("sh", ["-c", 'zstd -dc "$0/large-drvs.tar.zst" | tar x && mv store nix/store', corpus], {
-      cwd: folder,
-    });
+  await withLargeCorpus(title, async (folder) => {
     await benchParse(folder);
     await benchModulo(folder);
-  } finally {
-    execFileSync("chmod", ["-R", "u+w", folder]);
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 async function benchParse(folder) {
@@ -67,7 +47,7 @@ async function benchParse(folder) {
 /** Hashes of closures of several sizes, each anew: time for each edge stays the same. */
 async function benchModulo(folder) {
   const known = new Map(readAll(folder).map((file) => [file.path, parse(file)]));
-  const sinks = readFileSync(join(folder, "sinks.drvs"), "utf8").trimEnd().split("\n");
+  const sinks = lines(join(folder, "sinks.drvs"));
   const contestants = {};
   const edges = new Map();
   for (const part of [8, 4, 2, 1]) {
@@ -118,28 +98,10 @@ function edgesOf(tops, known) {
 
 /** Runs Nix on all of them, reading included; `undefined` where there is none. */
 function nixShow(folder) {
-  const store = `local?root=${folder}`;
-  const env = { ...process.env, NIX_CONF_DIR: join(folder, "etc") };
-  try {
-    execFileSync("nix-store", ["--store", store, "--load-db"], {
-      input: readFileSync(join(folder, "reg.dump")),
-      stdio: ["pipe", "ignore", "ignore"],
-      env,
-    });
-  } catch (error) {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  }
-  const sinks = readFileSync(join(folder, "sinks.drvs"), "utf8").trimEnd().split("\n");
-  const args = [
-    "show-derivation",
-    "--extra-experimental-features",
-    "nix-command",
-    "--store",
-    store,
-    "-r",
-    ...sinks,
-  ];
+  if (!loadIntoNix(folder, readFileSync(join(folder, "reg.dump")))) return undefined;
+  const { store, env } = nixBelow(folder);
+  const options = ["--extra-experimental-features", "nix-command", "--store", store, "-r"];
+  const args = ["show-derivation", ...options, ...lines(join(folder, "sinks.drvs"))];
   return () => {
     const nothing = openSync("/dev/null", "w");
     execFileSync("nix", args, { stdio: ["ignore", nothing, "ignore"], env });

@@ -1,40 +1,34 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { hashBytes } from "../packages/drv-parser/dist/index.js";
 import { parseRegistrations, printRegistrations } from "../packages/narinfo/dist/index.js";
 import { openStore } from "../packages/store-lmdb/dist/index.js";
-import { interleave, median, report, skip } from "./measure.mjs";
+import { lines, loadIntoNix, nixBelow, withLargeCorpus } from "./large-corpus.mjs";
+import { interleave, median, report } from "./measure.mjs";
 
 const title = "goals of the large corpus";
 const rounds = 5;
 const drv = join(import.meta.dirname, "../packages/cli/bin/drv.js");
 
 export async function bench() {
-  const corpus = join(import.meta.dirname, "../../shared/corpus");
-  if (!existsSync(join(corpus, "large-drvs.tar.zst"))) return skip(title, "../shared/corpus is not here");
-  const folder = mkdtempSync(join(tmpdir(), "drvkit-bench-"));
-  try {
-    const stores = await makeStores(folder, corpus);
+  await withLargeCorpus(title, async (folder) => {
+    const stores = await makeStores(folder);
     const sinks = lines(join(folder, "sinks.drvs"));
     await compare(`dry run of ${sinks.length} roots, nothing built`, {
       drvkit: () => ours(stores.ours, ["--dry-run"], sinks),
-      ...nix(stores.nix, ["--realise", "--dry-run"], sinks),
+      ...nix(stores, ["--realise", "--dry-run"], sinks),
     });
     await registerOutputs(folder, stores);
     await compare(`no-op realise of ${sinks.length} roots, all valid`, {
       drvkit: () => ours(stores.ours, ["--no-link"], sinks),
-      ...nix(stores.nix, ["--realise"], sinks),
+      ...nix(stores, ["--realise"], sinks),
     });
     await compare("no-op realise of one root", {
       drvkit: () => ours(stores.ours, ["--no-link"], sinks.slice(0, 1)),
       "bare node": () => mustRun(process.execPath, ["-e", "0"]),
     });
-  } finally {
-    execFileSync("chmod", ["-R", "u+w", folder]);
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 async function compare(what, contestants) {
@@ -45,15 +39,12 @@ async function compare(what, contestants) {
   else console.log(`  the peer takes ×${(peer / mine).toFixed(2)} of our time`);
 }
 
-/** The same derivations in a store of ours and in one of a Nix below a root of its own. */
-async function makeStores(folder, corpus) {
-  const stores = { ours: join(folder, "ours"), nix: join(folder, "theirs") };
-  for (const store of Object.values(stores)) mkdirSync(join(store, "nix"), { recursive: true });
-  const unpack =
-    'zstd -dc "$0/large-drvs.tar.zst" | tar x && cp -a store ours/nix/store && mv store theirs/nix/store';
-  execFileSync("sh", ["-c", unpack, corpus], { cwd: folder });
-  await load(stores, readFileSync(join(folder, "reg.dump"), "utf8"));
-  return stores;
+/** The same derivations in a store of ours and in one of a Nix, if there is one, below a root of its own. */
+async function makeStores(folder) {
+  const stores = { ours: join(folder, "ours"), nix: folder };
+  mkdirSync(join(stores.ours, "nix"), { recursive: true });
+  execFileSync("cp", ["-a", join(folder, "nix/store"), join(stores.ours, "nix/store")]);
+  return { ...stores, hasNix: await load(stores, readFileSync(join(folder, "reg.dump"), "utf8")) };
 }
 
 /** As if every root had been built: something is registered under each output, and nobody looks at it. */
@@ -76,12 +67,7 @@ async function load(stores, registrations) {
   }));
   const store = await openStore({ root: stores.ours });
   await store.registerValidPaths(infos).finally(() => store.close());
-  if (hasNix())
-    execFileSync("nix-store", ["--store", `local?root=${stores.nix}`, "--load-db"], {
-      input: registrations,
-      stdio: ["pipe", "ignore", "ignore"],
-      env: nixEnv(stores.nix),
-    });
+  return loadIntoNix(stores.nix, registrations);
 }
 
 function ours(store, options, targets) {
@@ -92,25 +78,13 @@ function ours(store, options, targets) {
   );
 }
 
-function nix(store, options, targets) {
-  if (!hasNix()) return {};
-  const args = ["--store", `local?root=${store}`, ...options, ...targets];
-  return { "nix-store": () => mustRun("nix-store", args, "", nixEnv(store)) };
-}
-
-function hasNix() {
-  return spawnSync("nix-store", ["--version"]).error === undefined;
-}
-
-function nixEnv(store) {
-  return { ...process.env, NIX_CONF_DIR: join(store, "etc"), NIX_CONFIG: "substituters =" };
+function nix({ nix: root, hasNix }, options, targets) {
+  if (!hasNix) return {};
+  const { store, env } = nixBelow(root);
+  return { "nix-store": () => mustRun("nix-store", ["--store", store, ...options, ...targets], "", env) };
 }
 
 function mustRun(program, args, input = "", env = process.env) {
   const { status, stderr } = spawnSync(program, args, { input, env, maxBuffer: 2 ** 28 });
   if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr}`);
-}
-
-function lines(file) {
-  return readFileSync(file, "utf8").trimEnd().split("\n");
 }
