@@ -1,6 +1,6 @@
 //! Archives that come in pieces, read strictly.
 
-use crate::dump::DEPTH_LIMIT;
+use crate::dump::{DEPTH_LIMIT, padding};
 
 /// What an archive says next. Names are empty at the root.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +40,13 @@ enum State {
     AfterNode,
     Entries,
     Ended,
+}
+
+impl State {
+    /// With `left` bytes of contents to come.
+    fn of_contents(left: u64, padding: usize) -> Self {
+        if left == 0 { Self::AfterContents { padding } } else { Self::Contents { left, padding } }
+    }
 }
 
 /// Reads one archive. Holds what of the pieces was not read yet, which is little, and one name for each open directory.
@@ -119,9 +126,7 @@ impl Reader {
             State::Contents { left, padding } => {
                 let piece = tokens.some(left)?;
                 take(Event::Contents(piece)).map_err(Broken::Taker)?;
-                let left = left - piece.len() as u64;
-                self.state =
-                    if left == 0 { State::AfterContents { padding } } else { State::Contents { left, padding } };
+                self.state = State::of_contents(left - piece.len() as u64, padding);
             }
             State::AfterContents { padding } => {
                 tokens.zeros(padding)?;
@@ -159,9 +164,7 @@ impl Reader {
                 // Offsets are passed to functions that take them signed.
                 let size = tokens.length("the contents", i64::MAX as u64)?;
                 take(Event::Regular { name: &self.name, executable, size }).map_err(Broken::Taker)?;
-                let padding = padding_of(size);
-                self.state =
-                    if size == 0 { State::AfterContents { padding } } else { State::Contents { left: size, padding } };
+                self.state = State::of_contents(size, padding(size));
             }
             1 => {
                 tokens.word(&["target"])?;
@@ -242,7 +245,7 @@ impl<'a> Tokens<'a> {
         if length <= WORD_BYTES {
             let found = self.take(length as usize)?;
             if let Some(index) = allowed.iter().position(|word| word.as_bytes() == found) {
-                self.zeros(padding_of(length))?;
+                self.zeros(padding(length))?;
                 return Ok(index);
             }
             return Err(self.refused(start, alternatives(allowed), quoted(found)));
@@ -253,7 +256,7 @@ impl<'a> Tokens<'a> {
     fn string<E>(&mut self, what: &str, most: u64) -> Result<&'a [u8], Broken<E>> {
         let length = self.length(what, most)?;
         let bytes = self.take(length as usize)?;
-        self.zeros(padding_of(length))?;
+        self.zeros(padding(length))?;
         Ok(bytes)
     }
 
@@ -301,10 +304,6 @@ impl<'a> Tokens<'a> {
     fn refused<E>(&self, at: usize, expected: String, found: String) -> Broken<E> {
         Broken::Refused { at, expected, found }
     }
-}
-
-fn padding_of(length: u64) -> usize {
-    (8 - (length % 8) as usize) % 8
 }
 
 fn alternatives(allowed: &[&str]) -> String {

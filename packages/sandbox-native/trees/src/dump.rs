@@ -214,7 +214,8 @@ impl ChunkSource for Dumper {
     }
 }
 
-fn padding(length: u64) -> usize {
+/// Length of the zeros behind a string of this length.
+pub(crate) fn padding(length: u64) -> usize {
     (length.wrapping_neg() % ALIGNMENT as u64) as usize
 }
 

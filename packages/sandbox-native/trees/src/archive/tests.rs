@@ -6,7 +6,7 @@ fn strings(all: &[&[u8]]) -> Vec<u8> {
     for string in all {
         bytes.extend_from_slice(&(string.len() as u64).to_le_bytes());
         bytes.extend_from_slice(string);
-        bytes.resize(bytes.len() + padding_of(string.len() as u64), 0);
+        bytes.resize(bytes.len() + padding(string.len() as u64), 0);
     }
     bytes
 }
