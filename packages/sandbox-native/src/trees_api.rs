@@ -195,6 +195,12 @@ pub fn move_tree<'env>(env: &'env Env, from: String, to: String) -> napi::Result
     on_pool(env, move || trees::move_tree(from.as_bytes(), to.as_bytes()))
 }
 
+/// Replacement of a tree, if there is one: it is at `from` afterwards.
+#[napi]
+pub fn replace_tree<'env>(env: &'env Env, from: String, to: String) -> napi::Result<Object<'env>> {
+    on_pool(env, move || trees::replace_tree(from.as_bytes(), to.as_bytes()))
+}
+
 /// The top of a tree, or nothing. At once: it takes less than a way through the pool.
 #[napi]
 pub fn stat_tree(path: String) -> Outcome<Option<TreeTop>> {

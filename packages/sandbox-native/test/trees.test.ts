@@ -26,6 +26,7 @@ import {
   makeSeenInodes,
   moveTree,
   removeTree,
+  replaceTree,
   restoreTree,
   scanTree,
   statTree,
@@ -380,6 +381,19 @@ describe("copyTree, moveTree, removeTree, statTree", () => {
     await removeTree(`${dir}/store/x`);
     await removeTree(`${dir}/store/x`);
     expect(await statTree(`${dir}/store/x`)).toBeUndefined();
+  });
+
+  test("replaces what is there; that is where the new tree was", async () => {
+    const dir = tempDir();
+    const tree = makeTree(dir);
+    const hash = await hashTree(tree);
+    mkdirSync(`${dir}/place`);
+    await replaceTree(tree, `${dir}/place`);
+    expect(await hashTree(`${dir}/place`)).toEqual(hash);
+    expect(readdirSync(tree)).toEqual([]);
+    await removeTree(tree);
+    await replaceTree(`${dir}/place`, tree);
+    expect(await statTree(`${dir}/place`)).toBeUndefined();
   });
 
   test("sees the top only, and a link as a link", async () => {

@@ -52,6 +52,7 @@ interface TreesAddon {
   ): Promise<Outcome<void>>;
   removeTree(path: string): Promise<Outcome<void>>;
   moveTree(from: string, to: string): Promise<Outcome<void>>;
+  replaceTree(from: string, to: string): Promise<Outcome<void>>;
   statTree(path: string): Outcome<TreeStat | null>;
   compressBzip2(source: string, target: string): Promise<Outcome<void>>;
   decompressBzip2(path: string): ChunkStream;
@@ -179,6 +180,16 @@ export async function removeTree(path: string): Promise<void> {
  */
 export async function moveTree(from: string, to: string): Promise<void> {
   unwrap(await addon().moveTree(from, to));
+}
+
+/**
+ * Puts a tree where another one may be, on the same file system and in one step: at no moment is nothing at `to`. What was there is at
+ * `from` afterwards.
+ *
+ * @throws SandboxError `ERR_TREE_IO`, with `errno` EXDEV across file systems.
+ */
+export async function replaceTree(from: string, to: string): Promise<void> {
+  unwrap(await addon().replaceTree(from, to));
 }
 
 /**

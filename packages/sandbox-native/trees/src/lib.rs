@@ -40,7 +40,7 @@ pub use error::{Errno, Kind, Result, TreeError};
 pub use hash::{Algorithm, Digest, Scan, hash_file, hash_tree, scan_tree};
 pub use listing::{Listing, STAMP_BYTES, Stamp, list_directory, stamp_top};
 pub use pool::Pool;
-pub use relocate::move_tree;
+pub use relocate::{move_tree, replace_tree};
 pub use remove::remove_tree;
 pub use restore::Restorer;
 pub use scan::{HASH_PART_BYTES, HashPart, Scanner};

@@ -422,8 +422,7 @@ pub fn rename(from: (BorrowedFd<'_>, &CStr), to: (BorrowedFd<'_>, &CStr)) -> Res
     check(unsafe { libc::renameat(from.0.as_raw_fd(), from.1.as_ptr(), to.0.as_raw_fd(), to.1.as_ptr()) })
 }
 
-/// Exchanges two names.
-#[cfg(test)]
+/// Exchanges two names in one step; EINVAL where the file system cannot.
 pub fn exchange(one: (BorrowedFd<'_>, &CStr), other: (BorrowedFd<'_>, &CStr)) -> Result<()> {
     // SAFETY: both names are NUL-terminated.
     let status = unsafe {

@@ -86,3 +86,50 @@ fn says_that_the_other_path_is_on_another_file_system() {
     assert_eq!((error.code(), error.errno), ("ERR_TREE_IO", Some(libc::EXDEV)));
     assert!(exists(&temp.join("file")));
 }
+
+#[test]
+fn replaces_what_is_there_and_leaves_it_where_the_new_tree_was() {
+    for_each_user("relocate::tests::replaces_what_is_there_and_leaves_it_where_the_new_tree_was", || {
+        for by_steps in [false, true] {
+            let temp = TempDir::new();
+            for (name, content) in [("new", "new"), ("old", "old")] {
+                fs::create_dir_all(temp.join(name).join("tree")).unwrap();
+                fs::write(temp.join(name).join("tree/file"), content).unwrap();
+                set_mode(&temp.join(name).join("tree"), 0o555);
+            }
+            let (from, to) = (temp.join("new/tree"), temp.join("old/tree"));
+            if by_steps {
+                let (source, target) = (Root::open(bytes(&from)).unwrap(), Root::open(bytes(&to)).unwrap());
+                while_writable(&[&source, &target], || exchange_by_steps(&source, &target)).unwrap().unwrap();
+            } else {
+                replace_tree(bytes(&from), bytes(&to)).unwrap();
+            }
+            assert_eq!(fs::read(to.join("file")).unwrap(), b"new");
+            assert_eq!(fs::read(from.join("file")).unwrap(), b"old");
+            assert_eq!((mode(&from), mode(&to)), (0o555, 0o555));
+        }
+    });
+}
+
+#[test]
+fn replaces_what_is_not_there_and_links_themselves() {
+    let temp = TempDir::new();
+    fs::write(temp.join("new"), "new").unwrap();
+    replace_tree(bytes(&temp.join("new")), bytes(&temp.join("place"))).unwrap();
+    assert_eq!(fs::read(temp.join("place")).unwrap(), b"new");
+    symlink("place", temp.join("link")).unwrap();
+    replace_tree(bytes(&temp.join("link")), bytes(&temp.join("place"))).unwrap();
+    assert_eq!(fs::read_link(temp.join("place")).unwrap(), Path::new("place"));
+    assert_eq!(fs::read(temp.join("link")).unwrap(), b"new");
+}
+
+#[test]
+fn puts_the_old_tree_back_when_the_new_one_is_not_there() {
+    let temp = TempDir::new();
+    fs::write(temp.join("place"), "old").unwrap();
+    let (source, target) =
+        (Root::open(bytes(&temp.join("absent"))).unwrap(), Root::open(bytes(&temp.join("place"))).unwrap());
+    assert_eq!(exchange_by_steps(&source, &target), Err(Errno(libc::ENOENT)));
+    assert_eq!(fs::read(temp.join("place")).unwrap(), b"old");
+    assert!(!exists(&temp.join("absent.old")));
+}
