@@ -10,6 +10,8 @@ import { canonicaliseTree, dumpTree, restoreTree } from "./files.js";
 export interface AddFromArchiveOptions {
   /** Ends the work with its reason; nothing is added then. */
   readonly signal?: AbortSignal | undefined;
+  /** Takes the place of an object that is valid already. */
+  readonly repair?: boolean;
 }
 
 /**
@@ -20,11 +22,11 @@ export async function addFromArchive(
   cx: AddContext,
   info: PathInfo,
   archive: AsyncIterable<Uint8Array>,
-  { signal }: AddFromArchiveOptions,
+  { signal, repair = false }: AddFromArchiveOptions,
 ): Promise<PathInfo> {
   await cx.addTempRoot(info.path);
   const known = await cx.queryPathInfo(info.path);
-  if (known !== undefined) return known;
+  if (known !== undefined && !repair) return known;
   await using temp = await cx.makeTempDir();
   const tree = join(temp.path, "x");
   await restoreTree(archive, tree, { signal });
@@ -34,7 +36,12 @@ export async function addFromArchive(
   const address = ca !== undefined && isContentAddressed(info) ? ca : undefined;
   if (address !== undefined) await compareAddress(info, address, content, signal);
   await canonicaliseTree(tree, { signal });
-  return await install(cx, content, { ...rest, ...(address === undefined ? {} : { ca: address }) });
+  return await install(
+    cx,
+    content,
+    { ...rest, ...(address === undefined ? {} : { ca: address }) },
+    { repair },
+  );
 }
 
 /** An archive has one form only: what was unpacked from it has its hash and size again. */

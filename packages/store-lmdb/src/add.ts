@@ -14,7 +14,15 @@ import {
 } from "@drvkit/drv-parser";
 import type { PathInfo } from "@drvkit/narinfo";
 import { fileError, StoreError } from "./error.js";
-import { canonicaliseTree, copyTree, hashFile, hashTree, moveTree, removeTree, statTree } from "./files.js";
+import {
+  canonicaliseTree,
+  copyTree,
+  hashFile,
+  hashTree,
+  removeTree,
+  replaceTree,
+  statTree,
+} from "./files.js";
 import type { OutputLocks } from "./locks.js";
 
 /** What adding needs of an open store. */
@@ -200,12 +208,13 @@ export async function install(
   cx: AddContext,
   content: Content,
   object: Pick<PathInfo, "path" | "references" | "ca" | "deriver"> & Partial<Pick<PathInfo, "signatures">>,
+  { repair = false }: { readonly repair?: boolean } = {},
 ): Promise<PathInfo> {
   const { path } = object;
   await cx.addTempRoot(path);
   await using locks = await cx.lockOutputs([path]);
   const known = await cx.queryPathInfo(path);
-  if (known !== undefined) {
+  if (known !== undefined && !repair) {
     locks.deleteOnRelease();
     return known;
   }
@@ -219,13 +228,13 @@ export async function install(
     signatures: object.signatures ?? [],
   };
   const place = cx.realPathOf(path);
-  // What lies there without being valid is what an interrupted process left.
-  await removeTree(place);
-  await moveTree(content.tree, place);
+  // What lies there without being valid is what an interrupted process left. It goes with the private directory.
+  await replaceTree(content.tree, place);
   try {
     await cx.registerValidPaths([info]);
   } catch (error) {
-    await removeTree(place);
+    if (known === undefined) await removeTree(place);
+    else await replaceTree(content.tree, place);
     throw error;
   } finally {
     locks.deleteOnRelease();

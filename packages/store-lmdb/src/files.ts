@@ -12,8 +12,8 @@ export {
   hashFile,
   hashTree,
   lockFile,
-  moveTree,
   removeTree,
+  replaceTree,
   restoreTree,
   statTree,
 } from "@drvkit/sandbox-native";

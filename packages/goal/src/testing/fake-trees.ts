@@ -9,7 +9,7 @@ export class FakeTrees implements TreesPort {
   readonly #below = new Map<string, Set<string>>();
   /** What {@link freeBytes} answers. */
   free = 2 ** 40;
-  /** Every change, in order: `move FROM TO`, `remove PATH`, `copy FROM TO`, `canonicalise PATH`. */
+  /** Every change, in order: `move FROM TO`, `replace FROM TO`, `remove PATH`, `copy FROM TO`, `canonicalise PATH`. */
   readonly changes: string[] = [];
 
   /** Puts a tree in place, as a builder would. */
@@ -77,6 +77,14 @@ export class FakeTrees implements TreesPort {
     this.#requireFree(to);
     this.#set(to, this.#require(from));
     this.#delete(from);
+  }
+
+  async replace(from: string, to: string): Promise<void> {
+    this.changes.push(`replace ${from} ${to}`);
+    const before = this.#trees.get(to);
+    this.#set(to, this.#require(from));
+    if (before === undefined) this.#delete(from);
+    else this.#set(from, before);
   }
 
   async remove(path: string): Promise<void> {

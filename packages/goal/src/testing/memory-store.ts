@@ -115,7 +115,7 @@ export class MemoryStore implements StorePort {
   async addFromArchive(
     info: PathInfo,
     archive: AsyncIterable<Uint8Array>,
-    { signal }: { readonly signal: AbortSignal },
+    { signal, repair = false }: { readonly signal: AbortSignal; readonly repair?: boolean },
   ): Promise<void> {
     const pieces: Uint8Array[] = [];
     for await (const piece of archive) {
@@ -130,7 +130,7 @@ export class MemoryStore implements StorePort {
         "ERR_STORE_HASH_MISMATCH",
         `hash mismatch importing path '${info.path}';\n  specified: ${printHash(info.narHash, "sri")}\n  got:       ${printHash(narHash, "sri")}`,
       );
-    if (this.#valid.has(info.path)) return;
+    if (this.#valid.has(info.path) && !repair) return;
     this.trees.put(this.realPathOf(info.path), tree);
     await this.registerValidPaths([info]);
   }

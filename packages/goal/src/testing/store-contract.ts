@@ -196,6 +196,25 @@ const archives: readonly Case[] = [
     },
   ],
   [
+    "puts an object in the place of what is not any more what was registered",
+    async ({ store, writeFile }) => {
+      const { info, archive } = archived(store.storeDir);
+      const other = archiveOf("other");
+      const before = pathInfoOf(info.path, other);
+      await store.addFromArchive(before, inPieces(other, 50), unaborted());
+      await writeFile(store.realPathOf(info.path), bytesOf("damaged"));
+      await refuses("ERR_STORE_HASH_MISMATCH", () =>
+        store.addFromArchive(info, inPieces(other, 50), { ...unaborted(), repair: true }),
+      );
+      equal((await required(store, info.path)).narSizeBytes, before.narSizeBytes);
+      await store.addFromArchive(info, inPieces(archive, 50), { ...unaborted(), repair: true });
+      equal(
+        printInfo({ ...(await required(store, info.path)), registrationTimeSeconds: 0 }),
+        printInfo(info),
+      );
+    },
+  ],
+  [
     "adds nothing whose references are not valid",
     async ({ store }) => {
       const { info, archive } = archived(store.storeDir);
