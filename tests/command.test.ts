@@ -70,6 +70,67 @@ describe("drv build --dry-run", () => {
   });
 });
 
+canBuild(`drv build --repair, drv repair${why}`, () => {
+  const damage = (path: string) => {
+    const real = join(scratch.store, path);
+    rmSync(real);
+    writeFileSync(real, "damaged\n");
+    return real;
+  };
+
+  test("builds again what was damaged, and what it refers to", async () => {
+    const lib = drvs.write({ name: "mend-lib", script: "echo lib > $out" });
+    const app = drvs.write({
+      name: "mend-app",
+      script: `echo "${drvs.outputOf(lib)}" > $out`,
+      inputs: [lib],
+    });
+    expect((await build(drvs.fileOf(app))).status).toBe(0);
+    const [realLib, realApp] = [damage(drvs.outputOf(lib)), damage(drvs.outputOf(app))];
+    const untouched = await build(app);
+    expect([untouched.status, readFileSync(realLib, "utf8")]).toEqual([0, "damaged\n"]);
+    const ended = await build(app, "--repair");
+    expect(ended).toMatchObject({ status: 0, stdout: `${drvs.outputOf(app)}\n` });
+    expect(ended.stderr).toContain(`repairing outputs of '${app}'`);
+    expect([readFileSync(realLib, "utf8"), readFileSync(realApp, "utf8")]).toEqual([
+      "lib\n",
+      `${drvs.outputOf(lib)}\n`,
+    ]);
+  });
+
+  test("leaves what is good alone and says what cannot be mended", async () => {
+    const good = drvs.write({ name: "mend-good", script: "echo good > $out" });
+    const bad = drvs.write({ name: "mend-bad", script: "echo bad > $out" });
+    expect((await build(drvs.fileOf(good), drvs.fileOf(bad))).status).toBe(0);
+    const real = damage(drvs.outputOf(bad));
+    const both = await drv(["repair", "--json", drvs.outputOf(good), drvs.outputOf(bad), ...flags()]);
+    expect([both.status, JSON.parse(both.stdout)]).toEqual([
+      0,
+      [
+        { path: drvs.outputOf(good), outcome: "good" },
+        { path: drvs.outputOf(bad), outcome: "repaired" },
+      ],
+    ]);
+    expect(readFileSync(real, "utf8")).toBe("bad\n");
+
+    writeFileSync(scratch.path("source"), "source\n");
+    const source = (await drv(["add", scratch.path("source"), ...flags()])).stdout.trim();
+    damage(source);
+    const hopeless = await drv(["repair", drvs.outputOf(good), source, ...flags()]);
+    expect(hopeless).toMatchObject({ status: 1, stdout: `${drvs.outputOf(good)}\n` });
+    expect(hopeless.stderr).toContain(`error: cannot repair path '${source}' [ERR_GOAL_REPAIR]`);
+    const absent = await drv(["repair", `/nix/store/${"0".repeat(32)}-absent`, ...flags()]);
+    expect(absent).toMatchObject({ status: 1, stdout: "" });
+    expect(absent.stderr).toContain("[ERR_STORE_NOT_VALID]");
+  });
+
+  test("refuses to check and to repair at once", async () => {
+    const ended = await build("x.drv", "--check", "--repair");
+    expect(ended.status).toBe(1);
+    expect(ended.stderr).toContain("ERR_USAGE");
+  });
+});
+
 canBuild(`drv build${why}`, () => {
   test("prints the output path on standard output and nothing else there", async () => {
     const path = drvs.write({ name: "plain", script: "echo hello > $out" });

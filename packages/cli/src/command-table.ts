@@ -49,6 +49,7 @@ export const commands: readonly CommandSpec[] = [
       json,
       ["-L, --print-build-logs", "print the log lines of builds as they come"],
       ["--check", "build valid outputs again and compare"],
+      ["--repair", "build or copy anew what is not any more what was registered"],
       ["--dry-run", "say what would be built and copied, and build nothing"],
       ["-o, --out-link <name>", "name of the symlink to the result (default: result)"],
       ["--no-link", "make no symlink"],
@@ -129,6 +130,15 @@ export const commands: readonly CommandSpec[] = [
     options: [json],
     stdin: true,
     load: () => import("./commands/closure.js"),
+  },
+  {
+    name: "repair",
+    args: "[paths...]",
+    about: "obtain or build again what is not any more what was registered",
+    example: "drv repair /nix/store/…-hello",
+    options: [json],
+    stdin: true,
+    load: () => import("./commands/repair.js"),
   },
   {
     name: "doctor",

@@ -9,6 +9,7 @@ import {
   makeSeenInodes,
   moveTree,
   removeTree,
+  replaceTree,
   type SeenInodes,
   scanTree,
   statTree,
@@ -34,6 +35,7 @@ export const nativeTrees = {
   },
   copy: (source, target, { signal }) => copyTree(source, target, { signal }),
   move: moveTree,
+  replace: replaceTree,
   remove: removeTree,
   freeBytes: async (path) => freeBytes(path),
 } satisfies TreesPort;

@@ -1,5 +1,5 @@
 import type { AuthoredDerivation, DerivedPath, Source, StorePath } from "@drvkit/drv-parser";
-import type { Missing, SubstituterPort } from "@drvkit/goal";
+import type { BuildMode, Event, Missing, SubstituterPort } from "@drvkit/goal";
 import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
 import type { Build } from "./build.js";
 import { OpenEngine } from "./open-engine.js";
@@ -28,8 +28,8 @@ export interface EngineOptions {
 /** How one build is run. */
 export interface BuildOptions {
   readonly signal?: AbortSignal;
-  /** `check` builds valid outputs again and compares. */
-  readonly mode?: "normal" | "check";
+  /** `check` builds valid outputs again and compares; `repair` replaces what is not any more what was registered. */
+  readonly mode?: BuildMode;
   /** Path of a symlink to the first result, further ones get suffixes; a GC root. */
   readonly root?: string;
 }
@@ -39,6 +39,13 @@ export interface QueryMissingOptions {
   readonly signal?: AbortSignal;
   /** Told what substituters do wrong. */
   readonly onWarning?: (text: string) => void;
+}
+
+/** How one path is repaired. */
+export interface RepairOptions {
+  readonly signal?: AbortSignal;
+  /** Told what goes on, as the reader of a build is. */
+  readonly onEvent?: (event: Event) => void;
 }
 
 /** An open engine: one store, one set of settings. */
@@ -65,6 +72,18 @@ export interface Engine extends AsyncDisposable {
    * @throws `ERR_GOAL_PATH` when nobody has it.
    */
   ensurePath(path: StorePath, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /**
+   * Whether the files of a valid path are what was registered.
+   *
+   * @throws `ERR_STORE_NOT_VALID`.
+   */
+  isPathGood(path: StorePath, options?: { readonly signal?: AbortSignal }): Promise<boolean>;
+  /**
+   * Obtains a valid path anew, or builds it again; what is there is replaced in one step.
+   *
+   * @throws `ERR_STORE_NOT_VALID`; `ERR_GOAL_REPAIR` when nobody has it and it cannot be built.
+   */
+  repairPath(path: StorePath, options?: RepairOptions): Promise<void>;
   /** Makes a `.drv` file outside the store, and its closure beside it, valid. */
   importDerivation(file: string): Promise<StorePath>;
   /** Writes an authored derivation and its inputs into the store; its path. */

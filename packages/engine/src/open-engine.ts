@@ -3,15 +3,17 @@ import { Source } from "@drvkit/drv-parser";
 import {
   type BuildResult,
   ensurePath,
+  isPathGood,
   type Missing,
   queryMissing,
+  repairPath,
   runGoals,
   type SubstituterPort,
 } from "@drvkit/goal";
 import type { LmdbStore } from "@drvkit/store-lmdb";
 import { type Build, type BuildOutcome, EventQueue } from "./build.js";
 import { composePorts } from "./compose.js";
-import type { BuildOptions, Engine, QueryMissingOptions } from "./engine.js";
+import type { BuildOptions, Engine, QueryMissingOptions, RepairOptions } from "./engine.js";
 import { EngineSetupError } from "./error.js";
 import { importClosure } from "./import-closure.js";
 import { instantiate } from "./instantiate.js";
@@ -91,6 +93,19 @@ export class OpenEngine implements Engine {
     const settings = workerSettings(this.settings);
     const signal = this.#signal(options.signal);
     await this.#track(ensurePath(path, { ports: this.#ports, settings, signal }));
+  }
+
+  isPathGood(path: StorePath, options: { readonly signal?: AbortSignal } = {}): Promise<boolean> {
+    return this.#track(isPathGood(path, { ports: this.#ports, signal: this.#signal(options.signal) }));
+  }
+
+  async repairPath(
+    path: StorePath,
+    { signal, onEvent = () => undefined }: RepairOptions = {},
+  ): Promise<void> {
+    const settings = workerSettings(this.settings);
+    const how = { ports: this.#ports, settings, signal: this.#signal(signal), emit: onEvent };
+    await this.#track(repairPath(path, how));
   }
 
   importDerivation(file: string): Promise<StorePath> {

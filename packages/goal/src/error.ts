@@ -9,6 +9,7 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_GOAL_FEATURE`: an experimental feature is needed
  * - `ERR_GOAL_PATH`: a path is not valid and nobody has it
  * - `ERR_GOAL_CHECK`: there is nothing to compare with
+ * - `ERR_GOAL_REPAIR`: what is corrupted could neither be obtained nor built
  * - `ERR_GOAL_ATTRIBUTE`: an attribute asks for something that cannot be done
  * - `ERR_BUILD_FAILED`: a builder or its outputs failed, see the result's status
  * - `ERR_BUILD_REJECTED`: this machine cannot build the derivation, or the derivation asks for what is not there
@@ -22,6 +23,7 @@ export type GoalErrorCode =
   | "ERR_GOAL_FEATURE"
   | "ERR_GOAL_PATH"
   | "ERR_GOAL_CHECK"
+  | "ERR_GOAL_REPAIR"
   | "ERR_GOAL_ATTRIBUTE"
   | "ERR_BUILD_FAILED"
   | "ERR_BUILD_REJECTED"

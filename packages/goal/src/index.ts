@@ -21,6 +21,7 @@ export type {
   TreeStat,
   TreesPort,
 } from "./ports/trees.js";
+export { isPathGood, repairPath } from "./repair-path.js";
 export type { BuildResult, BuildStatus, FailureStatus, SuccessStatus } from "./result/build-result.js";
 export { failureStatus, isSuccess, type RunFlags } from "./result/exit-status.js";
 export type { SubstitutionResult } from "./result/substitution-result.js";

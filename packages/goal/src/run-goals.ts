@@ -15,7 +15,7 @@ export type GoalRequest = InputRequest | { readonly path: StorePath };
 export interface RunOptions {
   readonly ports: Ports;
   readonly settings: WorkerSettings;
-  /** `check` applies to the requests themselves, never to their inputs. */
+  /** `check` applies to the requests themselves, never to their inputs; `repair` to these as well. */
   readonly mode?: BuildMode;
   readonly signal?: AbortSignal;
   readonly emit?: (event: Event) => void;
@@ -40,11 +40,15 @@ export async function runGoals(requests: readonly GoalRequest[], options: RunOpt
   });
   const signal = options.signal ?? new AbortController().signal;
   worker.emit({ type: "run-started", version: eventVersion, targets: requests.map(printRequest) });
+  const mode = options.mode ?? "normal";
   const wanted = {
     derivations: requests.filter((request) => "drvPath" in request),
-    paths: requests.filter((request) => "path" in request),
+    paths: requests
+      .filter((request) => "path" in request)
+      .map(({ path }) => ({ path, repair: mode === "repair" })),
+    mode,
   };
-  const ended = await waitForAll(worker, wanted, options.mode ?? "normal", signal);
+  const ended = await waitForAll(worker, wanted, signal);
   const interrupted = signal.aborted && [...ended.derivations, ...ended.paths].includes(undefined);
   const [derivations, paths] = [ended.derivations.values(), ended.paths.values()];
   const results = requests.map((request) => {
@@ -57,14 +61,9 @@ export async function runGoals(requests: readonly GoalRequest[], options: RunOpt
   return { results, exitStatus };
 }
 
-async function waitForAll(
-  worker: Worker,
-  waitees: Waitees,
-  mode: BuildMode,
-  signal: AbortSignal,
-): Promise<WaiteeResults> {
+async function waitForAll(worker: Worker, waitees: Waitees, signal: AbortSignal): Promise<WaiteeResults> {
   try {
-    return await worker.waitFor(waitees, mode, signal);
+    return await worker.waitFor(waitees, signal);
   } finally {
     await worker.settle();
   }

@@ -55,5 +55,8 @@ export const defaultWorkerSettings: WorkerSettings = {
   experimentalFeatures: new Set(),
 };
 
-/** How a run builds: `check` builds valid outputs again and compares. */
-export type BuildMode = "normal" | "check";
+/**
+ * How a run builds: `check` builds valid outputs again and compares; `repair` replaces what is not any more what was
+ * registered.
+ */
+export type BuildMode = "normal" | "check" | "repair";

@@ -1,4 +1,5 @@
-import type { BuildResult } from "@drvkit/goal";
+import { EngineError } from "@drvkit/drv-parser";
+import type { BuildMode, BuildResult } from "@drvkit/goal";
 import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
 import { untilInterrupted } from "../interrupt.js";
@@ -22,7 +23,7 @@ export async function run(
     try {
       const build = engine.build(await resolveTargets(args, engine), {
         signal,
-        mode: options["check"] === true ? "check" : "normal",
+        mode: modeOf(options),
         ...outLink(options),
       });
       for await (const event of build) renderer.event(event);
@@ -40,6 +41,14 @@ export async function run(
       renderer.end();
     }
   });
+}
+
+function modeOf(options: CommandOptions): BuildMode {
+  const [check, repair] = [options["check"] === true, options["repair"] === true];
+  if (check && repair)
+    throw new EngineError("ERR_USAGE", "'--check' changes nothing, '--repair' does: give one of them");
+  if (check) return "check";
+  return repair ? "repair" : "normal";
 }
 
 /** `--no-link` arrives as `link: false`. JSON readers get no link unless they name one. */

@@ -14,8 +14,9 @@ export async function run(
   options: CommandOptions,
   context: CommandContext,
 ): Promise<number> {
-  if (options["check"] === true)
-    throw new EngineError("ERR_USAGE", "'--check' builds, '--dry-run' does not: give one of them");
+  for (const mode of ["check", "repair"])
+    if (options[mode] === true)
+      throw new EngineError("ERR_USAGE", `'--${mode}' builds, '--dry-run' does not: give one of them`);
   await using engine = await context.openEngine();
   return await untilInterrupted(context, async (signal) => {
     const missing = await engine.queryMissing(await resolveTargets(args, engine), {

@@ -1,7 +1,7 @@
 import { hashesEqual } from "@drvkit/drv-parser";
 import type { GoalContext } from "../worker/context.js";
 import { OutputError } from "./error.js";
-import type { FinishedOutput } from "./realise.js";
+import type { FinishedOutput } from "./finish.js";
 
 /**
  * Check mode: holds what was built now against what is registered; nothing is moved into place. With `keep-failed`

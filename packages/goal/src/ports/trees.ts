@@ -44,6 +44,8 @@ export interface TreesPort {
   hash(path: string, method: "flat" | "nar", algorithm: HashAlgorithm, options: Cancellable): Promise<Hash>;
   copy(source: string, target: string, options: Cancellable): Promise<void>;
   move(from: string, to: string): Promise<void>;
+  /** Puts a tree where another one may be, so that never nothing is there. The other one is at `from` afterwards. */
+  replace(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
   /** Bytes available on the file system of `path`. */
   freeBytes(path: string): Promise<number>;

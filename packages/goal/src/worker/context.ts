@@ -9,6 +9,7 @@ import type { TreesPort } from "../ports/trees.js";
 import type { BuildResult } from "../result/build-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
+import type { Contents } from "./contents.js";
 import type { Counters } from "./counters.js";
 import type { GoalKey } from "./goal-key.js";
 import type { Slot } from "./slots.js";
@@ -42,12 +43,16 @@ export interface PathRequest {
   readonly path: StorePath;
   /** What it is made of, where that is known: then it may come from a store with other paths. */
   readonly ca?: ContentAddress | undefined;
+  /** Obtained even if it is valid; takes the place of what is there. */
+  readonly repair?: boolean;
 }
 
 /** What goals wait for. */
 export interface Waitees {
   readonly derivations?: readonly InputRequest[];
   readonly paths?: readonly PathRequest[];
+  /** How derivations are built; `normal` unless given. */
+  readonly mode?: BuildMode;
 }
 
 /** What became of it, each in the order given; `undefined` where the waiting ended before. */
@@ -64,12 +69,15 @@ interface CommonContext {
   readonly ports: Ports;
   readonly settings: WorkerSettings;
   readonly substituters: Substituters;
+  readonly contents: Contents;
   readonly signal: AbortSignal;
   readonly counters: Counters;
   /** Goes on in the next pass, in key order. Waiting for inputs, for a slot or a while ends with a turn as well. */
   turn(): Promise<void>;
   /** From here on the goal waits for the world only: others have their turn. */
   leaveTurn(): void;
+  /** Waits for the world outside of turns, and comes back with one. */
+  away<Value>(work: Promise<Value>): Promise<Value>;
   /** Waits for other goals; ends early at the first failure unless all are to go on. */
   waitFor(waitees: Waitees): Promise<WaiteeResults>;
   /** Waits for a right to run. */
@@ -92,4 +100,5 @@ export interface GoalContext extends CommonContext {
 export interface SubstitutionContext extends CommonContext {
   readonly path: StorePath;
   readonly ca?: ContentAddress | undefined;
+  readonly repair: boolean;
 }

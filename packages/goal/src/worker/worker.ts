@@ -5,6 +5,7 @@ import type { BuildResult } from "../result/build-result.js";
 import { flag, isSuccess, noFlags, type RunFlags } from "../result/exit-status.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
+import { Contents } from "./contents.js";
 import type {
   EventBody,
   GoalContext,
@@ -40,6 +41,7 @@ interface DerivationGoal extends Goal<BuildResult> {
 export class Worker {
   readonly flags: RunFlags = noFlags();
   readonly substituters: Substituters;
+  readonly #contents: Contents;
   readonly #derivationGoals = new Map<GoalKey, DerivationGoal>();
   readonly #pathGoals = new Map<GoalKey, Goal<SubstitutionResult>>();
   /** Builds that failed in this run: whoever asks for them later is told, nothing is built twice. */
@@ -67,6 +69,7 @@ export class Worker {
       });
     this.#builds = new Counters(progress);
     this.#substitutions = new Counters(progress);
+    this.#contents = new Contents(ports, (level, text) => this.emit({ type: "message", level, text }));
     this.substituters = new Substituters(options, (text) =>
       this.emit({ type: "message", level: "warn", text }),
     );
@@ -81,8 +84,7 @@ export class Worker {
    * ends the waiting, and so does the signal: what nobody else waits for is aborted, and its result is `undefined`.
    */
   async waitFor(
-    { derivations = [], paths = [] }: Waitees,
-    mode: BuildMode,
+    { derivations = [], paths = [], mode = "normal" }: Waitees,
     signal: AbortSignal,
   ): Promise<WaiteeResults> {
     if (signal.aborted)
@@ -142,7 +144,7 @@ export class Worker {
   }
 
   /** The goal of this path, new or under way, with one more waiter; what the first request knew of it counts. */
-  #joinPath({ path, ca }: PathRequest): Goal<SubstitutionResult> {
+  #joinPath({ path, ca, repair = false }: PathRequest): Goal<SubstitutionResult> {
     const key = makePathGoalKey(path);
     const found = this.#pathGoals.get(key);
     if (found !== undefined && !found.controller.signal.aborted) {
@@ -150,7 +152,7 @@ export class Worker {
       return found;
     }
     const controller = new AbortController();
-    const cx = this.#pathContext({ key, path, ca, signal: controller.signal });
+    const cx = this.#pathContext({ key, path, ca, repair, signal: controller.signal });
     this.emit({ type: "substitution-created", goal: key, path });
     const ended = this.#run(this.#pathGoals, cx, found?.ended, async () => {
       const { runPathSubstitution } = await import("../goals/substitution/path.js"); // most runs need none
@@ -192,7 +194,9 @@ export class Worker {
     };
   }
 
-  #pathContext(goal: Pick<SubstitutionContext, "key" | "path" | "ca" | "signal">): SubstitutionContext {
+  #pathContext(
+    goal: Pick<SubstitutionContext, "key" | "path" | "ca" | "repair" | "signal">,
+  ): SubstitutionContext {
     return {
       ...goal,
       ...this.#common(goal, "substitution"),
@@ -216,14 +220,16 @@ export class Worker {
       ports,
       settings,
       substituters: this.substituters,
+      contents: this.#contents,
       emit,
       turn: () => passes.turn(key),
       leaveTurn: () => passes.leave(key),
+      away,
       waitFor: async (waitees: Waitees): Promise<WaiteeResults> => {
         const keys = keysOf(waitees);
         if (keys.length === 0) return { derivations: [], paths: [] };
         emit({ type: "goal-waits", goal: key, for: keys });
-        const results = await away(this.waitFor(waitees, "normal", signal));
+        const results = await away(this.waitFor(waitees, signal));
         signal.throwIfAborted();
         return results;
       },

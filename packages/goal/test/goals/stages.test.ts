@@ -5,6 +5,7 @@ import { realiseInputs } from "../../src/goals/derivation/realise-inputs.js";
 import { type Stage, transitions } from "../../src/goals/derivation/stages.js";
 import { type BuildResult, defaultWorkerSettings } from "../../src/index.js";
 import type { Recipe } from "../../src/testing/index.js";
+import { Contents } from "../../src/worker/contents.js";
 import type { EventBody, GoalContext } from "../../src/worker/context.js";
 import { Counters } from "../../src/worker/counters.js";
 import { makeDerivationGoalKey } from "../../src/worker/goal-key.js";
@@ -33,6 +34,8 @@ function contextOf(
     turn: async () => undefined,
     leaveTurn: () => undefined,
     derivation: () => world.ports.store.readDerivation(drvPath),
+    contents: new Contents(how.ports ?? world.ports, () => undefined),
+    away: (work) => work,
     substituters: new Substituters(
       { ports: how.ports ?? world.ports, settings: how.settings ?? defaultWorkerSettings },
       () => undefined,

@@ -141,7 +141,7 @@ describe("with keep-going", () => {
   test("an error of the world after a build keeps what is known of the build", async () => {
     const world = new World();
     const drvPath = world.add({ name: "a" });
-    world.ports.trees.move = async () => {
+    world.ports.trees.replace = async () => {
       throw Object.assign(new Error("no room"), { code: "ERR_NO_SPACE", hint: "make room" });
     };
     const running = world.run([drvPath]);

@@ -18,7 +18,7 @@ export interface LockedBuild {
   readonly drv: Derivation;
   readonly inputs: readonly StorePath[];
   readonly outputs: ReadonlyMap<OutputName, StorePath>;
-  /** Outputs that are valid already. */
+  /** Outputs that are valid already; in repair mode those that are good, too. */
   readonly valid: ReadonlySet<StorePath>;
   readonly slot: Slot;
   readonly locks: OutputLocks;
@@ -27,8 +27,9 @@ export interface LockedBuild {
 /** The builder from start to registered outputs. Rows T4–D1 and buildDone. */
 export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<At<"done">> {
   const { store, trees, clock } = cx.ports;
+  const registered = await store.queryValidPaths(build.outputs.values()); // one that is repaired is replaced at the end
   for (const path of build.outputs.values())
-    if (!build.valid.has(path)) await trees.remove(store.realPathOf(path));
+    if (!registered.has(path)) await trees.remove(store.realPathOf(path));
   const inputs = await store.queryClosure(build.inputs);
   const spec = await planBuild(build, inputs, cx);
 

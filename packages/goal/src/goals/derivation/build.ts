@@ -14,6 +14,7 @@ import type { Slot } from "../../worker/slots.js";
 import { buildLocked } from "./build-locked.js";
 import { fail, succeed } from "./result.js";
 import type { At, Next } from "./stages.js";
+import { queryValid } from "./validity.js";
 import { refuseUnknownNames, wantedOutputs } from "./wanted.js";
 
 /** Builds, unless another process did it first. Rows T1–Y6, D1. */
@@ -34,8 +35,8 @@ async function lockAndBuild({ inputs }: At<"build">, cx: GoalContext): Promise<A
   await using right = await rightToBuild(cx, [...outputs.values()]);
   const { slot, locks } = right;
 
-  const valid = await cx.ports.store.queryValidPaths(outputs.values());
-  if (cx.mode === "normal") {
+  const valid = await queryValid(cx, outputs.values());
+  if (cx.mode !== "check") {
     refuseUnknownNames(cx, drv);
     if ([...wantedOutputs(cx, outputs).values()].every((path) => valid.has(path))) {
       locks.deleteOnRelease();

@@ -3,9 +3,10 @@ import { GoalError } from "../../error.js";
 import type { GoalContext } from "../../worker/context.js";
 import { fail, succeed } from "./result.js";
 import type { At, Next, Tried } from "./stages.js";
-import { areWantedKnown, type OutputPaths, refuseUnknownNames, wantedOutputs } from "./wanted.js";
+import { areWantedValid } from "./validity.js";
+import { refuseUnknownNames } from "./wanted.js";
 
-/** Asks whether anything has to be done, and reads the derivation if so. Rows G1–H6, S8, S9. */
+/** Asks whether anything has to be done, and reads the derivation if so. Rows G1–H6, S7–S9. */
 export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load"> {
   const { store } = cx.ports;
   await store.addTempRoots([cx.drvPath]);
@@ -34,21 +35,14 @@ export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load">
   return withoutSubstitutes(cx, allValid, "once");
 }
 
-/** Whether all outputs that are wanted now are known and valid. */
-export async function areWantedValid(cx: GoalContext, outputs: OutputPaths): Promise<boolean> {
-  if (!areWantedKnown(cx, outputs)) return false;
-  const wanted = [...wantedOutputs(cx, outputs).values()];
-  const valid = await cx.ports.store.queryValidPaths(wanted);
-  return wanted.every((path) => valid.has(path));
-}
-
-/** What is not to be had elsewhere is built; what is to be compared has to be there. Rows S8, S9. */
+/** What is not to be had elsewhere is built; what is to be compared has to be there. Rows S7–S9. */
 export function withoutSubstitutes(
   cx: GoalContext,
   allValid: boolean,
   tried: Tried,
-): At<"realiseInputs"> | At<"done"> {
-  if (cx.mode === "normal") return { at: "realiseInputs", because: "needs-build", tried };
+): At<"realiseInputs"> | At<"repairClosure"> | At<"done"> {
+  if (cx.mode === "repair" && allValid) return { at: "repairClosure", because: "outputs-good" };
+  if (cx.mode !== "check") return { at: "realiseInputs", because: "needs-build", tried };
   if (allValid) return { at: "realiseInputs", because: "needs-check", tried };
   return fail(cx, "check-impossible", {
     status: "miscFailure",

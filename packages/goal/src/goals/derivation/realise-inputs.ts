@@ -24,7 +24,11 @@ export async function realiseInputs({ tried }: At<"realiseInputs">, cx: GoalCont
     });
 
   const requests = [...inputRequests(drv)].sort((a, b) => compareText(a.drvPath, b.drvPath));
-  const results = await cx.waitFor({ derivations: requests, paths: missing.map((path) => ({ path })) });
+  const results = await cx.waitFor({
+    derivations: requests,
+    paths: missing.map((path) => ({ path })),
+    mode: cx.mode === "repair" ? "repair" : "normal", // inputs are never checked
+  });
   const failed = [
     ...results.derivations.filter((result) => result !== undefined && !isSuccess(result)),
     ...results.paths.filter((result) => result !== undefined && result.exit !== "success"),

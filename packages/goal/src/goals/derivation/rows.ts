@@ -14,7 +14,6 @@ const noting = (note: string, ...reasons: readonly [Because, ...Because[]]): Row
 const none = (notApplicable: string): RowAnswer => ({ notApplicable });
 const later = (comesLater: string): RowAnswer => ({ comesLater });
 
-const noRepair = "no repair mode yet";
 const noHook = "no build hook exists yet";
 const noResolving = "only derivations with known output paths are built, and those need no resolving";
 
@@ -56,7 +55,7 @@ export const rows = {
   S4: noting("also after a build by another process; a build of our own has made them all", "outputs-added"),
   S5: noting("within `substitute`", "substituted", "needs-build", "needs-check"),
   S6: because("substituted"),
-  S7: later(noRepair),
+  S7: because("outputs-good"),
   S8: because("check-impossible"),
   S9: because("needs-build", "needs-check"),
   B1: later("impure derivations end as in H1"),
@@ -65,10 +64,10 @@ export const rows = {
   B4: because("missing-source"),
   B5: noting("the event `goal-waits` lists the waitees", "inputs-ready", "dependency-failed"),
   B6: because("inputs-ready"),
-  C1: later(noRepair),
-  C2: later(noRepair),
-  C3: later(noRepair),
-  C4: later(noRepair),
+  C1: noting("the event `goal-waits` lists the waitees", "closure-repaired", "closure-not-repaired"),
+  C2: because("closure-good"),
+  C3: because("closure-not-repaired"),
+  C4: because("closure-repaired"),
   I1: none("every goal comes from a `.drv` path"),
   I2: because("dependency-failed"),
   I3: because("retry-after-incomplete-closure"),

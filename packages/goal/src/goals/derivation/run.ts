@@ -63,6 +63,8 @@ async function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalCon
       return substitute(stage, cx);
     case "realiseInputs":
       return realiseInputs(stage, cx);
+    case "repairClosure":
+      return (await import("./repair-closure.js")).repairClosure(stage, cx);
     case "build":
       return (await import("./build.js")).build(stage, cx);
   }

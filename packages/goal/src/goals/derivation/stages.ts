@@ -3,9 +3,10 @@ import type { BuildResult } from "../../result/build-result.js";
 
 /** Which stage may follow which. A stage's return type is its row. */
 export const transitions = {
-  load: ["load", "substitute", "realiseInputs", "done"],
-  substitute: ["load", "realiseInputs", "done"],
+  load: ["load", "substitute", "realiseInputs", "repairClosure", "done"],
+  substitute: ["load", "realiseInputs", "repairClosure", "done"],
   realiseInputs: ["load", "build", "done"],
+  repairClosure: ["load", "done"],
   build: ["load", "done"],
 } as const;
 
@@ -21,7 +22,11 @@ export const transitions = {
  * - `substituted`: every wanted output was obtained elsewhere
  * - `substitutes-failed`: what was offered did not come
  * - `retry-after-incomplete-closure`: inputs were missing to what was offered; now they are there
- * - `needs-build`: a wanted output is not valid
+ * - `outputs-good`: every wanted output is what was registered; now the rest of the closure is looked at
+ * - `closure-good`: so is everything that they refer to
+ * - `closure-repaired`: what was not is again
+ * - `closure-not-repaired`: something in the closure could neither be obtained nor built
+ * - `needs-build`: a wanted output is not valid, or not any more what was registered
  * - `needs-check`: valid outputs are to be built again
  * - `missing-source`: an input source is not valid and nobody offers it
  * - `dependency-failed`: an input could not be made
@@ -43,6 +48,10 @@ export type Because =
   | "substituted"
   | "substitutes-failed"
   | "retry-after-incomplete-closure"
+  | "outputs-good"
+  | "closure-good"
+  | "closure-repaired"
+  | "closure-not-repaired"
   | "needs-build"
   | "needs-check"
   | "missing-source"
@@ -66,6 +75,7 @@ export type Stage =
   | { readonly at: "load"; readonly because: Because; readonly tried: Tried }
   | { readonly at: "substitute"; readonly because: Because; readonly tried: Tried }
   | { readonly at: "realiseInputs"; readonly because: Because; readonly tried: Tried }
+  | { readonly at: "repairClosure"; readonly because: Because }
   | { readonly at: "build"; readonly because: Because; readonly inputs: readonly StorePath[] }
   | { readonly at: "done"; readonly because: Because; readonly result: BuildResult };
 

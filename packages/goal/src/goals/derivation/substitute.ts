@@ -1,16 +1,17 @@
-import { outputPathsOf } from "@drvkit/drv-parser";
+import { type Derivation, outputPathsOf } from "@drvkit/drv-parser";
 import type { SubstitutionResult } from "../../result/substitution-result.js";
-import type { GoalContext } from "../../worker/context.js";
-import { areWantedValid, withoutSubstitutes } from "./load.js";
+import type { GoalContext, PathRequest } from "../../worker/context.js";
+import { withoutSubstitutes } from "./load.js";
 import { fail, succeed } from "./result.js";
 import type { At, Next, Tried } from "./stages.js";
+import { areWantedValid } from "./validity.js";
 import { pathRequests, refuseUnknownNames } from "./wanted.js";
 
 /** Asks for the wanted outputs elsewhere. Rows H5, S1–S9. */
 export async function substitute({ tried }: At<"substitute">, cx: GoalContext): Next<"substitute"> {
   const { version } = cx.wanted;
   const drv = await cx.derivation();
-  const { paths } = await cx.waitFor({ paths: pathRequests(cx, drv) }); // of valid ones too: that costs nothing
+  const { paths } = await cx.waitFor({ paths: requests(cx, drv) });
   const failed = paths.filter(
     (result): result is Failed => result !== undefined && result.exit !== "success",
   );
@@ -31,6 +32,11 @@ export async function substitute({ tried }: At<"substitute">, cx: GoalContext): 
     return succeed(cx, outputs, { status: "substituted", because: "substituted" });
   const incomplete = count("incompleteClosure");
   return withoutSubstitutes(cx, allValid, next(tried, incomplete > 0 && incomplete === failed.length));
+}
+
+/** Valid ones are asked for, too: that costs nothing, and in repair mode they are obtained anew. */
+function requests(cx: GoalContext, drv: Derivation): readonly PathRequest[] {
+  return pathRequests(cx, drv).map((request) => ({ ...request, repair: cx.mode === "repair" }));
 }
 
 type Failed = Exclude<SubstitutionResult, { readonly exit: "success" }>;

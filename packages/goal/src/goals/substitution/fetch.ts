@@ -24,10 +24,11 @@ export async function fetch(
     const added = cx.ports.store.addFromArchive(
       asOurs(info, cx.path),
       from.port.archive(info, { signal: cx.signal }),
-      { signal: cx.signal },
+      { signal: cx.signal, repair: cx.repair },
     );
     cx.leaveTurn();
     await added;
+    cx.contents.markGood(cx.path);
     outcome = "substituted";
     return success(cx, "substituted", "substituted");
   } catch (error) {

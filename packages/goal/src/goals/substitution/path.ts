@@ -74,9 +74,9 @@ function enter(
 async function init(_stage: AtPath<"init">, cx: SubstitutionContext): NextPath<"init"> {
   const { store } = cx.ports;
   await store.addTempRoots([cx.path]);
-  if ((await store.queryValidPaths([cx.path])).has(cx.path))
+  if (!cx.repair && (await store.queryValidPaths([cx.path])).has(cx.path))
     return success(cx, "alreadyValid", "already-valid");
-  return { at: "tryNext", because: "not-valid", next: 0 };
+  return { at: "tryNext", because: cx.repair ? "needs-repair" : "not-valid", next: 0 };
 }
 
 /** Asks one substituter. Rows P4–P11. */

@@ -18,7 +18,7 @@ const noting = (note: string, ...reasons: readonly [PathBecause, ...PathBecause[
 export const pathRows = {
   P1: because("already-valid"),
   P2: { notApplicable: "a store that cannot be written is refused before the run" },
-  P3: because("not-valid"),
+  P3: because("not-valid", "needs-repair"),
   P4: because("no-substituters"),
   P5: noting("the path is recomputed within `tryNext`", "offered", "not-offered"),
   P6: because("another-store"),

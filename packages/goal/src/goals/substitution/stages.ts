@@ -16,6 +16,7 @@ export const pathTransitions = {
  * - `created`: the goal begins
  * - `already-valid`: nothing to do
  * - `not-valid`: the substituters are asked, one after another
+ * - `needs-repair`: they are asked whether it is valid or not
  * - `another-store`: it has other store paths
  * - `not-offered`: it does not have the path
  * - `does-not-answer`: it threw, now or before
@@ -34,6 +35,7 @@ export type PathBecause =
   | "created"
   | "already-valid"
   | "not-valid"
+  | "needs-repair"
   | "another-store"
   | "not-offered"
   | "does-not-answer"
