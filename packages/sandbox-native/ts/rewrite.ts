@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import type { Cancellable } from "./cancel.js";
+import { dumpTree, restoreTree } from "./trees.js";
+
+/**
+ * Makes a copy of a tree in which hash parts are replaced wherever they stand: in files, names and links. Modes are those of fresh
+ * files.
+ *
+ * @param rewrites Texts by the texts that stand for them, all of one length.
+ * @throws as `dumpTree` and `restoreTree`.
+ * @see Nix: src/libstore/references.cc, `RewritingSink`
+ */
+export async function rewriteTree(
+  source: string,
+  target: string,
+  rewrites: ReadonlyMap<string, string>,
+  { signal }: Cancellable = {},
+): Promise<void> {
+  const pairs = [...rewrites].map(([from, to]) => ({ from: Buffer.from(from), to: Buffer.from(to) }));
+  await restoreTree(replaced(dumpTree(source), pairs), target, { signal });
+}
+
+/**
+ * sha256 of the archive of a tree that names itself: zeros stand for its hash part, and the offsets at which it stood are hashed behind
+ * the rest.
+ *
+ * @throws as `dumpTree`; the reason of the signal.
+ * @see Nix: src/libstore/references.cc, `HashModuloSink`
+ */
+export async function hashTreeModulo(
+  path: string,
+  hashPart: string,
+  { signal }: Cancellable = {},
+): Promise<Uint8Array> {
+  const hasher = createHash("sha256");
+  const from = Buffer.from(hashPart);
+  const offsets: number[] = [];
+  const zeros = [{ from, to: Buffer.alloc(from.length) }];
+  for await (const chunk of replaced(dumpTree(path), zeros, (offset) => offsets.push(offset))) {
+    signal?.throwIfAborted();
+    hasher.update(chunk);
+  }
+  for (const offset of offsets) hasher.update(`|${offset}`);
+  return new Uint8Array(hasher.digest());
+}
+
+interface Replacement {
+  readonly from: Buffer;
+  readonly to: Buffer;
+}
+
+/** Replaces texts in a stream, also across its pieces; tells the offset of each, ascending where there is one text. */
+export async function* replaced(
+  chunks: AsyncIterable<Uint8Array>,
+  replacements: readonly Replacement[],
+  found: (offset: number) => void = () => undefined,
+): AsyncGenerator<Uint8Array> {
+  const held = Math.max(0, ...replacements.map(({ from }) => from.length - 1));
+  let [rest, offset] = [Buffer.alloc(0), 0];
+  for await (const chunk of chunks) {
+    rest = Buffer.concat([rest, chunk]);
+    let end = Math.max(0, rest.length - held);
+    for (const { from, to } of replacements) {
+      for (let at = rest.indexOf(from); at >= 0; at = rest.indexOf(from, at + from.length)) {
+        to.copy(rest, at);
+        found(offset + at);
+        // What was put there is not looked at again.
+        end = Math.max(end, at + from.length);
+      }
+    }
+    yield rest.subarray(0, end);
+    offset += end;
+    rest = rest.subarray(end);
+  }
+  yield rest;
+}
