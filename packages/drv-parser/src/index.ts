@@ -103,6 +103,7 @@ export {
   type ContentReferences,
   computeContentAddressedPath,
   computeOutputPath,
+  computeScratchPath,
   computeTextPath,
 } from "./store-path/fingerprint.js";
 export { makeOutputName, type OutputName, outputPathName, type StorePathName } from "./store-path/name.js";

@@ -1,10 +1,16 @@
-import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type ContentAddress, type Hash, hashesEqual, hashPartOf, printHash } from "@drvkit/drv-parser";
+import {
+  type ContentAddress,
+  type Hash,
+  hashesEqual,
+  hashPartOf,
+  printHash,
+  type StorePath,
+} from "@drvkit/drv-parser";
 import { isContentAddressed, type PathInfo } from "@drvkit/narinfo";
 import { type AddContext, Content, install } from "./add.js";
 import { StoreError } from "./error.js";
-import { canonicaliseTree, dumpTree, restoreTree } from "./files.js";
+import { canonicaliseTree, hashTreeModulo, restoreTree } from "./files.js";
 
 /** How an archive is taken in. */
 export interface AddFromArchiveOptions {
@@ -70,45 +76,14 @@ async function compareAddress(
       },
     );
   const got = info.references.has(info.path)
-    ? await hashModuloSelf(content.tree, hashPartOf(info.path), hash.algorithm, signal)
+    ? await hashModuloSelf(content.tree, info.path, signal)
     : (await content.address(method, hash.algorithm)).hash;
   if (!hashesEqual(got, hash)) throw mismatch(info, printHash(hash, "sri"), printHash(got, "sri"));
 }
 
-const hashPartLength = 32;
-
-/**
- * Hash of an archive in which zeros stand for a hash part, with the offsets at which it stood behind it. A hash part may
- * lie across pieces.
- */
-async function hashModuloSelf(
-  tree: string,
-  hashPart: string,
-  algorithm: Hash["algorithm"],
-  signal: AbortSignal | undefined,
-): Promise<Hash> {
-  const hasher = createHash(algorithm);
-  const wanted = Buffer.from(hashPart);
-  const offsets: number[] = [];
-  let [rest, offset] = [Buffer.alloc(0), 0];
-  const take = (isLast: boolean) => {
-    for (let at = rest.indexOf(wanted); at >= 0; at = rest.indexOf(wanted, at + hashPartLength)) {
-      offsets.push(offset + at);
-      rest.fill(0, at, at + hashPartLength);
-    }
-    const done = isLast ? rest.length : Math.max(0, rest.length - hashPartLength + 1);
-    hasher.update(rest.subarray(0, done));
-    offset += done;
-    rest = rest.subarray(done);
-  };
-  for await (const chunk of dumpTree(tree)) {
-    signal?.throwIfAborted();
-    rest = Buffer.concat([rest, chunk]);
-    take(false);
-  }
-  take(true);
-  for (const each of offsets) hasher.update(`|${each}`);
-  return { algorithm, digest: new Uint8Array(hasher.digest()) };
+/** Only sha256 leads to the path of an object that refers to itself. */
+async function hashModuloSelf(tree: string, path: StorePath, signal: AbortSignal | undefined): Promise<Hash> {
+  return { algorithm: "sha256", digest: await hashTreeModulo(tree, hashPartOf(path), { signal }) };
 }
 
 function mismatch(info: PathInfo, specified: string, got: string): StoreError {

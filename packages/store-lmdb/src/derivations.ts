@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs";
 import {
+  computeHashModulo,
   type Derivation,
   derivationNameOf,
+  type Hash,
   HashModuloCache,
+  type OutputName,
   parseDerivation,
   type StoreDir,
   type StorePath,
@@ -51,6 +54,11 @@ export class DerivationReader {
     const drv = this.#parse(drvPath);
     validateDerivation(drvPath, drv, (input) => this.read(input), this.#hashes);
     return drv;
+  }
+
+  /** The hash modulo of each output of the derivation at `drvPath`, its own paths left out: what realisations are named by. */
+  outputHashes(drvPath: StorePath): ReadonlyMap<OutputName, Hash> {
+    return computeHashModulo(this.read(drvPath), true, (input) => this.read(input), this.#hashes).hashes;
   }
 
   #parse(drvPath: StorePath): Derivation {

@@ -7,6 +7,7 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_STORE_CYCLE`: the references of a registration run in a circle.
  * - `ERR_STORE_PATH_MISMATCH`: a path does not follow from the content that is claimed for it.
  * - `ERR_STORE_HASH_MISMATCH`: what came from elsewhere has another hash or size than was said.
+ * - `ERR_STORE_REALISATION`: a realisation depends on one that is not registered.
  * - `ERR_STORE_DIR_MISMATCH`: the store was made for another store directory, or a path belongs to another one.
  * - `ERR_STORE_HASH_PART`: a hash part that is none.
  * - `ERR_STORE_FORMAT`: the database has a format this version does not know, or a damaged record.
@@ -23,6 +24,7 @@ export type StoreErrorCode =
   | "ERR_STORE_CYCLE"
   | "ERR_STORE_PATH_MISMATCH"
   | "ERR_STORE_HASH_MISMATCH"
+  | "ERR_STORE_REALISATION"
   | "ERR_STORE_DIR_MISMATCH"
   | "ERR_STORE_HASH_PART"
   | "ERR_STORE_FORMAT"

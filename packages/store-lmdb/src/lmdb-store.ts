@@ -2,11 +2,13 @@ import { mkdir } from "node:fs/promises";
 import {
   baseNameOf,
   type Derivation,
+  type Hash,
   type OutputName,
+  printDerivation,
   type StoreDir,
   type StorePath,
 } from "@drvkit/drv-parser";
-import type { PathInfo } from "@drvkit/narinfo";
+import type { DrvOutput, PathInfo, Realisation } from "@drvkit/narinfo";
 import {
   type AddOptions,
   addText,
@@ -25,6 +27,7 @@ import { fileError, notValid, readOnly, StoreError, spaceError } from "./error.j
 import type { Layout } from "./layout.js";
 import { type LockOptions, lockOutputs, type OutputLocks, tryLockOutputs } from "./locks.js";
 import { Snapshot } from "./query.js";
+import { putRealisation, queryRealisation } from "./realisations.js";
 import { registerValidPaths } from "./register.js";
 import type { TempRoots } from "./roots.js";
 
@@ -144,6 +147,38 @@ export class LmdbStore implements AsyncDisposable {
   async readDerivation(drvPath: StorePath): Promise<Derivation> {
     if (!this.#read((snapshot) => snapshot.isValid(drvPath))) throw notValid(drvPath);
     return this.#derivations.read(drvPath);
+  }
+
+  /**
+   * The hash modulo of each output of a valid derivation: what its realisations are named by.
+   *
+   * @throws `ERR_STORE_NOT_VALID`, `ERR_DRV_SYNTAX`
+   */
+  async queryOutputHashes(drvPath: StorePath): Promise<ReadonlyMap<OutputName, Hash>> {
+    if (!this.#read((snapshot) => snapshot.isValid(drvPath))) throw notValid(drvPath);
+    return this.#derivations.outputHashes(drvPath);
+  }
+
+  /** What is registered of an output of a derivation. */
+  async queryRealisation(id: DrvOutput): Promise<Realisation | undefined> {
+    this.#requireOpen();
+    return this.#parts.environment.read((tables) => queryRealisation(tables, this.storeDir, id));
+  }
+
+  /**
+   * Registers the path that an output has, or adds signatures to what is registered of it.
+   *
+   * @throws `ERR_STORE_NOT_VALID`, `ERR_STORE_REALISATION`; `ERR_REALISATION_CONFLICT` when it has another path already.
+   */
+  async registerRealisation(realisation: Realisation): Promise<void> {
+    this.#requireWritable();
+    await this.#parts.environment.write((tables) => putRealisation(tables, this.storeDir, realisation));
+  }
+
+  /** Writes a derivation, whose inputs must be valid. */
+  async addDerivation(drv: Derivation): Promise<StorePath> {
+    const references = [...drv.inputDrvs.keys(), ...drv.inputSrcs];
+    return (await this.addText(`${drv.name}.drv`, printDerivation(drv), references)).path;
   }
 
   /** Where the tree of `path` lies on this machine, valid or not. */

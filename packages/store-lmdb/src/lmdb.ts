@@ -2,6 +2,7 @@ import { statfsSync } from "node:fs";
 import type { Database, RootDatabase } from "lmdb";
 import { noSpace, readOnly, StoreError } from "./error.js";
 import {
+  absentTable,
   formatVersion,
   metaKey,
   type TableName,
@@ -28,7 +29,7 @@ export interface Handles {
 type Table = Database<Buffer, Buffer>;
 
 /**
- * Opens the database in `dir`; for writing all tables are made, for reading there is nothing while they are not.
+ * Opens the database in `dir`; for writing all tables are made, for reading those that are not are empty.
  *
  * @throws `ERR_STORE_FORMAT` for another format, whose tables are left alone; an error that {@link isLmdbError} knows.
  */
@@ -66,17 +67,20 @@ export function openHandles(
       void root.close();
       return undefined;
     }
-    return { root, tables: allTables(openTable, dir) };
+    return { root, tables: allTables(openTable, { dir, mode }) };
   } catch (error) {
     void root.close();
     throw error;
   }
 }
 
-function allTables(openTable: (name: TableName) => WriteTable | undefined, dir: string): WriteTables {
+function allTables(
+  openTable: (name: TableName) => WriteTable | undefined,
+  { dir, mode }: { readonly dir: string; readonly mode: Mode },
+): WriteTables {
   const names = Object.keys(tableOptions) as TableName[];
   const entries = names.map((name) => {
-    const table = openTable(name);
+    const table = openTable(name) ?? (mode === "read" ? absentTable : undefined);
     if (table === undefined) throw new Error(`bug: no table '${name}' in '${dir}'`);
     return [name, table] as const;
   });

@@ -13,6 +13,9 @@ export const tableOptions = {
   referrers: { dupSort: true },
   drvOutputs: { dupSort: false },
   derivers: { dupSort: true },
+  realisations: { dupSort: false },
+  realisationsByPath: { dupSort: true },
+  realisationRefs: { dupSort: true },
 } as const;
 
 /** Name of a sub-database. */
@@ -54,6 +57,20 @@ export const emptyTables: ReadTables = {
   referrers: noTable,
   drvOutputs: noTable,
   derivers: noTable,
+  realisations: noTable,
+  realisationsByPath: noTable,
+  realisationRefs: noTable,
+};
+
+/** In place of a table that an older version did not make, in a store that is only read. */
+export const absentTable: WriteTable = {
+  ...noTable,
+  put: () => {
+    throw new Error("bug: a store that is only read is written to");
+  },
+  remove: () => {
+    throw new Error("bug: a store that is only read is written to");
+  },
 };
 
 /** Key of `meta`. */
@@ -64,6 +81,11 @@ export function metaKey(name: "format" | "storeDir"): Uint8Array {
 /** Key of `paths`, `referrers`, `derivers`, and the form of a path as a value: its base name. */
 export function pathKey(path: StorePath): Uint8Array {
   return Buffer.from(baseNameOf(path), "latin1");
+}
+
+/** Key of `realisations`, and the form of an id as a value: its text. */
+export function realisationKey(id: string): Uint8Array {
+  return Buffer.from(id, "latin1");
 }
 
 /** Key of `drvOutputs`; without `output` the prefix of all outputs of `drvPath`. No base name contains a NUL. */

@@ -8,7 +8,7 @@ import { encodeBase16 } from "../hash/print.js";
 import type { ContentAddress } from "./content-address.js";
 import { makeName, type OutputName, outputPathName, type StorePathName } from "./name.js";
 import type { StoreDir } from "./store-dir.js";
-import type { StorePath } from "./store-path.js";
+import { baseNameOf, derivationNameOf, type StorePath } from "./store-path.js";
 
 /** What an object of content refers to: other paths, and whether itself. */
 export interface ContentReferences {
@@ -45,6 +45,17 @@ export function computeOutputPath(
 ): StorePath {
   const name = outputPathName(drvName, output);
   return computePath(storeDir, `output:${output}`, encodeBase16(hashModulo.digest), name);
+}
+
+/**
+ * Where the builder of `drvPath` writes an output whose path is not known before.
+ *
+ * @throws {@link DrvError} `ERR_STORE_PATH` when the output has a name that no path may have.
+ * @see Nix: src/libstore/build/local-derivation-goal.cc, `makeFallbackPath`
+ */
+export function computeScratchPath(storeDir: StoreDir, drvPath: StorePath, output: OutputName): StorePath {
+  const name = outputPathName(derivationNameOf(drvPath), output);
+  return computePath(storeDir, `rewrite:${baseNameOf(drvPath)}:name:${output}`, "0".repeat(64), name);
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { Derivation, OutputName, StoreDir, StorePath } from "@drvkit/drv-parser";
-import type { PathInfo } from "@drvkit/narinfo";
+import type { Derivation, Hash, OutputName, StoreDir, StorePath } from "@drvkit/drv-parser";
+import type { DrvOutput, PathInfo, Realisation } from "@drvkit/narinfo";
 
 /** Exclusive locks on a set of outputs, held by one stage of one goal. */
 export interface OutputLocks extends AsyncDisposable {
@@ -25,6 +25,20 @@ export interface StorePort {
    * Throws `ERR_STORE_NOT_VALID`.
    */
   queryDerivationOutputs(drvPath: StorePath): Promise<ReadonlyMap<OutputName, StorePath>>;
+  /**
+   * The hash modulo of each output of a valid derivation, its own paths left out: what its realisations are named by.
+   * Throws `ERR_STORE_NOT_VALID`.
+   */
+  queryOutputHashes(drvPath: StorePath): Promise<ReadonlyMap<OutputName, Hash>>;
+  /** What is registered of an output whose path only a build could tell. */
+  queryRealisation(id: DrvOutput): Promise<Realisation | undefined>;
+  /**
+   * Registers that an output has a path, which is valid. Throws `ERR_STORE_NOT_VALID`; `ERR_REALISATION_CONFLICT` when another
+   * path is registered; `ERR_STORE_REALISATION` when what it depends on is not.
+   */
+  registerRealisation(realisation: Realisation): Promise<void>;
+  /** Writes a derivation whose inputs are valid; its path. */
+  addDerivation(drv: Derivation): Promise<StorePath>;
   /** Protects them from garbage collection to the end of the process. */
   addTempRoots(paths: Iterable<StorePath>): Promise<void>;
   /** All locks or none, never waiting: `undefined` when one is held by somebody else. `targets` are store paths. */

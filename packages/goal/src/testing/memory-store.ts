@@ -1,12 +1,15 @@
 import {
   compareText,
   computeDerivationPath,
+  computeHashModulo,
   computeTextPath,
   concatBytes,
   type Derivation,
   defaultStoreDir,
   derivationNameOf,
   EngineError,
+  type Hash,
+  HashModuloCache,
   hashBytes,
   hashesEqual,
   isDerivationPath,
@@ -18,7 +21,13 @@ import {
   type StoreDir,
   type StorePath,
 } from "@drvkit/drv-parser";
-import type { PathInfo } from "@drvkit/narinfo";
+import {
+  type DrvOutput,
+  mergeRealisations,
+  type PathInfo,
+  printDrvOutput,
+  type Realisation,
+} from "@drvkit/narinfo";
 import type { OutputLocks, StorePort } from "../ports/store.js";
 import { archiveOf, treeOf } from "./fake-tree.js";
 import { FakeTrees } from "./fake-trees.js";
@@ -35,6 +44,8 @@ export class MemoryStore implements StorePort {
   readonly deletedLocks = new Set<StorePath>();
   /** One entry per registration. */
   readonly registrations: (readonly StorePath[])[] = [];
+  readonly #realisations = new Map<string, Realisation>();
+  readonly #hashes = new HashModuloCache();
   readonly #valid = new Map<StorePath, PathInfo>();
   #tempDirs = 0;
 
@@ -76,6 +87,29 @@ export class MemoryStore implements StorePort {
     for (const [name, path] of outputPathsOf(await this.readDerivation(drvPath)))
       if (path !== undefined) known.set(name, path);
     return known;
+  }
+
+  async queryOutputHashes(drvPath: StorePath): Promise<ReadonlyMap<OutputName, Hash>> {
+    const read = (path: StorePath) => this.readDerivationSync(path);
+    return computeHashModulo(await this.readDerivation(drvPath), true, read, this.#hashes).hashes;
+  }
+
+  async queryRealisation(id: DrvOutput): Promise<Realisation | undefined> {
+    return this.#realisations.get(printDrvOutput(id));
+  }
+
+  async registerRealisation(realisation: Realisation): Promise<void> {
+    this.#require(realisation.outPath);
+    const id = printDrvOutput(realisation.id);
+    const known = this.#realisations.get(id);
+    const next = known === undefined ? realisation : mergeRealisations(known, realisation);
+    for (const [dependency, path] of next.dependentRealisations)
+      if (this.#realisations.get(dependency)?.outPath !== path)
+        throw new EngineError(
+          "ERR_STORE_REALISATION",
+          `unable to register the derivation '${id}' as it depends on the non existent '${dependency}'`,
+        );
+    this.#realisations.set(id, next);
   }
 
   async addTempRoots(paths: Iterable<StorePath>): Promise<void> {
@@ -172,8 +206,12 @@ export class MemoryStore implements StorePort {
     return path;
   }
 
-  /** Adds a derivation; returns its path. */
-  addDerivation(drv: Derivation): StorePath {
+  async addDerivation(drv: Derivation): Promise<StorePath> {
+    return this.addDerivationSync(drv);
+  }
+
+  /** Adds a derivation at once; returns its path. */
+  addDerivationSync(drv: Derivation): StorePath {
     const path = computeDerivationPath(this.storeDir, drv);
     this.#add(path, printDerivation(drv), [...drv.inputDrvs.keys(), ...drv.inputSrcs]);
     return path;

@@ -56,7 +56,7 @@ export function addRecipe(store: MemoryStore, recipe: Recipe): StorePath {
     args: (recipe.args ?? []).map((arg) => bytesOf(arg)),
     env: Environment.from(Object.entries(env).map(([name, value]) => [bytesOf(name), bytesOf(value)])),
   };
-  return store.addDerivation(withOutputs(drv, outputsOf(store, drv, recipe)));
+  return store.addDerivationSync(withOutputs(drv, outputsOf(store, drv, recipe)));
 }
 
 /** The output paths of a derivation in the store, by name. */

@@ -1,6 +1,7 @@
 import {
   bytesOf,
   computeDerivationPath,
+  computeHashModulo,
   computeOutputPaths,
   type Derivation,
   Environment,
@@ -12,7 +13,7 @@ import {
   type StoreDir,
   type StorePath,
 } from "@drvkit/drv-parser";
-import type { PathInfo } from "@drvkit/narinfo";
+import { type PathInfo, printDrvOutput, type Realisation } from "@drvkit/narinfo";
 import type { StorePort } from "../ports/store.js";
 import { archiveOf } from "./fake-tree.js";
 import { pathInfoOf } from "./path-info.js";
@@ -43,8 +44,8 @@ export function storeContract(make: () => Promise<StoreUnderTest>): readonly Con
       await prove(under);
     },
   });
-  return [...validity, ...closures, ...derivations, ...archives, ...locking].map(([name, prove]) =>
-    of(name, prove),
+  return [...validity, ...closures, ...derivations, ...realisations, ...archives, ...locking].map(
+    ([name, prove]) => of(name, prove),
   );
 }
 
@@ -163,6 +164,82 @@ const derivations: readonly Case[] = [
       const drvPath = makeStorePath(store.storeDir, `${"2".repeat(32)}-absent.drv`);
       await refuses("ERR_STORE_NOT_VALID", () => store.readDerivation(drvPath));
       await refuses("ERR_STORE_NOT_VALID", () => store.queryDerivationOutputs(drvPath));
+    },
+  ],
+];
+
+const realisations: readonly Case[] = [
+  [
+    "writes a derivation",
+    async (under) => {
+      const { drvPath, drv } = await registerDerivation(under);
+      const other = {
+        ...drv,
+        name: "other",
+        inputDrvs: new Map([[drvPath, new Set([makeOutputName("out")])]]),
+      };
+      const floating = { kind: "floating", method: "nar", algorithm: "sha256" } as const;
+      const added = { ...other, outputs: new Map([[makeOutputName("out"), floating]]) };
+      const path = await under.store.addDerivation(added);
+      equal(path, computeDerivationPath(under.store.storeDir, added));
+      equal(printDerivation(await under.store.readDerivation(path)), printDerivation(added));
+      equal([...(await required(under.store, path)).references], [drvPath]);
+      equal([...(await under.store.queryDerivationOutputs(path))], []);
+    },
+  ],
+  [
+    "knows what the realisations of a derivation are named by",
+    async (under) => {
+      const { drvPath, drv } = await registerDerivation(under);
+      const unread = () => {
+        throw new Error("the derivation has no inputs");
+      };
+      equal(
+        [...(await under.store.queryOutputHashes(drvPath))],
+        [...computeHashModulo(drv, true, unread).hashes],
+      );
+      await refuses("ERR_STORE_NOT_VALID", () =>
+        under.store.queryOutputHashes(makeStorePath(under.store.storeDir, `${"2".repeat(32)}-absent.drv`)),
+      );
+    },
+  ],
+  [
+    "keeps realisations of what is valid, and the signatures of all who say the same",
+    async ({ store }) => {
+      const { a, b } = objects(store.storeDir);
+      await store.registerValidPaths([a, b]);
+      const [lib, app] = [realisationOf("lib", a.path), realisationOf("app", b.path)];
+      equal(await store.queryRealisation(lib.id), undefined);
+      await store.registerRealisation(lib);
+      const signed = { ...lib, signatures: ["key:c2ln"] };
+      await store.registerRealisation(signed);
+      equal(await store.queryRealisation(lib.id), signed);
+      const dependent = { ...app, dependentRealisations: new Map([[printDrvOutput(lib.id), a.path]]) };
+      await store.registerRealisation(dependent);
+      equal(
+        [...((await store.queryRealisation(app.id))?.dependentRealisations ?? [])],
+        [[printDrvOutput(lib.id), a.path]],
+      );
+    },
+  ],
+  [
+    "refuses realisations of other paths, of what is not valid, and on what is not known",
+    async ({ store }) => {
+      const { a, b } = objects(store.storeDir);
+      await store.registerValidPaths([a, b]);
+      const lib = realisationOf("lib", a.path);
+      await refuses("ERR_STORE_NOT_VALID", () =>
+        store.registerRealisation({ ...lib, outPath: unknown(store.storeDir) }),
+      );
+      const needy = {
+        ...lib,
+        dependentRealisations: new Map([[printDrvOutput(realisationOf("x", b.path).id), b.path]]),
+      };
+      await refuses("ERR_STORE_REALISATION", () => store.registerRealisation(needy));
+      equal(await store.queryRealisation(lib.id), undefined);
+      await store.registerRealisation(lib);
+      await refuses("ERR_REALISATION_CONFLICT", () => store.registerRealisation({ ...lib, outPath: b.path }));
+      equal(await store.queryRealisation(lib.id), lib);
     },
   ],
 ];
@@ -324,6 +401,15 @@ function objects(storeDir: StoreDir): { readonly a: PathInfo; readonly b: PathIn
   const a = object("a", "b", []);
   const b = object("b", "a", [a.path]);
   return { a, b, c: object("c", "c", [b.path]) };
+}
+
+function realisationOf(name: string, outPath: StorePath): Realisation {
+  const id = {
+    type: "hash",
+    hash: hashBytes("sha256", bytesOf(name)),
+    outputName: makeOutputName("out"),
+  } as const;
+  return { id, outPath, signatures: [], dependentRealisations: new Map() };
 }
 
 /** An object of some files, and its archive. */

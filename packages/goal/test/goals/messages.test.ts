@@ -320,7 +320,10 @@ describe("inputs that are missing", () => {
     const world = new World();
     const input = world.add({ name: "input" });
     const drv = world.ports.store.readDerivationSync(world.add({ name: "needy", inputs: [input] }));
-    const drvPath = world.ports.store.addDerivation({ ...drv, inputDrvs: new Map([[input, names("lib")]]) });
+    const drvPath = world.ports.store.addDerivationSync({
+      ...drv,
+      inputDrvs: new Map([[input, names("lib")]]),
+    });
     const { results } = await world.run([drvPath]);
     expect(results[0]?.status).toBe("dependencyFailed");
     expect(world.events.of("goal-done")[0]?.result).toMatchObject({
