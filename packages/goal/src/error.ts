@@ -7,6 +7,7 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_GOAL_MISSING_SOURCE`: an input source is not valid
  * - `ERR_GOAL_UNKNOWN_OUTPUT`: a wanted output is none of the derivation's
  * - `ERR_GOAL_FEATURE`: an experimental feature is needed
+ * - `ERR_GOAL_IMPURE`: a derivation that is not impure depends on one that is
  * - `ERR_GOAL_PATH`: a path is not valid and nobody has it
  * - `ERR_GOAL_CHECK`: there is nothing to compare with
  * - `ERR_GOAL_REPAIR`: what is corrupted could neither be obtained nor built
@@ -21,6 +22,7 @@ export type GoalErrorCode =
   | "ERR_GOAL_MISSING_SOURCE"
   | "ERR_GOAL_UNKNOWN_OUTPUT"
   | "ERR_GOAL_FEATURE"
+  | "ERR_GOAL_IMPURE"
   | "ERR_GOAL_PATH"
   | "ERR_GOAL_CHECK"
   | "ERR_GOAL_REPAIR"

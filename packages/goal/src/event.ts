@@ -1,12 +1,14 @@
 import type { OutputName, StorePath } from "@drvkit/drv-parser";
 import type { Because, StageName } from "./goals/derivation/stages.js";
+import type { RealisationBecause, RealisationStageName } from "./goals/realisation/stages.js";
 import type { PathBecause, PathStageName } from "./goals/substitution/stages.js";
 import type { BuildResult } from "./result/build-result.js";
+import type { RealisationResult } from "./result/realisation-result.js";
 import type { SubstitutionResult } from "./result/substitution-result.js";
 import type { GoalKey } from "./worker/goal-key.js";
 
 /** Version of the union below; it grows with every change that a consumer can see. */
-export const eventVersion = 2;
+export const eventVersion = 3;
 
 /** Nix's verbosity numbers. */
 export type Level = "error" | "warn" | "notice" | "info" | "talkative" | "chatty" | "debug" | "vomit";
@@ -77,6 +79,35 @@ export type Event =
       readonly atMs: number;
       readonly goal: GoalKey;
       readonly result: SubstitutionResult;
+    }
+  | {
+      readonly type: "realisation-created";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      /** `sha256:HEX!OUTPUT` or `DRVPATH^OUTPUT`. */
+      readonly id: string;
+    }
+  | {
+      readonly type: "realisation-stage";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly from: RealisationStageName;
+      readonly to: RealisationStageName;
+      readonly because: RealisationBecause;
+    }
+  | {
+      readonly type: "realisation-done";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly result: RealisationResult;
+    }
+  | {
+      /** The inputs have paths now: what is built is another derivation. */
+      readonly type: "derivation-resolved";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly drvPath: StorePath;
+      readonly resolved: StorePath;
     }
   | {
       readonly type: "waiting-for-lock";

@@ -57,6 +57,9 @@ export function makeRenderer(
         if (event.outcome === "substituted")
           say(`${style.green("✓")} ${shortName(event.path)} ${style.dim(`copied from ${event.uri}`)}`);
         break;
+      case "derivation-resolved":
+        say(style.dim(`resolved derivation: '${event.drvPath}' -> '${event.resolved}'`));
+        break;
       case "waiting-for-lock":
         say(`waiting for lock on ${event.outputs.map((path) => `'${path}'`).join(", ")}`);
         break;

@@ -4,7 +4,6 @@ import {
   derivationOptions,
   type OutputChecks,
   type OutputName,
-  outputPathsOf,
   parseStorePath,
   type StoreDir,
   type StorePath,
@@ -19,6 +18,14 @@ export interface CheckedOutput {
   readonly info: PathInfo;
 }
 
+/** What outputs are held against. */
+export interface Checks {
+  readonly drvPath: StorePath;
+  readonly drv: Derivation;
+  /** All outputs of the derivation, built now or before. */
+  readonly made: ReadonlyMap<OutputName, StorePath>;
+}
+
 /**
  * Holds every output against the limits its derivation sets.
  *
@@ -26,20 +33,19 @@ export interface CheckedOutput {
  * @see Nix: src/libstore/build/local-derivation-goal.cc, `checkOutputs`
  */
 export async function checkOutputs(
-  drvPath: StorePath,
-  drv: Derivation,
+  { drvPath, drv, made }: Checks,
   outputs: readonly CheckedOutput[],
   store: StorePort,
 ): Promise<void> {
   const options = derivationOptions(drvPath, drv);
-  const checker = new Checker(drvPath, drv, new Map(outputs.map(({ info }) => [info.path, info])), store);
+  const checker = new Checker(drvPath, made, new Map(outputs.map(({ info }) => [info.path, info])), store);
   for (const { name, info } of outputs) await checker.check(name, info, options.outputChecks(name));
 }
 
 class Checker {
   constructor(
     private readonly drvPath: StorePath,
-    private readonly drv: Derivation,
+    private readonly made: Checks["made"],
     private readonly pending: ReadonlyMap<StorePath, PathInfo>,
     private readonly store: StorePort,
   ) {}
@@ -82,7 +88,7 @@ class Checker {
 
   /** Store paths as they are, names of outputs as the paths of these, whether they were built now or before. */
   #paths(output: OutputName, specifiers: readonly string[]): ReadonlySet<StorePath> {
-    const outputs = new Map<string, StorePath | undefined>(outputPathsOf(this.drv));
+    const outputs: ReadonlyMap<string, StorePath> = this.made;
     return new Set(
       specifiers.map(
         (specifier) =>

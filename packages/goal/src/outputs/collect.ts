@@ -16,7 +16,7 @@ import { OutputError } from "./error.js";
 export interface Collected {
   readonly name: OutputName;
   /** Where the builder was told to write. */
-  readonly path: StorePath;
+  readonly scratch: StorePath;
   /** Where the tree is now. */
   readonly location: string;
   readonly narHash: Uint8Array;
@@ -52,7 +52,7 @@ export async function collectOutputs(from: CollectFrom, cx: GoalContext): Promis
     const found = options.unsafeDiscardReferences(name) ? [] : scan.found;
     collected.push({
       name,
-      path,
+      scratch: path,
       location,
       narHash: scan.narHash,
       narSizeBytes: scan.narSizeBytes,

@@ -1,17 +1,24 @@
 import {
   type ContentAddress,
+  type ContentAddressMethod,
   computeContentAddressedPath,
   type Derivation,
+  type Hash,
+  type HashAlgorithm,
   hashesEqual,
+  hashPartOf,
+  namePartOf,
   type OutputName,
   outputPathName,
   printHash,
+  type StorePath,
 } from "@drvkit/drv-parser";
 import type { PathInfo } from "@drvkit/narinfo";
 import { invariant } from "../error.js";
 import type { GoalContext } from "../worker/context.js";
 import type { Collected } from "./collect.js";
 import { OutputError } from "./error.js";
+import { Rewriter } from "./rewrite.js";
 
 /** One output with its final path and all that is known of it. */
 export interface FinishedOutput {
@@ -20,69 +27,133 @@ export interface FinishedOutput {
   readonly info: PathInfo;
 }
 
-/** What is to be registered of an output. A fixed one that has another hash than it should comes with that error. */
-export async function finish(
-  output: Collected,
-  drv: Derivation,
-  cx: GoalContext,
-): Promise<{ readonly finished: FinishedOutput; readonly mismatch?: OutputError }> {
-  const declared = drv.outputs.get(output.name);
-  invariant(declared !== undefined && "path" in declared, `output '${output.name}' has no known path`);
-  const common = {
-    narHash: { algorithm: "sha256", digest: output.narHash },
-    narSizeBytes: output.narSizeBytes,
-    references: output.references,
-    deriver: cx.drvPath,
-    registrationTimeSeconds: cx.ports.clock.nowSeconds(),
-    ultimate: true,
-    signatures: [],
-  } as const;
-  if (declared.kind === "inputAddressed")
-    return { finished: { ...output, info: { ...common, path: declared.path } } };
-
-  invariant(declared.kind === "fixed", "only outputs with known paths are built");
-  const found = await addressOf(output, declared.ca, drv, cx);
-  const path = computeContentAddressedPath(
-    cx.ports.store.storeDir,
-    outputPathName(drv.name, output.name),
-    found,
-  );
-  const finished = { ...output, info: { ...common, path, ca: found } };
-  if (hashesEqual(found.hash, declared.ca.hash)) return { finished };
-  const mismatch = new OutputError(
-    "hashMismatch",
-    `hash mismatch in fixed-output derivation '${cx.drvPath}':\n  specified: ${printHash(declared.ca.hash, "sri")}\n     got:    ${printHash(found.hash, "sri")}`,
-    { hint: `what was built is registered as '${path}'` },
-  );
-  return { finished, mismatch };
+/** An output that is finished; a fixed one that has another hash than it should comes with that error. */
+interface Finished {
+  readonly finished: FinishedOutput;
+  readonly mismatch?: OutputError;
 }
 
-/** The content address a fixed output turns out to have. */
-async function addressOf(
-  output: Collected,
-  declared: ContentAddress,
-  drv: Derivation,
-  cx: GoalContext,
-): Promise<ContentAddress> {
-  const { trees } = cx.ports;
-  const [first] = output.references;
-  if (first !== undefined)
-    throw new OutputError(
-      "hashMismatch",
-      `fixed-output derivations must not reference store paths: '${cx.drvPath}' references ${output.references.size} distinct paths, e.g. '${first}'`,
+/** Finishes the outputs of one build, those that others refer to first: paths that they get replace what stood for them. */
+export class Finisher {
+  readonly #rewriter: Rewriter;
+
+  /** `copies`: a private directory. */
+  constructor(
+    private readonly drv: Derivation,
+    copies: string,
+    private readonly cx: GoalContext,
+  ) {
+    this.#rewriter = new Rewriter(copies, cx);
+  }
+
+  async finish(output: Collected): Promise<Finished> {
+    const declared = this.drv.outputs.get(output.name);
+    invariant(
+      declared !== undefined && declared.kind !== "deferred",
+      `output '${output.name}' cannot be built`,
     );
-  if (declared.method !== "nar") {
-    const stat = await trees.stat(output.location);
-    if (stat?.type !== "regular" || (stat.mode & 0o100) !== 0)
+    switch (declared.kind) {
+      case "inputAddressed":
+        return { finished: { ...output, info: this.#info(output, { path: declared.path }) } };
+      case "fixed":
+        return this.#fixed(output, declared.ca);
+      case "floating":
+      case "impure":
+        return { finished: await this.#floating(output, declared) };
+    }
+  }
+
+  async #fixed(output: Collected, wanted: ContentAddress): Promise<Finished> {
+    const { drvPath } = this.cx;
+    const [first] = output.references;
+    if (first !== undefined)
+      throw new OutputError(
+        "hashMismatch",
+        `fixed-output derivations must not reference store paths: '${drvPath}' references ${output.references.size} distinct paths, e.g. '${first}'`,
+      );
+    const ca = await this.#contentAddress(output, wanted.method, wanted.hash.algorithm);
+    const path = computeContentAddressedPath(
+      this.cx.ports.store.storeDir,
+      outputPathName(this.drv.name, output.name),
+      ca,
+    );
+    const finished = { ...output, info: this.#info(output, { path, ca }) };
+    if (hashesEqual(ca.hash, wanted.hash)) return { finished };
+    const mismatch = new OutputError(
+      "hashMismatch",
+      `hash mismatch in fixed-output derivation '${drvPath}':\n  specified: ${printHash(wanted.hash, "sri")}\n     got:    ${printHash(ca.hash, "sri")}`,
+      { hint: `what was built is registered as '${path}'` },
+    );
+    return { finished, mismatch };
+  }
+
+  /** Content decides the path: what the output says of itself, under the path that it was given, does not count. */
+  async #floating(
+    collected: Collected,
+    { method, algorithm }: { readonly method: ContentAddressMethod; readonly algorithm: HashAlgorithm },
+  ): Promise<FinishedOutput> {
+    const { storeDir } = this.cx.ports.store;
+    const output = await this.#rewriter.withFinalSiblings(collected);
+    const self = output.references.has(output.scratch);
+    const references = [...output.references].filter((path) => path !== output.scratch);
+    const allowed = method === "text" ? !self : method === "nar" && algorithm === "sha256";
+    if (output.references.size > 0 && !allowed)
       throw new OutputError(
         "outputRejected",
-        `output path '${output.location}' should be a non-executable regular file since recursive hashing is not enabled (outputHashMode=flat)`,
-        { hint: `set outputHashMode = "recursive" in '${drv.name}', or write a plain file` },
+        `output '${output.name}' of '${this.cx.drvPath}' refers to store paths, which its hash does not allow`,
+        { hint: 'outputHashMode = "recursive" and outputHashAlgo = "sha256" allow it' },
       );
+    const ca = await this.#contentAddress(output, method, algorithm, self);
+    const name = namePartOf(output.scratch);
+    const path = computeContentAddressedPath(storeDir, name, ca, { references, self });
+    const final = await this.#rewriter.moved(output, path);
+    return { ...final, info: this.#info(final, { path, ca }) };
   }
-  const method = declared.method === "nar" ? "nar" : "flat";
-  return {
-    method: declared.method,
-    hash: await trees.hash(output.location, method, declared.hash.algorithm, cx),
-  };
+
+  async #contentAddress(
+    { location, narHash, scratch }: Collected,
+    method: ContentAddressMethod,
+    algorithm: HashAlgorithm,
+    self = false,
+  ): Promise<ContentAddress> {
+    const { trees } = this.cx.ports;
+    if (method !== "nar") await this.#requirePlainFile(location);
+    if (self) return { method, hash: sha256(await trees.hashModulo(location, hashPartOf(scratch), this.cx)) };
+    if (method === "nar" && algorithm === "sha256") return { method, hash: sha256(narHash) };
+    return {
+      method,
+      hash: await trees.hash(location, method === "nar" ? "nar" : "flat", algorithm, this.cx),
+    };
+  }
+
+  async #requirePlainFile(location: string): Promise<void> {
+    const stat = await this.cx.ports.trees.stat(location);
+    if (stat?.type === "regular" && (stat.mode & 0o100) === 0) return;
+    throw new OutputError(
+      "outputRejected",
+      `output path '${location}' should be a non-executable regular file since recursive hashing is not enabled (outputHashMode=flat)`,
+      { hint: `set outputHashMode = "recursive" in '${this.drv.name}', or write a plain file` },
+    );
+  }
+
+  #info(
+    output: Collected,
+    { path, ca }: { readonly path: StorePath; readonly ca?: ContentAddress },
+  ): PathInfo {
+    return {
+      path,
+      narHash: sha256(output.narHash),
+      narSizeBytes: output.narSizeBytes,
+      references: output.references,
+      deriver: this.cx.drvPath,
+      registrationTimeSeconds: this.cx.ports.clock.nowSeconds(),
+      ultimate: true,
+      signatures: [],
+      ...(ca === undefined ? {} : { ca }),
+    };
+  }
+}
+
+function sha256(digest: Uint8Array): Hash {
+  return { algorithm: "sha256", digest };
 }

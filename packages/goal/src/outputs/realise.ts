@@ -1,13 +1,13 @@
-import type { Derivation, OutputName, StorePath } from "@drvkit/drv-parser";
+import { type Derivation, type OutputName, outputPathsOf, type StorePath } from "@drvkit/drv-parser";
 import type { RunningBuild } from "../ports/sandbox.js";
 import type { GoalContext } from "../worker/context.js";
 import { checkOutputs } from "./check.js";
 import { type Collected, collectOutputs } from "./collect.js";
 import { compareWithRegistered } from "./compare.js";
 import type { OutputError } from "./error.js";
-import { type FinishedOutput, finish } from "./finish.js";
+import { type FinishedOutput, Finisher } from "./finish.js";
 import { orderOutputs } from "./order.js";
-import { moveAndRegister, registerMismatched } from "./register.js";
+import { lockFoundPaths, moveAndRegister, registerMismatched, registerRealisations } from "./register.js";
 
 /** A build whose builder ended well. */
 export interface BuiltOutputs {
@@ -15,47 +15,66 @@ export interface BuiltOutputs {
   readonly running: RunningBuild;
   /** Closure of the inputs. */
   readonly inputs: readonly StorePath[];
-  readonly outputs: ReadonlyMap<OutputName, StorePath>;
+  /** Where outputs are or will be, as far as that is known. */
+  readonly known: ReadonlyMap<OutputName, StorePath | undefined>;
+  /** Where the builder wrote each of them. */
+  readonly scratch: ReadonlyMap<OutputName, StorePath>;
+  /** Those of the known ones that stay as they are. */
   readonly valid: ReadonlySet<StorePath>;
 }
 
 /**
  * From what the builder left to registered outputs: collect, order, hash, check, move, register; in check mode
- * compare instead.
+ * compare instead. Where each output is.
  *
  * @throws {@link OutputError}.
  * @see Nix: src/libstore/build/local-derivation-goal.cc, `registerOutputs`
  */
-export async function realiseOutputs(built: BuiltOutputs, cx: GoalContext): Promise<void> {
-  const { store } = cx.ports;
-  await using copies = await store.makeTempDir();
-  const all = [...built.outputs].sort(([a], [b]) => (a < b ? -1 : 1));
+export async function realiseOutputs(
+  built: BuiltOutputs,
+  cx: GoalContext,
+): Promise<ReadonlyMap<OutputName, StorePath>> {
+  const { drv } = built;
+  await using copies = await cx.ports.store.makeTempDir();
+  const all = [...built.scratch].sort(([a], [b]) => (a < b ? -1 : 1));
   const wanted = cx.mode === "check" ? all : all.filter(([, path]) => !built.valid.has(path));
   const collected = await collectOutputs(
     {
       ...built,
       outputs: wanted,
-      referenceable: [...built.inputs, ...built.outputs.values()],
+      referenceable: [...built.inputs, ...built.scratch.values()],
       copies: copies.path,
     },
     cx,
   );
+  const finisher = new Finisher(drv, copies.path, cx);
   const finished: FinishedOutput[] = [];
   let mismatch: OutputError | undefined;
   for (const output of ordered(cx.drvPath, collected)) {
-    const one = await finish(output, built.drv, cx);
+    const one = await finisher.finish(output);
     finished.push(one.finished);
     mismatch ??= one.mismatch;
   }
-  await checkOutputs(cx.drvPath, built.drv, finished, store);
-  if (cx.mode === "check") await compareWithRegistered(finished, cx);
-  else if (mismatch === undefined) await moveAndRegister(finished, cx);
-  else await registerMismatched(finished, cx);
+  const made = new Map([...built.scratch, ...finished.map(({ name, info }) => [name, info.path] as const)]);
+  await checkOutputs({ drvPath: cx.drvPath, drv, made }, finished, cx.ports.store);
+  if (cx.mode === "check") await compareWithRegistered(finished, foundPaths(built), cx);
+  else if (mismatch === undefined) {
+    await using _locks = await lockFoundPaths(finished, drv, cx);
+    await moveAndRegister(finished, cx);
+    await registerRealisations(made, drv, cx);
+  } else await registerMismatched(finished, cx);
   if (mismatch !== undefined) throw mismatch;
+  return made;
+}
+
+/** Where outputs are whose path the derivation does not state. */
+function foundPaths({ known, drv }: BuiltOutputs): BuiltOutputs["known"] {
+  const stated = outputPathsOf(drv);
+  return new Map([...known].filter(([name]) => stated.get(name) === undefined));
 }
 
 function ordered(drvPath: StorePath, collected: readonly Collected[]): readonly Collected[] {
-  const byPath = new Map(collected.map((output) => [output.path, output]));
+  const byPath = new Map(collected.map((output) => [output.scratch, output]));
   const references = new Map(
     collected.map(({ name, references }) => [
       name,

@@ -1,4 +1,13 @@
-import type { StorePath } from "@drvkit/drv-parser";
+import {
+  type Derivation,
+  derivationType,
+  isPure,
+  type OutputName,
+  outputPathsOf,
+  type StorePath,
+} from "@drvkit/drv-parser";
+import { makeRealisation, outputIds, usesRealisations } from "../goals/derivation/realisations.js";
+import type { OutputLocks } from "../ports/store.js";
 import type { GoalContext } from "../worker/context.js";
 import type { FinishedOutput } from "./finish.js";
 
@@ -23,6 +32,24 @@ export async function moveAndRegister(finished: readonly FinishedOutput[], cx: G
   });
 }
 
+/** Paths that the derivation does not state are not locked yet: others may be about to make the same. */
+export async function lockFoundPaths(
+  finished: readonly FinishedOutput[],
+  drv: Derivation,
+  cx: GoalContext,
+): Promise<OutputLocks | undefined> {
+  const stated = new Set(outputPathsOf(drv).values());
+  const outputs = finished.map(({ info }) => info.path).filter((path) => !stated.has(path));
+  if (outputs.length === 0) return undefined;
+  for (let announced = false; ; announced = true) {
+    const locks = await cx.ports.store.tryLockOutputs([...new Set(outputs)]);
+    locks?.deleteOnRelease();
+    if (locks !== undefined) return locks;
+    if (!announced) cx.emit({ type: "waiting-for-lock", goal: cx.key, drvPath: cx.drvPath, outputs });
+    await cx.sleep(cx.settings.pollIntervalMs);
+  }
+}
+
 const none: ReadonlySet<StorePath> = new Set();
 
 /**
@@ -37,4 +64,18 @@ export async function registerMismatched(
   if (locks === undefined) return;
   await moveAndRegister(finished, cx);
   locks.deleteOnRelease();
+}
+
+/** With content-addressed derivations on, each output of a build that is to be the same again is known by its derivation. */
+export async function registerRealisations(
+  made: ReadonlyMap<OutputName, StorePath>,
+  drv: Derivation,
+  cx: GoalContext,
+): Promise<void> {
+  if (!usesRealisations(cx) || !isPure(derivationType(drv))) return;
+  const { store } = cx.ports;
+  for (const [name, id] of await outputIds(cx.drvPath, store)) {
+    const path = made.get(name);
+    if (path !== undefined) await store.registerRealisation(makeRealisation(id, path));
+  }
 }

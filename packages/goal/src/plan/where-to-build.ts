@@ -20,6 +20,7 @@ export function requireBuildable(
       `derivation '${drvPath}' has '__noChroot' set, but that's not allowed when 'sandbox' is 'true'`,
       { hint: "builds always run in the sandbox here" },
     );
+  const available = availableFeatures(settings);
   const builtin = /^builtin:(.*)$/su.exec(new TextDecoder().decode(drv.builder))?.[1];
   const reasons = [
     ...(settings.maxJobs === 0
@@ -37,12 +38,12 @@ export function requireBuildable(
           `Required system: '${drv.platform}'`,
           `Current system: '${settings.system}'`,
         ]),
-    ...([...options.requiredSystemFeatures].every((feature) => settings.systemFeatures.has(feature))
+    ...([...options.requiredSystemFeatures].every((feature) => available.has(feature))
       ? []
       : [
           "Reason: missing system features",
           `Required features: ${featureList(options.requiredSystemFeatures)}`,
-          `Available features: ${featureList(settings.systemFeatures)}`,
+          `Available features: ${featureList(available)}`,
         ]),
   ];
   if (reasons.length > 0)
@@ -52,6 +53,13 @@ export function requireBuildable(
     throw new GoalError("ERR_BUILD_REJECTED", `unsupported builtin builder '${builtin}'`, {
       hint: "this version has no builtin builders",
     });
+}
+
+/** Outputs whose paths are not known need no machine of a special kind, only the feature. */
+function availableFeatures({ systemFeatures, experimentalFeatures }: WorkerSettings): ReadonlySet<string> {
+  return experimentalFeatures.has("ca-derivations")
+    ? new Set([...systemFeatures, "ca-derivations"])
+    : systemFeatures;
 }
 
 function featureList(features: ReadonlySet<string>): string {

@@ -1,5 +1,5 @@
 import type { StoreDir, StorePath } from "@drvkit/drv-parser";
-import type { PathInfo } from "@drvkit/narinfo";
+import type { DrvOutput, PathInfo, Realisation } from "@drvkit/narinfo";
 
 /** What a substituter says of an object that it offers. */
 export interface SubstitutableInfo extends PathInfo {
@@ -25,6 +25,11 @@ export interface SubstituterPort {
     path: StorePath,
     options: { readonly signal: AbortSignal },
   ): Promise<SubstitutableInfo | undefined>;
+  /** The realisation that it knows of an output; without the method it knows of none. What it throws is as above. */
+  queryRealisation?(
+    id: DrvOutput,
+    options: { readonly signal: AbortSignal },
+  ): Promise<Realisation | undefined>;
   /**
    * The archive of an object that it offered, uncompressed. For one that is not there any more it throws an error with the
    * code `ERR_SUBSTITUTE_GONE`: then it counts as not offered.

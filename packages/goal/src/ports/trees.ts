@@ -42,6 +42,18 @@ export interface TreesPort {
   scan(path: string, hashParts: readonly string[], options: Cancellable): Promise<ScanResult>;
   /** `flat`: bytes of a regular file. `nar`: the archive of the tree. */
   hash(path: string, method: "flat" | "nar", algorithm: HashAlgorithm, options: Cancellable): Promise<Hash>;
+  /**
+   * A copy in which hash parts are replaced wherever they stand: in files, names and links. It is not canonical yet.
+   * `rewrites`: texts of one length by those that stand for them.
+   */
+  rewrite(
+    source: string,
+    target: string,
+    rewrites: ReadonlyMap<string, string>,
+    options: Cancellable,
+  ): Promise<void>;
+  /** sha256 of the archive with zeros for `hashPart`, and behind it the offsets at which that stood, `|N` each. */
+  hashModulo(path: string, hashPart: string, options: Cancellable): Promise<Uint8Array>;
   copy(source: string, target: string, options: Cancellable): Promise<void>;
   move(from: string, to: string): Promise<void>;
   /** Puts a tree where another one may be, so that never nothing is there. The other one is at `from` afterwards. */

@@ -1,4 +1,5 @@
 import type { StorePath } from "@drvkit/drv-parser";
+import { type DrvOutput, printDrvOutput, type Realisation } from "@drvkit/narinfo";
 import type { SubstitutableInfo, SubstituterPort } from "../ports/substituter.js";
 import { archiveOf, type FakeTree } from "./fake-tree.js";
 import { pathInfoOf } from "./path-info.js";
@@ -24,6 +25,7 @@ export class FakeSubstituter implements SubstituterPort {
   readonly behaviours = new Map<StorePath, Behaviour>();
   /** Called before an archive is given: a place to hold it back. */
   beforeArchive: (path: StorePath) => Promise<void> = async () => undefined;
+  readonly #realisations = new Map<string, Realisation>();
   readonly #offered = new Map<StorePath, Offered>();
 
   constructor(
@@ -46,6 +48,16 @@ export class FakeSubstituter implements SubstituterPort {
     this.asked.push(path);
     if (this.#behaviourFor(path) === "throws") throw new Error("connection refused");
     return this.#offered.get(path)?.info;
+  }
+
+  /** Says that an output has this path. */
+  offerRealisation(realisation: Realisation, as: DrvOutput = realisation.id): void {
+    this.#realisations.set(printDrvOutput(as), realisation);
+  }
+
+  async queryRealisation(id: DrvOutput): Promise<Realisation | undefined> {
+    if (this.behaviour === "throws") throw new Error("connection refused");
+    return this.#realisations.get(printDrvOutput(id));
   }
 
   async *archive({ path }: SubstitutableInfo): AsyncGenerator<Uint8Array, void, undefined> {

@@ -1,6 +1,21 @@
-import { EngineError, type Hash, type HashAlgorithm, hashBytes } from "@drvkit/drv-parser";
+import {
+  EngineError,
+  type Hash,
+  type HashAlgorithm,
+  hashBytes,
+  hashModuloSelf,
+  replaceHashPart,
+} from "@drvkit/drv-parser";
 import type { ScanResult, TreeStat, TreesPort } from "../ports/trees.js";
-import { archiveOf, canonicalTree, type FakeNode, type FakeTree, modeOf, nodeOf } from "./fake-tree.js";
+import {
+  archiveOf,
+  canonicalTree,
+  type FakeNode,
+  type FakeTree,
+  modeOf,
+  nodeOf,
+  treeOf,
+} from "./fake-tree.js";
 
 /** File trees in memory, by the path of their top. Hashes are those of Nix. */
 export class FakeTrees implements TreesPort {
@@ -64,6 +79,18 @@ export class FakeTrees implements TreesPort {
     if (method === "nar") return hashBytes(algorithm, archiveOf(node));
     if (node.type === "regular") return hashBytes(algorithm, node.content);
     throw treeError("ERR_TREE_TYPE", `'${path}' is not a regular file`);
+  }
+
+  async rewrite(source: string, target: string, rewrites: ReadonlyMap<string, string>): Promise<void> {
+    this.changes.push(`rewrite ${source} ${target}`);
+    this.#requireFree(target);
+    const before = archiveOf(this.#require(source));
+    const after = [...rewrites].reduce((bytes, [from, to]) => replaceHashPart(bytes, from, to), before);
+    this.#set(target, treeOf(after));
+  }
+
+  async hashModulo(path: string, hashPart: string): Promise<Uint8Array> {
+    return hashModuloSelf("sha256", archiveOf(this.#require(path)), hashPart).hash.digest;
   }
 
   async copy(source: string, target: string): Promise<void> {

@@ -1,4 +1,5 @@
 import type { ContentAddress, Derivation, StorePath } from "@drvkit/drv-parser";
+import type { DrvOutput } from "@drvkit/narinfo";
 import type { Event } from "../event.js";
 import type { ClockPort } from "../ports/clock.js";
 import type { LogPort } from "../ports/log.js";
@@ -7,6 +8,7 @@ import type { StorePort } from "../ports/store.js";
 import type { SubstituterPort } from "../ports/substituter.js";
 import type { TreesPort } from "../ports/trees.js";
 import type { BuildResult } from "../result/build-result.js";
+import type { RealisationResult } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
 import type { Contents } from "./contents.js";
@@ -47,10 +49,11 @@ export interface PathRequest {
   readonly repair?: boolean;
 }
 
-/** What goals wait for. */
+/** What goals wait for. Realisations are those of outputs whose paths are not known. */
 export interface Waitees {
   readonly derivations?: readonly InputRequest[];
   readonly paths?: readonly PathRequest[];
+  readonly realisations?: readonly DrvOutput[];
   /** How derivations are built; `normal` unless given. */
   readonly mode?: BuildMode;
 }
@@ -59,19 +62,17 @@ export interface Waitees {
 export interface WaiteeResults {
   readonly derivations: readonly (BuildResult | undefined)[];
   readonly paths: readonly (SubstitutionResult | undefined)[];
+  readonly realisations: readonly (RealisationResult | undefined)[];
 }
 
 /** What every goal works with. */
-interface CommonContext {
+export interface CommonContext {
   readonly key: GoalKey;
-  /** Nix's name of the goal, as messages have it. */
-  readonly name: string;
   readonly ports: Ports;
   readonly settings: WorkerSettings;
   readonly substituters: Substituters;
   readonly contents: Contents;
   readonly signal: AbortSignal;
-  readonly counters: Counters;
   /** Goes on in the next pass, in key order. Waiting for inputs, for a slot or a while ends with a turn as well. */
   turn(): Promise<void>;
   /** From here on the goal waits for the world only: others have their turn. */
@@ -89,6 +90,9 @@ interface CommonContext {
 
 /** Everything one derivation goal works with. */
 export interface GoalContext extends CommonContext {
+  /** Nix's name of the goal, as messages have it. */
+  readonly name: string;
+  readonly counters: Counters;
   readonly drvPath: StorePath;
   readonly mode: BuildMode;
   readonly wanted: WantedOutputs;
@@ -98,7 +102,13 @@ export interface GoalContext extends CommonContext {
 
 /** Everything the goal of one substituted path works with. */
 export interface SubstitutionContext extends CommonContext {
+  readonly counters: Counters;
   readonly path: StorePath;
   readonly ca?: ContentAddress | undefined;
   readonly repair: boolean;
+}
+
+/** Everything the goal of one realisation works with. */
+export interface RealisationContext extends CommonContext {
+  readonly id: DrvOutput;
 }

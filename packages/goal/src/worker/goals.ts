@@ -1,10 +1,11 @@
 import type { BuildResult } from "../result/build-result.js";
 import { isSuccess } from "../result/exit-status.js";
+import type { RealisationResult } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { GoalKey } from "./goal-key.js";
 
 /** What any goal comes to. */
-export type GoalResult = BuildResult | SubstitutionResult;
+export type GoalResult = BuildResult | SubstitutionResult | RealisationResult;
 
 /** A goal under way: one per key. */
 export interface Goal<Result extends GoalResult> {

@@ -282,13 +282,20 @@ describe("a derivation that cannot be built here", () => {
     ]);
   });
 
-  test("does not say that a feature is off which is on", async () => {
+  test("impure: needs a feature of its own", async () => {
     const world = new World();
-    const drvPath = world.add({ name: "later", kind: "floating" });
+    const drvPath = world.add({ name: "later", kind: "impure" });
     const { results } = await world.run([drvPath], { experimentalFeatures: new Set(["ca-derivations"]) });
     expect(failureOf(results[0]).errorMessage).toBe(
-      `output paths of '${drvPath}' are not known before it is built`,
+      "experimental Nix feature 'impure-derivations' is disabled; use '--extra-experimental-features impure-derivations' to override",
     );
+  });
+
+  test("refuses a derivation without output paths that has no inputs either", async () => {
+    const world = new World();
+    const drvPath = world.add({ name: "vague", kind: "deferred" });
+    const { results } = await world.run([drvPath], { experimentalFeatures: new Set(["ca-derivations"]) });
+    expect(failureOf(results[0])).toMatchObject({ status: "miscFailure", errorCode: "ERR_GOAL_ATTRIBUTE" });
   });
 });
 

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { rows } from "../../src/goals/derivation/rows.js";
+import { realisationRows } from "../../src/goals/realisation/rows.js";
 import { pathRows } from "../../src/goals/substitution/rows.js";
 
 const root = new URL("../../../../", import.meta.url);
@@ -26,12 +27,14 @@ test.skipIf(!existsSync(new URL(specification, root)))(
     expect(Object.keys(rows)).toEqual(named("6"));
     expect(named("19").length).toBeGreaterThan(15);
     expect(Object.keys(pathRows)).toEqual(named("19"));
+    expect(Object.keys(realisationRows)).toEqual(named("20"));
   },
 );
 
 test.each([
   { folder: "derivation", table: rows },
   { folder: "substitution", table: pathRows },
+  { folder: "realisation", table: realisationRows },
 ])("every reason of a $folder goal is the answer to some row", ({ folder, table }) => {
   const source = read(`packages/goal/src/goals/${folder}/stages.ts`);
   const reasons = [...source.matchAll(/^ {2}\| "([a-z-]+)"/gmu)].map(([, reason]) => reason);

@@ -40,7 +40,7 @@ function contextOf(
       { ports: how.ports ?? world.ports, settings: how.settings ?? defaultWorkerSettings },
       () => undefined,
     ),
-    waitFor: async () => ({ derivations: how.results ?? [], paths: [] }),
+    waitFor: async () => ({ derivations: how.results ?? [], paths: [], realisations: [] }),
     slot: async () => ({ [Symbol.dispose]: () => undefined }),
     sleep: async () => undefined,
     emit: (event) => events.push(event),
@@ -129,7 +129,7 @@ describe("realiseInputs", () => {
               ] as never),
             },
           ];
-          return { derivations: results, paths: [] };
+          return { derivations: results, paths: [], realisations: [] };
         },
       },
     );
@@ -173,7 +173,7 @@ describe("realiseInputs", () => {
         drvPath,
         ports: world.ports,
         derivation: () => world.ports.store.readDerivation(drvPath),
-        waitFor: async () => ({ derivations: [failed, undefined], paths: [] }),
+        waitFor: async () => ({ derivations: [failed, undefined], paths: [], realisations: [] }),
       },
     );
     const stage = await enter(cx);

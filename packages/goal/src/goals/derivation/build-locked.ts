@@ -12,12 +12,16 @@ import { exportedGraphs } from "./exported-graphs.js";
 import { type BuildTimes, failureResult, miscFailure, succeed } from "./result.js";
 import { describeFailure, type RunEnd, runBuilder } from "./run-builder.js";
 import type { At } from "./stages.js";
+import type { OutputPaths } from "./wanted.js";
 
 /** One build whose slot and locks are held. */
 export interface LockedBuild {
   readonly drv: Derivation;
   readonly inputs: readonly StorePath[];
-  readonly outputs: ReadonlyMap<OutputName, StorePath>;
+  /** Where outputs are or will be, as far as that is known. */
+  readonly known: OutputPaths;
+  /** Where the builder writes each of them. */
+  readonly scratch: ReadonlyMap<OutputName, StorePath>;
   /** Outputs that are valid already; in repair mode those that are good, too. */
   readonly valid: ReadonlySet<StorePath>;
   readonly slot: Slot;
@@ -27,9 +31,9 @@ export interface LockedBuild {
 /** The builder from start to registered outputs. Rows T4–D1 and buildDone. */
 export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<At<"done">> {
   const { store, trees, clock } = cx.ports;
-  const registered = await store.queryValidPaths(build.outputs.values()); // one that is repaired is replaced at the end
-  for (const path of build.outputs.values())
-    if (!registered.has(path)) await trees.remove(store.realPathOf(path));
+  const known = [...build.known.values()].filter((path) => path !== undefined);
+  const registered = await store.queryValidPaths(known); // one that is repaired is replaced at the end
+  for (const path of known) if (!registered.has(path)) await trees.remove(store.realPathOf(path));
   const inputs = await store.queryClosure(build.inputs);
   const spec = await planBuild(build, inputs, cx);
 
@@ -79,7 +83,7 @@ async function planBuild(
     drvPath: cx.drvPath,
     drv: build.drv,
     inputs,
-    scratch: build.outputs,
+    scratch: build.scratch,
     graphs: await exportedGraphs(exportReferencesGraph, new Set(inputs), store),
     storeDir: store.storeDir,
     buildDir: sandbox.buildDirInside,
@@ -153,18 +157,16 @@ async function judge({ build, running, end, times, inputs }: Ended, cx: GoalCont
   const failure = await describeFailure(end, running, build.drv, cx);
   if (failure !== undefined)
     return { at: "done", because: "failed", result: failureResult(cx.drvPath, { ...failure, times }) };
+  let made: ReadonlyMap<OutputName, StorePath>;
   try {
-    await realiseOutputs({ ...build, running, inputs }, cx);
+    made = await realiseOutputs({ ...build, running, inputs }, cx);
   } catch (error) {
     cx.signal.throwIfAborted();
     return refuseOutputs(error, { times, logTail: end.tail }, cx);
   }
   build.locks.deleteOnRelease();
-  return succeed(cx, build.outputs, {
-    status: "built",
-    because: cx.mode === "check" ? "checked" : "built",
-    times,
-  });
+  const because = cx.mode === "check" ? "checked" : "built";
+  return { ...succeed(cx, made, { status: "built", because, times }), made };
 }
 
 /** The builder ended well, and its outputs are refused or could not be taken over. */

@@ -1,11 +1,5 @@
-import {
-  type Derivation,
-  derivationOptions,
-  type OutputName,
-  outputPathsOf,
-  type StorePath,
-} from "@drvkit/drv-parser";
-import { GoalError, invariant } from "../../error.js";
+import { derivationOptions, outputPathsOf, type StorePath } from "@drvkit/drv-parser";
+import { GoalError } from "../../error.js";
 import { attributeWarnings } from "../../plan/attribute-warnings.js";
 import { requireBuildable } from "../../plan/where-to-build.js";
 import type { OutputLocks } from "../../ports/store.js";
@@ -13,9 +7,10 @@ import type { GoalContext } from "../../worker/context.js";
 import type { Slot } from "../../worker/slots.js";
 import { buildLocked } from "./build-locked.js";
 import { fail, succeed } from "./result.js";
+import { lockTargets, scratchPaths } from "./scratch.js";
 import type { At, Next } from "./stages.js";
-import { queryValid } from "./validity.js";
-import { refuseUnknownNames, wantedOutputs } from "./wanted.js";
+import { queryOutputs, queryValid } from "./validity.js";
+import { refuseUnknownNames } from "./wanted.js";
 
 /** Builds, unless another process did it first. Rows T1–Y6, D1. */
 export async function build(stage: At<"build">, cx: GoalContext): Next<"build"> {
@@ -30,31 +25,27 @@ export async function build(stage: At<"build">, cx: GoalContext): Next<"build"> 
 
 async function lockAndBuild({ inputs }: At<"build">, cx: GoalContext): Promise<At<"done">> {
   const drv = await cx.derivation();
+  const { storeDir } = cx.ports.store;
   requireBuildable(cx.drvPath, drv, derivationOptions(cx.drvPath, drv), cx.settings);
-  const outputs = knownOutputs(drv);
-  await using right = await rightToBuild(cx, [...outputs.values()]);
+  await using right = await rightToBuild(cx, lockTargets(storeDir, cx.drvPath, outputPathsOf(drv)));
   const { slot, locks } = right;
 
-  const valid = await queryValid(cx, outputs.values());
+  const { paths, allValid } = await queryOutputs(drv, cx);
   if (cx.mode !== "check") {
     refuseUnknownNames(cx, drv);
-    if ([...wantedOutputs(cx, outputs).values()].every((path) => valid.has(path))) {
+    if (allValid) {
       locks.deleteOnRelease();
-      return succeed(cx, outputs, { status: "alreadyValid", because: "built-by-another" });
+      return succeed(cx, paths, { status: "alreadyValid", because: "built-by-another" });
     }
   }
   for (const text of attributeWarnings(derivationOptions(cx.drvPath, drv)))
     cx.emit({ type: "message", goal: cx.key, level: "warn", text });
-  return await buildLocked({ drv, inputs, outputs, valid, slot, locks }, cx); // the right is held to the end
-}
-
-function knownOutputs(drv: Derivation): ReadonlyMap<OutputName, StorePath> {
-  const known = new Map<OutputName, StorePath>();
-  for (const [name, path] of outputPathsOf(drv)) {
-    invariant(path !== undefined, `output '${name}' has no path when it is built`);
-    known.set(name, path);
-  }
-  return known;
+  const valid = await queryValid(
+    cx,
+    [...paths.values()].filter((path) => path !== undefined),
+  );
+  const scratch = scratchPaths(storeDir, { drvPath: cx.drvPath, drv }, paths);
+  return await buildLocked({ drv, inputs, known: paths, scratch, valid, slot, locks }, cx); // the right is held to the end
 }
 
 /** A slot and the output locks, both or none: neither is held while waiting for the other. */

@@ -1,9 +1,10 @@
-import { type Derivation, derivationOptions, derivationType, hasKnownOutputPaths } from "@drvkit/drv-parser";
-import { GoalError } from "../../error.js";
+import { derivationOptions, derivationType, isPure } from "@drvkit/drv-parser";
 import type { GoalContext } from "../../worker/context.js";
+import { requireFeatures } from "./features.js";
+import { usesRealisations } from "./realisations.js";
 import { fail, succeed } from "./result.js";
 import type { At, Next, Tried } from "./stages.js";
-import { areWantedValid } from "./validity.js";
+import { areWantedValid, type OutputsNow, queryOutputs } from "./validity.js";
 import { refuseUnknownNames } from "./wanted.js";
 
 /** Asks whether anything has to be done, and reads the derivation if so. Rows G1–H6, S7–S9. */
@@ -18,17 +19,17 @@ export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load">
       hint: "import it: give the path of its '.drv' file",
     });
 
-  // What the store knows of the outputs is enough when they are valid: nothing has to be read.
-  const outputs = await store.queryDerivationOutputs(cx.drvPath);
-  await store.addTempRoots(outputs.values());
-  const allValid = await areWantedValid(cx, outputs);
-  if (allValid && cx.mode === "normal")
-    return succeed(cx, outputs, { status: "alreadyValid", because: "already-valid" });
+  const stated = usesRealisations(cx) ? undefined : await queryStated(cx);
+  if (stated?.allValid === true && cx.mode === "normal") return alreadyValid(cx, stated);
 
   const drv = await cx.derivation();
   const options = derivationOptions(cx.drvPath, drv); // refuses attributes of a wrong type before anything is built
-  refuseUnsupported(drv, cx);
+  requireFeatures(drv, cx);
   refuseUnknownNames(cx, drv);
+  if (!isPure(derivationType(drv))) return { at: "realiseInputs", because: "needs-build", tried: "once" };
+  const now = stated ?? (await queryOutputs(drv, cx));
+  const { allValid } = now;
+  if (allValid && cx.mode === "normal") return alreadyValid(cx, now);
   const { settings } = cx;
   if (!allValid && cx.substituters.areAny && (options.allowSubstitutes || settings.alwaysAllowSubstitutes))
     return { at: "substitute", because: "asks-substituters", tried };
@@ -61,21 +62,15 @@ async function isDerivationValid(cx: GoalContext): Promise<boolean> {
   return isValid();
 }
 
-/** Row H1. */
-function refuseUnsupported(drv: Derivation, cx: GoalContext): void {
-  if (!hasKnownOutputPaths(derivationType(drv))) throw unknownOutputPaths(cx);
-  if ([...drv.outputs.values()].some((output) => output.kind === "fixed" && output.ca.method === "git"))
-    throw new GoalError(
-      "ERR_GOAL_FEATURE",
-      "experimental Nix feature 'git-hashing' is disabled; use '--extra-experimental-features git-hashing' to override",
-      { hint: "this version does not hash trees as git does" },
-    );
+/** What the store knows of the outputs is enough when they are valid: nothing has to be read. */
+async function queryStated(cx: GoalContext): Promise<OutputsNow> {
+  const { store } = cx.ports;
+  const paths = await store.queryDerivationOutputs(cx.drvPath);
+  await store.addTempRoots(paths.values());
+  return { paths, allValid: await areWantedValid(cx, paths) };
 }
 
-function unknownOutputPaths({ drvPath, settings }: GoalContext): GoalError {
-  const hint = "this version builds derivations whose output paths are known";
-  const message = settings.experimentalFeatures.has("ca-derivations")
-    ? `output paths of '${drvPath}' are not known before it is built`
-    : "experimental Nix feature 'ca-derivations' is disabled; use '--extra-experimental-features ca-derivations' to override";
-  return new GoalError("ERR_GOAL_FEATURE", message, { hint });
+/** Row H4. */
+function alreadyValid(cx: GoalContext, { paths }: OutputsNow): At<"done"> {
+  return succeed(cx, paths, { status: "alreadyValid", because: "already-valid" });
 }

@@ -1,9 +1,11 @@
-import { compareText, type StorePath } from "@drvkit/drv-parser";
+import { compareText, needsResolution, type OutputName, type StorePath } from "@drvkit/drv-parser";
 import { GoalError, invariant } from "../../error.js";
 import type { BuildResult } from "../../result/build-result.js";
 import { isSuccess } from "../../result/exit-status.js";
 import type { GoalContext, InputRequest } from "../../worker/context.js";
 import type { GoalResult } from "../../worker/goals.js";
+import { refuseImpureInputs } from "./features.js";
+import { usesRealisations } from "./realisations.js";
 import { fail } from "./result.js";
 import type { At, Next } from "./stages.js";
 import { inputRequests } from "./wanted.js";
@@ -11,6 +13,7 @@ import { inputRequests } from "./wanted.js";
 /** Makes the inputs valid. Rows B2–I6. */
 export async function realiseInputs({ tried }: At<"realiseInputs">, cx: GoalContext): Next<"realiseInputs"> {
   const drv = await cx.derivation();
+  await refuseImpureInputs(drv, cx);
   const sources = [...drv.inputSrcs].sort(compareText);
   const valid = await cx.ports.store.queryValidPaths(sources);
   const missing = sources.filter((path) => !valid.has(path));
@@ -44,9 +47,15 @@ export async function realiseInputs({ tried }: At<"realiseInputs">, cx: GoalCont
   if (tried === "incomplete")
     return { at: "load", because: "retry-after-incomplete-closure", tried: "again" };
 
-  const outputs = requests.flatMap((request, index) =>
-    outputsOf(request, results.derivations[index], cx.drvPath),
+  const inputOutputs = new Map(
+    requests.map((request, index) => [
+      request.drvPath,
+      outputsOf(request, results.derivations[index], cx.drvPath),
+    ]),
   );
+  if (needsResolution(drv, usesRealisations(cx)))
+    return { at: "resolve", because: "needs-resolution", inputOutputs };
+  const outputs = [...inputOutputs.values()].flatMap((paths) => [...paths.values()]);
   return { at: "build", because: "inputs-ready", inputs: [...sources, ...outputs] };
 }
 
@@ -56,7 +65,7 @@ const mostCauses = 100;
 /** What failed by itself, once each. */
 function firstCauses(failed: readonly GoalResult[]): readonly StorePath[] {
   const causes = failed.flatMap((result) => {
-    if ("exit" in result) return [result.path];
+    if ("exit" in result) return "path" in result ? [result.path] : [];
     return "failedDependencies" in result ? (result.failedDependencies ?? []) : [result.drvPath];
   });
   return [...new Set(causes)].slice(0, mostCauses);
@@ -67,15 +76,15 @@ function outputsOf(
   { drvPath: input, outputs }: InputRequest,
   result: BuildResult | undefined,
   drvPath: StorePath,
-): readonly StorePath[] {
+): ReadonlyMap<OutputName, StorePath> {
   invariant(result !== undefined && isSuccess(result), `input '${input}' of '${drvPath}' has no result`);
-  if (outputs === "all") return [];
-  return [...outputs].map((name) => {
+  const named = (name: OutputName) => {
     const path = result.outputs.get(name);
-    if (path !== undefined) return path;
+    if (path !== undefined) return [name, path] as const;
     throw new GoalError(
       "ERR_GOAL_UNKNOWN_OUTPUT",
       `derivation '${drvPath}' requires non-existent output '${name}' from input derivation '${input}'`,
     );
-  });
+  };
+  return new Map(outputs === "all" ? [] : [...outputs].map(named));
 }

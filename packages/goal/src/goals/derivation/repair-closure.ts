@@ -1,13 +1,15 @@
-import { compareText, isDerivationPath, outputPathsOf, type StorePath } from "@drvkit/drv-parser";
+import { compareText, type StorePath } from "@drvkit/drv-parser";
 import { isSuccess } from "../../result/exit-status.js";
 import type { GoalContext } from "../../worker/context.js";
+import { makersBelow } from "./realisations.js";
 import { fail, succeed } from "./result.js";
 import type { At, Next } from "./stages.js";
+import { queryOutputs } from "./validity.js";
 import { wantedOutputs } from "./wanted.js";
 
 /** The outputs are good; what they refer to is made so. Rows C1–C4. */
 export async function repairClosure(_stage: At<"repairClosure">, cx: GoalContext): Next<"repairClosure"> {
-  const outputs = outputPathsOf(await cx.derivation());
+  const { paths: outputs } = await queryOutputs(await cx.derivation(), cx);
   const bad = await corruptedBelow([...wantedOutputs(cx, outputs).values()], new Set(outputs.values()), cx);
   if (bad.length === 0) return succeed(cx, outputs, { status: "alreadyValid", because: "closure-good" });
 
@@ -47,14 +49,4 @@ async function corruptedBelow(
     if (!(await cx.away(cx.contents.isGood(path, cx.signal)))) bad.push(path);
   }
   return bad;
-}
-
-/** Every output whose derivation is in the closure of ours, and that derivation. */
-async function makersBelow({ drvPath, ports }: GoalContext): Promise<ReadonlyMap<StorePath, StorePath>> {
-  const makers = new Map<StorePath, StorePath>();
-  for (const each of await ports.store.queryClosure([drvPath])) {
-    if (!isDerivationPath(each)) continue;
-    for (const output of (await ports.store.queryDerivationOutputs(each)).values()) makers.set(output, each);
-  }
-  return makers;
 }

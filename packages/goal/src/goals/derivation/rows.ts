@@ -15,7 +15,6 @@ const none = (notApplicable: string): RowAnswer => ({ notApplicable });
 const later = (comesLater: string): RowAnswer => ({ comesLater });
 
 const noHook = "no build hook exists yet";
-const noResolving = "only derivations with known output paths are built, and those need no resolving";
 
 /**
  * Every row of the state table of derivation goals (Nix: src/libstore/build/derivation-goal.cc) and what it is here.
@@ -38,7 +37,7 @@ export const rows = {
   L1: because("missing-derivation"),
   L2: noting("the temp root comes first", "asks-substituters", "needs-build", "needs-check", "already-valid"),
   H1: noting("the missing feature, or attributes that cannot be read", "error"),
-  H2: noting("impure derivations end as in H1", "error"),
+  H2: noting("its outputs are never looked for; where they are written the build decides", "needs-build"),
   H3: noting(
     "checked again after the lock, T2",
     "asks-substituters",
@@ -58,7 +57,7 @@ export const rows = {
   S7: because("outputs-good"),
   S8: because("check-impossible"),
   S9: because("needs-build", "needs-check"),
-  B1: later("impure derivations end as in H1"),
+  B1: noting("within `realiseInputs`", "error"),
   B2: noting("the event `goal-waits` lists the waitees", "inputs-ready", "dependency-failed"),
   B3: none("there is one store; a derivation from outside is imported with its inputs before the run"),
   B4: because("missing-source"),
@@ -71,7 +70,7 @@ export const rows = {
   I1: none("every goal comes from a `.drv` path"),
   I2: because("dependency-failed"),
   I3: because("retry-after-incomplete-closure"),
-  I4: later(noResolving),
+  I4: noting("the event `derivation-resolved`", "needs-resolution"),
   I5: noting(
     "an input without the output that is asked of it fails by itself first",
     "error",
@@ -92,5 +91,5 @@ export const rows = {
   Y5: because("error"),
   Y6: noting("within `build`; the event `build-started`", "built", "checked", "failed"),
   D1: because("built", "checked", "failed"),
-  R1: later(noResolving),
+  R1: because("resolved-built", "resolved-failed"),
 } as const satisfies Readonly<Record<string, RowAnswer>>;

@@ -1,4 +1,3 @@
-import { outputPathsOf } from "@drvkit/drv-parser";
 import { GoalError } from "../../error.js";
 import type { BuildResult } from "../../result/build-result.js";
 import { isSuccess } from "../../result/exit-status.js";
@@ -47,11 +46,10 @@ async function step(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalCont
 /** More outputs were asked for during a stage. A build has made them all; any other good end is looked at again. */
 async function covered(stage: Stage, next: Stage, cx: GoalContext): Promise<Stage> {
   if (next.at !== "done" || !isSuccess(next.result)) return next;
-  if (next.result.timesBuilt === 0)
+  if (next.made === undefined)
     return { at: "load", because: "outputs-added", tried: "tried" in stage ? stage.tried : "again" };
-  const drv = await cx.derivation();
-  refuseUnknownNames(cx, drv);
-  return { ...next, result: { ...next.result, outputs: wantedOutputs(cx, outputPathsOf(drv)) } };
+  refuseUnknownNames(cx, await cx.derivation());
+  return { ...next, result: { ...next.result, outputs: wantedOutputs(cx, next.made) } };
 }
 
 /** What builds is loaded with the first build: most runs find everything valid. */
@@ -65,6 +63,8 @@ async function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalCon
       return realiseInputs(stage, cx);
     case "repairClosure":
       return (await import("./repair-closure.js")).repairClosure(stage, cx);
+    case "resolve":
+      return (await import("./resolve.js")).resolve(stage, cx);
     case "build":
       return (await import("./build.js")).build(stage, cx);
   }

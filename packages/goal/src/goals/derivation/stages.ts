@@ -1,11 +1,12 @@
-import type { StorePath } from "@drvkit/drv-parser";
+import type { OutputName, StorePath } from "@drvkit/drv-parser";
 import type { BuildResult } from "../../result/build-result.js";
 
 /** Which stage may follow which. A stage's return type is its row. */
 export const transitions = {
   load: ["load", "substitute", "realiseInputs", "repairClosure", "done"],
   substitute: ["load", "realiseInputs", "repairClosure", "done"],
-  realiseInputs: ["load", "build", "done"],
+  realiseInputs: ["load", "resolve", "build", "done"],
+  resolve: ["load", "done"],
   repairClosure: ["load", "done"],
   build: ["load", "done"],
 } as const;
@@ -31,6 +32,9 @@ export const transitions = {
  * - `missing-source`: an input source is not valid and nobody offers it
  * - `dependency-failed`: an input could not be made
  * - `inputs-ready`: every input is valid
+ * - `needs-resolution`: so it is, and only now the paths of all inputs are known
+ * - `resolved-built`: the derivation with plain paths as inputs gave the outputs, now or before
+ * - `resolved-failed`: it could not be built
  * - `built-by-another`: another process was first
  * - `rejected`: the build could not even start
  * - `built`: the outputs are registered
@@ -57,6 +61,9 @@ export type Because =
   | "missing-source"
   | "dependency-failed"
   | "inputs-ready"
+  | "needs-resolution"
+  | "resolved-built"
+  | "resolved-failed"
   | "built-by-another"
   | "rejected"
   | "built"
@@ -77,7 +84,19 @@ export type Stage =
   | { readonly at: "realiseInputs"; readonly because: Because; readonly tried: Tried }
   | { readonly at: "repairClosure"; readonly because: Because }
   | { readonly at: "build"; readonly because: Because; readonly inputs: readonly StorePath[] }
-  | { readonly at: "done"; readonly because: Because; readonly result: BuildResult };
+  | {
+      readonly at: "resolve";
+      readonly because: Because;
+      /** Paths of the outputs of the input derivations. */
+      readonly inputOutputs: ReadonlyMap<StorePath, ReadonlyMap<OutputName, StorePath>>;
+    }
+  | {
+      readonly at: "done";
+      readonly because: Because;
+      readonly result: BuildResult;
+      /** After a build: all outputs, those too that nobody wanted when it ended. */
+      readonly made?: ReadonlyMap<OutputName, StorePath>;
+    };
 
 export type StageName = Stage["at"];
 export type At<Name extends StageName> = Extract<Stage, { readonly at: Name }>;

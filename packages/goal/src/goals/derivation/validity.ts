@@ -1,6 +1,21 @@
-import type { StorePath } from "@drvkit/drv-parser";
+import { type Derivation, derivationType, isPure, outputPathsOf, type StorePath } from "@drvkit/drv-parser";
 import type { GoalContext } from "../../worker/context.js";
+import { pathsByRealisations, usesRealisations } from "./realisations.js";
 import { areWantedKnown, type OutputPaths, wantedOutputs } from "./wanted.js";
+
+/** The outputs as they are now: where, as far as that is known, and whether the wanted ones are valid. */
+export interface OutputsNow {
+  readonly paths: OutputPaths;
+  readonly allValid: boolean;
+}
+
+/** What is known of the outputs; known paths are protected from collection first. Rows H2, H3, S5, T2. */
+export async function queryOutputs(drv: Derivation, cx: GoalContext): Promise<OutputsNow> {
+  if (!isPure(derivationType(drv))) return { paths: outputPathsOf(drv), allValid: false };
+  const paths = usesRealisations(cx) ? await pathsByRealisations(drv, cx) : outputPathsOf(drv);
+  await cx.ports.store.addTempRoots([...paths.values()].filter((path) => path !== undefined));
+  return { paths, allValid: await areWantedValid(cx, paths) };
+}
 
 /** Whether all outputs that are wanted now are known and valid. */
 export async function areWantedValid(cx: GoalContext, outputs: OutputPaths): Promise<boolean> {

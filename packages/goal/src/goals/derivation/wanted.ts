@@ -38,8 +38,12 @@ export function refuseUnknownNames({ drvPath, wanted }: Wanting, drv: Derivation
 }
 
 /** What to ask substituters for: fixed outputs may come from a store with other paths. */
-export function pathRequests(wanting: Pick<Wanting, "wanted">, drv: Derivation): readonly PathRequest[] {
-  return [...wantedOutputs(wanting, outputPathsOf(drv))].map(([name, path]) => {
+export function pathRequests(
+  wanting: Pick<Wanting, "wanted">,
+  drv: Derivation,
+  paths: OutputPaths = outputPathsOf(drv),
+): readonly PathRequest[] {
+  return [...wantedOutputs(wanting, paths)].map(([name, path]) => {
     const output = drv.outputs.get(name);
     return { path, ca: output?.kind === "fixed" ? output.ca : undefined };
   });

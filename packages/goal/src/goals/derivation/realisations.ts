@@ -1,0 +1,115 @@
+import {
+  type Derivation,
+  type Hash,
+  isDerivationPath,
+  type OutputName,
+  outputPathsOf,
+  type StorePath,
+} from "@drvkit/drv-parser";
+import { type DrvOutput, parseDrvOutput, printDrvOutput, type Realisation } from "@drvkit/narinfo";
+import { GoalError } from "../../error.js";
+import type { StorePort } from "../../ports/store.js";
+import type { GoalContext } from "../../worker/context.js";
+import type { OutputPaths } from "./wanted.js";
+
+/** Whether outputs are known by realisations at all. */
+export function usesRealisations({ settings }: Pick<GoalContext, "settings">): boolean {
+  return settings.experimentalFeatures.has("ca-derivations");
+}
+
+/** What the realisations of a valid derivation are named by, by output. */
+export async function outputIds(
+  drvPath: StorePath,
+  store: Pick<StorePort, "queryOutputHashes">,
+): Promise<ReadonlyMap<OutputName, DrvOutput>> {
+  const hashes = await store.queryOutputHashes(drvPath);
+  return new Map([...hashes].map(([outputName, hash]) => [outputName, makeOutputId(hash, outputName)]));
+}
+
+export function makeOutputId(hash: Hash, outputName: OutputName): DrvOutput {
+  return { type: "hash", hash, outputName };
+}
+
+/** A realisation of our own. */
+export function makeRealisation(
+  id: DrvOutput,
+  outPath: StorePath,
+  dependentRealisations: ReadonlyMap<string, StorePath> = new Map(),
+): Realisation {
+  return { id, outPath, signatures: [], dependentRealisations };
+}
+
+/**
+ * Paths of outputs, by realisations where there are some; valid outputs without one get one.
+ *
+ * @see Nix: src/libstore/build/derivation-goal.cc, `checkPathValidity`
+ */
+export async function pathsByRealisations(drv: Derivation, cx: GoalContext): Promise<OutputPaths> {
+  const { store } = cx.ports;
+  const ids = await outputIds(cx.drvPath, store);
+  const paths = new Map<OutputName, StorePath | undefined>();
+  for (const [name, stated] of outputPathsOf(drv)) {
+    const id = ids.get(name) as DrvOutput;
+    const known = await store.queryRealisation(id);
+    paths.set(name, known?.outPath ?? stated);
+    if (known === undefined && stated !== undefined && (await store.queryValidPaths([stated])).has(stated))
+      await store.registerRealisation(makeRealisation(id, stated));
+  }
+  return paths;
+}
+
+/**
+ * The realisations of inputs that an output refers to.
+ *
+ * @throws {@link GoalError} `ERR_GOAL_UNKNOWN_OUTPUT` for an input output that has none.
+ * @see Nix: src/libstore/realisation.cc, `drvOutputReferences`
+ */
+export async function dependentRealisations(
+  drv: Derivation,
+  outPath: StorePath,
+  store: StorePort,
+): Promise<ReadonlyMap<string, StorePath>> {
+  const open: Realisation[] = [];
+  for (const [input, names] of drv.inputDrvs) {
+    const ids = await outputIds(input, store);
+    for (const name of names) {
+      const id = ids.get(name);
+      const realisation = id && (await store.queryRealisation(id));
+      if (realisation === undefined)
+        throw new GoalError(
+          "ERR_GOAL_UNKNOWN_OUTPUT",
+          `output '${name}' of derivation '${input}' isn't built`,
+        );
+      open.push(realisation);
+    }
+  }
+  const references = (await store.queryPathInfo(outPath))?.references ?? new Set();
+  const seen = new Map<string, StorePath>();
+  for (let each = open.pop(); each !== undefined; each = open.pop()) {
+    if (seen.has(printDrvOutput(each.id))) continue;
+    seen.set(printDrvOutput(each.id), each.outPath);
+    for (const id of each.dependentRealisations.keys()) {
+      const found = seen.has(id)
+        ? undefined
+        : await store.queryRealisation(parseDrvOutput(id, store.storeDir));
+      if (found !== undefined) open.push(found);
+    }
+  }
+  return new Map([...seen].filter(([, path]) => references.has(path)));
+}
+
+/** Every output whose derivation is in the closure of ours, and that derivation. */
+export async function makersBelow(cx: GoalContext): Promise<ReadonlyMap<StorePath, StorePath>> {
+  const { store } = cx.ports;
+  const makers = new Map<StorePath, StorePath>();
+  for (const drvPath of await store.queryClosure([cx.drvPath])) {
+    if (!isDerivationPath(drvPath)) continue;
+    for (const path of (await store.queryDerivationOutputs(drvPath)).values()) makers.set(path, drvPath);
+    if (!usesRealisations(cx)) continue;
+    for (const id of (await outputIds(drvPath, store)).values()) {
+      const path = (await store.queryRealisation(id))?.outPath;
+      if (path !== undefined) makers.set(path, drvPath);
+    }
+  }
+  return makers;
+}

@@ -1,0 +1,88 @@
+import {
+  derivationType,
+  isFixed,
+  isPure,
+  type OutputName,
+  resolveDerivation,
+  type StorePath,
+} from "@drvkit/drv-parser";
+import { GoalError, invariant } from "../../error.js";
+import type { BuildResult } from "../../result/build-result.js";
+import { isSuccess } from "../../result/exit-status.js";
+import type { GoalContext } from "../../worker/context.js";
+import { dependentRealisations, makeRealisation, outputIds } from "./realisations.js";
+import { failureResult } from "./result.js";
+import type { At, Next } from "./stages.js";
+
+type Success = Extract<BuildResult, { readonly outputs: unknown }>;
+
+/** Builds the derivation whose inputs are plain paths, in the place of this one. Rows I4, R1. */
+export async function resolve({ inputOutputs }: At<"resolve">, cx: GoalContext): Next<"resolve"> {
+  const { store } = cx.ports;
+  const lookup = (input: StorePath, name: OutputName) => inputOutputs.get(input)?.get(name);
+  const basic = resolveDerivation(await cx.derivation(), lookup, { storeDir: store.storeDir });
+  const resolved = await store.addDerivation(basic);
+  cx.emit({ type: "derivation-resolved", goal: cx.key, drvPath: cx.drvPath, resolved });
+
+  const names = cx.wanted.names();
+  const outputs = names === "all" ? names : new Set(names);
+  const { derivations } = await cx.waitFor({ derivations: [{ drvPath: resolved, outputs }], mode: cx.mode });
+  const [result] = derivations;
+  invariant(result !== undefined, `'${resolved}' was waited for and has no result`);
+  if (!isSuccess(result))
+    return { at: "done", because: "resolved-failed", result: failureOf(result, resolved, cx) };
+  const made = await realised(result, resolved, cx);
+  const status = result.status === "alreadyValid" ? "resolvesToAlreadyValid" : result.status;
+  return {
+    at: "done",
+    because: "resolved-built",
+    result: { ...result, drvPath: cx.drvPath, status, outputs: made },
+  };
+}
+
+/** The cause has been said by the goal that failed. */
+function failureOf(
+  { status }: Exclude<BuildResult, Success>,
+  resolved: StorePath,
+  cx: GoalContext,
+): BuildResult {
+  return failureResult(cx.drvPath, {
+    status,
+    message: `build of resolved derivation '${resolved}' failed`,
+    code: "ERR_BUILD_FAILED",
+    failedDependencies: [resolved],
+  });
+}
+
+/** The paths of the resolved derivation's outputs, which are those of ours, too; registered as such unless ours is impure. */
+async function realised(
+  result: Success,
+  resolved: StorePath,
+  cx: GoalContext,
+): Promise<ReadonlyMap<OutputName, StorePath>> {
+  const { store } = cx.ports;
+  const drv = await cx.derivation();
+  const type = derivationType(drv);
+  const [own, theirs] = [await outputIds(cx.drvPath, store), await outputIds(resolved, store)];
+  const made = new Map<OutputName, StorePath>();
+  for (const name of theirs.keys()) {
+    if (!cx.wanted.has(name)) continue;
+    const id = own.get(name);
+    const theirId = theirs.get(name);
+    if (id === undefined || theirId === undefined) throw unexpected(cx.drvPath, name, "resolve");
+    const path = result.outputs.get(name) ?? (await store.queryRealisation(theirId))?.outPath;
+    if (path === undefined) throw unexpected(resolved, name, "realisation");
+    made.set(name, path);
+    if (!isPure(type)) continue;
+    const dependencies = isFixed(type) ? undefined : await dependentRealisations(drv, path, store);
+    await store.registerRealisation(makeRealisation(id, path, dependencies));
+  }
+  return made;
+}
+
+function unexpected(drvPath: StorePath, name: OutputName, where: "resolve" | "realisation"): GoalError {
+  return new GoalError(
+    "ERR_GOAL_UNKNOWN_OUTPUT",
+    `derivation '${drvPath}' doesn't have expected output '${name}' (derivation-goal.cc/resolvedFinished,${where})`,
+  );
+}

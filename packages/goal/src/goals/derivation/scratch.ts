@@ -1,0 +1,53 @@
+import {
+  baseNameOf,
+  computeScratchPath,
+  type Derivation,
+  derivationType,
+  encodeNixBase32,
+  isPure,
+  makeStorePath,
+  type OutputName,
+  outputPathName,
+  type StoreDir,
+  type StorePath,
+} from "@drvkit/drv-parser";
+import type { OutputPaths } from "./wanted.js";
+
+/**
+ * Where the builder writes each output: in a sandbox that is the path it has, where that is known. An impure one gets a
+ * place of its own each time.
+ *
+ * @see Nix: src/libstore/build/local-derivation-goal.cc, `startBuilder`
+ */
+export function scratchPaths(
+  storeDir: StoreDir,
+  { drvPath, drv }: { readonly drvPath: StorePath; readonly drv: Derivation },
+  known: OutputPaths,
+): ReadonlyMap<OutputName, StorePath> {
+  const isImpure = !isPure(derivationType(drv));
+  return new Map(
+    [...known].map(([name, path]) => {
+      if (path !== undefined) return [name, path];
+      return [
+        name,
+        isImpure ? randomPath(storeDir, drv.name, name) : computeScratchPath(storeDir, drvPath, name),
+      ];
+    }),
+  );
+}
+
+const hashPartBytes = 20;
+
+function randomPath(storeDir: StoreDir, drvName: string, output: OutputName): StorePath {
+  const hashPart = encodeNixBase32(crypto.getRandomValues(new Uint8Array(hashPartBytes)));
+  return makeStorePath(storeDir, `${hashPart}-${outputPathName(drvName, output)}`);
+}
+
+/** What is locked for an output: its path where the derivation states it, else a name of the derivation's own. */
+export function lockTargets(
+  storeDir: StoreDir,
+  drvPath: StorePath,
+  stated: OutputPaths,
+): readonly StorePath[] {
+  return [...stated].map(([name, path]) => path ?? makeStorePath(storeDir, `${baseNameOf(drvPath)}.${name}`));
+}

@@ -1,0 +1,42 @@
+import { hashPartOf, type StorePath } from "@drvkit/drv-parser";
+import type { GoalContext } from "../worker/context.js";
+import type { Collected } from "./collect.js";
+
+/** Puts final paths in the place of those that outputs had while they were built. What is changed is a copy. */
+export class Rewriter {
+  /** Final path of each output that got another one. */
+  readonly #moved = new Map<StorePath, StorePath>();
+  #copied = 0;
+
+  /** `copies`: a private directory. */
+  constructor(
+    private readonly copies: string,
+    private readonly cx: GoalContext,
+  ) {}
+
+  /** The output, referring to the final paths of the outputs that are finished. */
+  withFinalSiblings(output: Collected): Promise<Collected> {
+    return this.#rewritten(output, this.#moved);
+  }
+
+  /** The output under its final path; what refers to it later refers to that. */
+  async moved(output: Collected, path: StorePath): Promise<Collected> {
+    if (path === output.scratch) return output;
+    this.#moved.set(output.scratch, path);
+    return this.#rewritten(output, new Map([[output.scratch, path]]));
+  }
+
+  async #rewritten(output: Collected, paths: ReadonlyMap<StorePath, StorePath>): Promise<Collected> {
+    const { trees } = this.cx.ports;
+    const found = [...paths].filter(([from]) => output.references.has(from));
+    if (found.length === 0) return output;
+    this.#copied += 1;
+    const location = `${this.copies}/rewritten ${this.#copied}`; // no output has such a name
+    const parts = new Map(found.map(([from, to]) => [hashPartOf(from), hashPartOf(to)]));
+    await trees.rewrite(output.location, location, parts, this.cx);
+    await trees.canonicalise(location, this.cx);
+    const { narHash, narSizeBytes } = await trees.scan(location, [], this.cx);
+    const references = new Set([...output.references].map((path) => paths.get(path) ?? path));
+    return { ...output, location, narHash, narSizeBytes, references };
+  }
+}
