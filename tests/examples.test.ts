@@ -61,6 +61,20 @@ describe("examples", () => {
     },
   );
 
+  test.skipIf(!sandboxWorks)(
+    `05 builds once what two builds need, though one is cancelled${sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)"}`,
+    async () => {
+      const { stdout } = await example("05-share-builds.ts", scratch.path("shared"));
+      expect(stdout.replaceAll(/\/nix\/store\/[^-]*-/gu, "").split("\n")).toEqual([
+        "building lib.drv",
+        "building patient.drv",
+        "first: interrupted by the user",
+        "second: built",
+        "",
+      ]);
+    },
+  );
+
   test("none is longer than 60 lines", () => {
     const files = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"));
     const lengths = files.map((name) => ({

@@ -2,12 +2,12 @@ import type { AuthoredDerivation, DerivedPath, StorePath } from "@drvkit/drv-par
 import { Source } from "@drvkit/drv-parser";
 import {
   type BuildResult,
+  type Event,
   ensurePath,
   isPathGood,
   type Missing,
   queryMissing,
   repairPath,
-  runGoals,
   type SubstituterPort,
 } from "@drvkit/goal";
 import type { LmdbStore } from "@drvkit/store-lmdb";
@@ -22,6 +22,7 @@ import type { Settings } from "./settings/table.js";
 import { addSource, type SourceOptions } from "./source/add-source.js";
 import { type BuildTarget, resolveTarget } from "./targets.js";
 import { workerSettings } from "./worker-settings.js";
+import { Workers } from "./workers.js";
 
 /** What an engine is made of. */
 export interface EngineParts {
@@ -37,6 +38,7 @@ export class OpenEngine implements Engine {
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
   readonly #ports;
+  readonly #workers: Workers;
 
   readonly store: LmdbStore;
   readonly settings: Settings;
@@ -47,6 +49,7 @@ export class OpenEngine implements Engine {
     this.settings = settings;
     this.warnings = warnings;
     this.#ports = { ...composePorts(store, settings, env), substituters };
+    this.#workers = new Workers(() => ({ ports: this.#ports, settings: workerSettings(settings) }));
   }
 
   build(targets: readonly BuildTarget[], options: BuildOptions = {}): Build {
@@ -66,13 +69,8 @@ export class OpenEngine implements Engine {
     const requests = await this.#resolveAll(targets, signal);
     const { root } = options;
     if (root !== undefined) await checkLinks(this.store, root, requests);
-    const outcome = await runGoals(requests.map(toGoal), {
-      ports: this.#ports,
-      settings: workerSettings(this.settings),
-      mode: options.mode ?? "normal",
-      signal,
-      emit: (event) => queue.push(event),
-    });
+    const watch = { signal, emit: (event: Event) => queue.push(event) };
+    const outcome = await this.#workers.run(options.mode ?? "normal", requests.map(toGoal), watch);
     const problems = root === undefined ? [] : await this.#link(root, outcome.results);
     return { ...outcome, problems, exitStatus: outcome.exitStatus || (problems.length > 0 ? 1 : 0) };
   }

@@ -25,7 +25,16 @@ export { isPathGood, repairPath } from "./repair-path.js";
 export type { BuildResult, BuildStatus, FailureStatus, SuccessStatus } from "./result/build-result.js";
 export { failureStatus, isSuccess, type RunFlags } from "./result/exit-status.js";
 export type { SubstitutionResult } from "./result/substitution-result.js";
-export { type GoalRequest, type RunOptions, type RunOutcome, runGoals } from "./run-goals.js";
+export {
+  type GoalRequest,
+  type GoalWorker,
+  makeWorker,
+  type RunOptions,
+  type RunOutcome,
+  runGoals,
+  type WatchOptions,
+  type WorkerOptions,
+} from "./run-goals.js";
 export { type BuildMode, defaultWorkerSettings, type WorkerSettings } from "./settings.js";
 export { systemClock } from "./system-clock.js";
 export type { Ports } from "./worker/context.js";

@@ -1,10 +1,11 @@
 import type { Event } from "../event.js";
 import type { WorkerSettings } from "../settings.js";
+import type { Audience } from "./audience.js";
 import type { Contents } from "./contents.js";
 import type { CommonContext, EventBody, Ports, WaiteeResults, Waitees } from "./context.js";
 import { type GoalKey, makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
 import type { Passes } from "./passes.js";
-import type { Slots } from "./slots.js";
+import type { SlotChange, Slots } from "./slots.js";
 import type { Substituters } from "./substituters.js";
 
 /** The kinds of rights to run. */
@@ -18,18 +19,18 @@ export interface WorkerParts {
   readonly contents: Contents;
   readonly passes: Passes;
   readonly slots: Readonly<Record<SlotPool, Slots>>;
-  emit(body: EventBody): void;
-  waitFor(waitees: Waitees, signal: AbortSignal): Promise<WaiteeResults>;
+  waitFor(waitees: Waitees, signal: AbortSignal, audience: Audience): Promise<WaiteeResults>;
 }
 
 /** What a goal does with the worker, the same for every kind. */
 export function makeCommonContext(
   parts: WorkerParts,
-  { key, signal }: Pick<CommonContext, "key" | "signal">,
+  { key, signal, audience }: Pick<CommonContext, "key" | "signal"> & { readonly audience: Audience },
   pool: SlotPool,
 ): CommonContext {
   const { ports, settings, substituters, contents, passes } = parts;
-  const emit = (body: EventBody) => parts.emit(body);
+  const emit = (body: EventBody) => audience.emit(body);
+  const slotChanged = (change: SlotChange) => emit({ type: "slot", goal: key, pool, change });
   /** Waits outside of turns and comes back with one. */
   const away = async <Value>(waiting: Promise<Value>): Promise<Value> => {
     passes.leave(key);
@@ -52,12 +53,12 @@ export function makeCommonContext(
       const keys = keysOf(waitees);
       if (keys.length === 0) return { derivations: [], paths: [], realisations: [] };
       emit({ type: "goal-waits", goal: key, for: keys });
-      const results = await away(parts.waitFor(waitees, signal));
+      const results = await away(parts.waitFor(waitees, signal, audience));
       signal.throwIfAborted();
       return results;
     },
     slot: async () => {
-      const slot = await away(parts.slots[pool].acquire(key, signal));
+      const slot = await away(parts.slots[pool].acquire(key, signal, slotChanged));
       if (signal.aborted) slot[Symbol.dispose]();
       signal.throwIfAborted();
       return slot;

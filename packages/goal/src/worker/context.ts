@@ -12,7 +12,7 @@ import type { RealisationResult } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
 import type { Contents } from "./contents.js";
-import type { Counters } from "./counters.js";
+import type { GoalCounters } from "./counters.js";
 import type { GoalKey } from "./goal-key.js";
 import type { Slot } from "./slots.js";
 import type { Substituters } from "./substituters.js";
@@ -92,7 +92,7 @@ export interface CommonContext {
 export interface GoalContext extends CommonContext {
   /** Nix's name of the goal, as messages have it. */
   readonly name: string;
-  readonly counters: Counters;
+  readonly counters: GoalCounters;
   readonly drvPath: StorePath;
   readonly mode: BuildMode;
   readonly wanted: WantedOutputs;
@@ -102,7 +102,7 @@ export interface GoalContext extends CommonContext {
 
 /** Everything the goal of one substituted path works with. */
 export interface SubstitutionContext extends CommonContext {
-  readonly counters: Counters;
+  readonly counters: GoalCounters;
   readonly path: StorePath;
   readonly ca?: ContentAddress | undefined;
   readonly repair: boolean;

@@ -6,8 +6,18 @@ export interface Figures {
   readonly failed: number;
 }
 
+/** What a goal says of itself. */
+export interface GoalCounters {
+  /** It has to build, or to obtain something. */
+  expect(): void;
+  start(): void;
+  stop(): void;
+  /** It has ended, if it was expected. */
+  end(outcome: "done" | "failed" | "dropped"): void;
+}
+
 /** Goals of one kind in a run. Every figure but `running` only grows. */
-export class Counters {
+export class Counters implements GoalCounters {
   #done = 0;
   #expected = 0;
   #running = 0;
@@ -19,7 +29,6 @@ export class Counters {
     return { done: this.#done, expected: this.#expected, running: this.#running, failed: this.#failed };
   }
 
-  /** A goal found that it has to build. */
   expect(): void {
     this.#expected += 1;
     this.changed();
@@ -35,7 +44,6 @@ export class Counters {
     this.changed();
   }
 
-  /** A goal that was expected to build has ended. */
   end(outcome: "done" | "failed" | "dropped"): void {
     if (outcome === "done") this.#done += 1;
     if (outcome === "failed") this.#failed += 1;

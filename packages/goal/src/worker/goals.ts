@@ -2,6 +2,7 @@ import type { BuildResult } from "../result/build-result.js";
 import { isSuccess } from "../result/exit-status.js";
 import type { RealisationResult } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
+import type { Audience } from "./audience.js";
 import type { GoalKey } from "./goal-key.js";
 
 /** What any goal comes to. */
@@ -13,6 +14,8 @@ export interface Goal<Result extends GoalResult> {
   readonly controller: AbortController;
   /** Resolves with the result; with `undefined` when nobody waited for it any more. */
   readonly ended: Promise<Result | undefined>;
+  /** The runs that it works for. */
+  readonly audience: Audience;
   waiters: number;
 }
 

@@ -10,6 +10,7 @@ export type SlotChange = "waiting" | "granted" | "released";
 interface Waiter {
   readonly key: GoalKey;
   readonly grant: (slot: Slot) => void;
+  readonly changed: (change: SlotChange) => void;
   left: boolean;
 }
 
@@ -22,13 +23,16 @@ export class Slots {
   constructor(
     size: number,
     private readonly passes: Passes,
-    private readonly changed: (key: GoalKey, change: SlotChange) => void = () => undefined,
   ) {
     this.#free = size;
   }
 
   /** Waits for a slot. @throws the signal's reason when it aborts first. */
-  acquire(key: GoalKey, signal: AbortSignal): Promise<Slot> {
+  acquire(
+    key: GoalKey,
+    signal: AbortSignal,
+    changed: (change: SlotChange) => void = () => undefined,
+  ): Promise<Slot> {
     return new Promise((resolve, reject) => {
       const onAbort = () => {
         waiter.left = true;
@@ -37,6 +41,7 @@ export class Slots {
       const waiter: Waiter = {
         key,
         left: false,
+        changed,
         grant: (slot) => {
           signal.removeEventListener("abort", onAbort);
           resolve(slot);
@@ -45,7 +50,7 @@ export class Slots {
       if (signal.aborted) return onAbort();
       signal.addEventListener("abort", onAbort, { once: true });
       this.#waiting.add(key, waiter);
-      this.changed(key, "waiting");
+      changed("waiting");
       this.#schedule();
     });
   }
@@ -66,19 +71,19 @@ export class Slots {
       if (waiter === undefined) return;
       if (waiter.left) continue;
       this.#free -= 1;
-      this.changed(waiter.key, "granted");
-      waiter.grant(this.#slot(waiter.key));
+      waiter.changed("granted");
+      waiter.grant(this.#slot(waiter.changed));
     }
   }
 
-  #slot(key: GoalKey): Slot {
+  #slot(changed: (change: SlotChange) => void): Slot {
     let held = true;
     return {
       [Symbol.dispose]: () => {
         if (!held) return;
         held = false;
         this.#free += 1;
-        this.changed(key, "released");
+        changed("released");
         this.#schedule();
       },
     };

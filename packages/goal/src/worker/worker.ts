@@ -1,28 +1,20 @@
 import { compareText } from "@drvkit/drv-parser";
 import { type DrvOutput, printDrvOutput } from "@drvkit/narinfo";
-import type { Event, Level } from "../event.js";
+import type { Level } from "../event.js";
 import { runDerivationGoal } from "../goals/derivation/run.js";
 import type { BuildResult } from "../result/build-result.js";
-import { flag, isSuccess, noFlags, type RunFlags } from "../result/exit-status.js";
 import type { RealisationResult } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
-import { makeCommonContext, type SlotPool, type WorkerParts } from "./common-context.js";
+import { Audience } from "./audience.js";
+import { makeCommonContext, type WorkerParts } from "./common-context.js";
 import { Contents } from "./contents.js";
-import type {
-  EventBody,
-  GoalContext,
-  InputRequest,
-  PathRequest,
-  Ports,
-  WaiteeResults,
-  Waitees,
-} from "./context.js";
-import { Counters } from "./counters.js";
+import type { GoalContext, InputRequest, PathRequest, Ports, WaiteeResults, Waitees } from "./context.js";
 import { DerivationCache } from "./derivation-cache.js";
 import { type GoalKey, makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
 import { collect, type Goal, type GoalResult, leave } from "./goals.js";
 import { Passes } from "./passes.js";
+import type { Run } from "./run.js";
 import { Slots } from "./slots.js";
 import { Substituters } from "./substituters.js";
 import { WantedOutputs } from "./wanted.js";
@@ -31,7 +23,6 @@ import { WantedOutputs } from "./wanted.js";
 export interface WorkerOptions {
   readonly ports: Ports;
   readonly settings: WorkerSettings;
-  readonly emit: (event: Event) => void;
 }
 
 /** The goal of a derivation: what is wanted of it may grow. */
@@ -41,58 +32,55 @@ interface DerivationGoal extends Goal<BuildResult> {
 
 /** Runs goals: one per derivation, path and realisation, in key order, with a limited number at a time. */
 export class Worker {
-  readonly flags: RunFlags = noFlags();
   readonly #derivationGoals = new Map<GoalKey, DerivationGoal>();
   readonly #pathGoals = new Map<GoalKey, Goal<SubstitutionResult>>();
   readonly #realisationGoals = new Map<GoalKey, Goal<RealisationResult>>();
-  /** Builds that failed in this run: whoever asks for them later is told, nothing is built twice. */
-  readonly #failed = new Map<GoalKey, BuildResult>();
-  readonly #builds: Counters;
-  readonly #substitutions: Counters;
+  readonly #runs = new Set<Run>();
   readonly #derivations: DerivationCache;
   readonly #parts: WorkerParts;
-  readonly #startedMs: number;
 
-  constructor(private readonly options: WorkerOptions) {
-    const { ports, settings } = options;
+  constructor({ ports, settings }: WorkerOptions) {
     this.#derivations = new DerivationCache((drvPath) => ports.store.readDerivation(drvPath));
-    this.#startedMs = ports.clock.monotonicMs();
-    const progress = () =>
-      this.emit({
-        type: "progress",
-        builds: this.#builds.figures,
-        substitutions: this.#substitutions.figures,
-      });
-    this.#builds = new Counters(progress);
-    this.#substitutions = new Counters(progress);
-    const say = (level: Level, text: string) => this.emit({ type: "message", level, text });
+    const say = (level: Level, text: string) => {
+      for (const run of this.#runs) run.emit({ type: "message", level, text });
+    };
     const passes = new Passes();
     this.#parts = {
       ports,
       settings,
       passes,
       slots: {
-        build: this.#pool("build", settings.maxJobs, passes),
-        substitution: this.#pool("substitution", settings.maxSubstitutionJobs, passes),
+        build: new Slots(Math.max(1, settings.maxJobs), passes),
+        substitution: new Slots(Math.max(1, settings.maxSubstitutionJobs), passes),
       },
-      substituters: new Substituters(options, (text) => say("warn", text)),
+      substituters: new Substituters({ ports, settings }, (text) => say("warn", text)),
       contents: new Contents(ports, say),
-      emit: (body) => this.emit(body),
-      waitFor: (waitees, signal) => this.waitFor(waitees, signal),
+      waitFor: (waitees, signal, audience) => this.#waitFor(waitees, signal, audience),
     };
   }
 
-  emit(body: EventBody): void {
-    this.options.emit({ ...body, atMs: this.options.ports.clock.monotonicMs() - this.#startedMs } as Event);
+  /**
+   * Works for a run until everything that is asked for has ended; without keep-going until the first failure; until the
+   * signal. Results are in the order given, `undefined` for what had not ended by then. What nobody else waits for is
+   * aborted, and has cleaned up when the promise resolves.
+   */
+  async work(waitees: Waitees, run: Run, signal: AbortSignal): Promise<WaiteeResults> {
+    this.#runs.add(run);
+    const audience = new Audience();
+    audience.add(run);
+    try {
+      return await this.#waitFor(waitees, signal, audience);
+    } finally {
+      run.isLeaving = true;
+      await this.#settle(run);
+      this.#runs.delete(run);
+    }
   }
 
-  /**
-   * Waits for outputs of derivations and for paths; results are in the order given. Without keep-going the first failure
-   * ends the waiting, and so does the signal: what nobody else waits for is aborted, and its result is `undefined`.
-   */
-  async waitFor(
+  async #waitFor(
     { derivations = [], paths = [], realisations = [], mode = "normal" }: Waitees,
     signal: AbortSignal,
+    audience: Audience,
   ): Promise<WaiteeResults> {
     const sorted = (results: readonly (GoalResult | undefined)[]) => {
       const [firstPath, firstRealisation] = [derivations.length, derivations.length + paths.length];
@@ -104,59 +92,57 @@ export class Worker {
     };
     if (signal.aborted) return sorted([...derivations, ...paths, ...realisations].map(() => undefined));
     const goals: readonly Goal<GoalResult>[] = [
-      ...derivations.map((request) => this.#joinDerivation(request, mode)),
-      ...paths.map((request) => this.#joinPath(request)),
-      ...realisations.map((id) => this.#joinRealisation(id)),
+      ...derivations.map((request) => this.#joinDerivation(request, mode, audience)),
+      ...paths.map((request) => this.#joinPath(request, audience)),
+      ...realisations.map((id) => this.#joinRealisation(id, audience)),
     ];
+    audience.waitFor(goals.map((goal) => goal.audience));
     try {
-      return sorted(await collect(goals, this.options.settings.keepGoing, signal));
+      return sorted(await collect(goals, this.#parts.settings.keepGoing, signal));
     } finally {
+      audience.waitFor([]);
       for (const goal of goals) leave(goal);
     }
   }
 
-  /** Waits until every goal that was aborted has cleaned up. */
-  async settle(): Promise<void> {
+  /** Waits until every goal that worked for this run and for nobody else has cleaned up. */
+  async #settle(run: Run): Promise<void> {
     const open = () =>
-      [this.#derivationGoals, this.#pathGoals, this.#realisationGoals].flatMap(
-        (goals): Goal<GoalResult>[] => [...goals.values()],
-      );
+      [this.#derivationGoals, this.#pathGoals, this.#realisationGoals]
+        .flatMap((goals): Goal<GoalResult>[] => [...goals.values()])
+        .filter(({ audience: { runs } }) => runs.has(run) && [...runs].every(({ isLeaving }) => isLeaving));
     for (let goals = open(); goals.length > 0; goals = open())
       await Promise.allSettled(goals.map(({ ended }) => ended));
   }
 
-  #pool(pool: SlotPool, size: number, passes: Passes): Slots {
-    return new Slots(Math.max(1, size), passes, (goal, change) =>
-      this.emit({ type: "slot", goal, pool, change }),
-    );
-  }
-
   /** The goal of this derivation, new or under way, with one more waiter. */
-  #joinDerivation({ drvPath, outputs }: InputRequest, mode: BuildMode): DerivationGoal {
+  #joinDerivation({ drvPath, outputs }: InputRequest, mode: BuildMode, above: Audience): DerivationGoal {
     const key = makeDerivationGoalKey(drvPath);
-    const found = join(this.#derivationGoals, key);
+    const found = join(this.#derivationGoals, key, above);
     if (found !== undefined) {
       found.wanted.add(outputs);
       return found;
     }
     const wanted = new WantedOutputs(outputs);
-    const failed = this.#failed.get(key);
-    if (failed !== undefined)
-      return { key, wanted, controller: new AbortController(), waiters: 1, ended: Promise.resolve(failed) };
-    this.emit({ type: "goal-created", goal: key, drvPath, wanted: wanted.names() });
-    const goal = this.#start(this.#derivationGoals, key, async (signal) => {
+    const failed = [...above.runs]
+      .map((run) => run.failureOf(drvPath))
+      .find((result) => result !== undefined);
+    if (failed !== undefined) return { ...endedGoal(key, failed), wanted };
+    const audience = new Audience("builds");
+    audience.join(above);
+    audience.emit({ type: "goal-created", goal: key, drvPath, wanted: wanted.names() });
+    const goal = this.#start(this.#derivationGoals, key, audience, async (signal) => {
       const result = await runDerivationGoal({
-        ...makeCommonContext(this.#parts, { key, signal }, "build"),
+        ...makeCommonContext(this.#parts, { key, signal, audience }, "build"),
         drvPath,
         wanted,
         mode,
         name: `building of '${drvPath}!${printSelection(wanted)}' from .drv file`,
-        counters: this.#builds,
+        counters: audience,
         derivation: () => this.#derivations.get(drvPath),
       });
-      flag(this.flags, result.status);
-      if (!isSuccess(result) && result.timesBuilt > 0) this.#failed.set(key, result);
-      this.emit({ type: "goal-done", goal: key, result });
+      for (const run of audience.runs) run.note(result);
+      audience.emit({ type: "goal-done", goal: key, result });
       return result;
     });
     const derivationGoal = Object.assign(goal, { wanted });
@@ -165,37 +151,35 @@ export class Worker {
   }
 
   /** The goal of this path, new or under way, with one more waiter; what the first request knew of it counts. */
-  #joinPath({ path, ca, repair = false }: PathRequest): Goal<SubstitutionResult> {
+  #joinPath({ path, ca, repair = false }: PathRequest, above: Audience): Goal<SubstitutionResult> {
     const key = makePathGoalKey(path);
-    const found = join(this.#pathGoals, key);
+    const found = join(this.#pathGoals, key, above);
     if (found !== undefined) return found;
-    this.emit({ type: "substitution-created", goal: key, path });
-    return this.#start(this.#pathGoals, key, async (signal) => {
+    const audience = new Audience("substitutions");
+    audience.join(above);
+    audience.emit({ type: "substitution-created", goal: key, path });
+    return this.#start(this.#pathGoals, key, audience, async (signal) => {
       const { runPathSubstitution } = await import("../goals/substitution/path.js"); // most runs need none
-      const common = makeCommonContext(this.#parts, { key, signal }, "substitution");
-      const result = await runPathSubstitution({
-        ...common,
-        path,
-        ca,
-        repair,
-        counters: this.#substitutions,
-      });
-      this.emit({ type: "substitution-done", goal: key, result });
+      const common = makeCommonContext(this.#parts, { key, signal, audience }, "substitution");
+      const result = await runPathSubstitution({ ...common, path, ca, repair, counters: audience });
+      audience.emit({ type: "substitution-done", goal: key, result });
       return result;
     });
   }
 
   /** The goal of this realisation, new or under way, with one more waiter. */
-  #joinRealisation(id: DrvOutput): Goal<RealisationResult> {
+  #joinRealisation(id: DrvOutput, above: Audience): Goal<RealisationResult> {
     const key = makeRealisationGoalKey(id);
-    const found = join(this.#realisationGoals, key);
+    const found = join(this.#realisationGoals, key, above);
     if (found !== undefined) return found;
-    this.emit({ type: "realisation-created", goal: key, id: printDrvOutput(id) });
-    return this.#start(this.#realisationGoals, key, async (signal) => {
+    const audience = new Audience();
+    audience.join(above);
+    audience.emit({ type: "realisation-created", goal: key, id: printDrvOutput(id) });
+    return this.#start(this.#realisationGoals, key, audience, async (signal) => {
       const { runRealisationSubstitution } = await import("../goals/realisation/run.js"); // most runs need none
-      const common = makeCommonContext(this.#parts, { key, signal }, "substitution");
+      const common = makeCommonContext(this.#parts, { key, signal, audience }, "substitution");
       const result = await runRealisationSubstitution({ ...common, id });
-      this.emit({ type: "realisation-done", goal: key, result });
+      audience.emit({ type: "realisation-done", goal: key, result });
       return result;
     });
   }
@@ -204,12 +188,13 @@ export class Worker {
   #start<Result extends GoalResult>(
     goals: Map<GoalKey, Goal<Result>>,
     key: GoalKey,
+    audience: Audience,
     run: (signal: AbortSignal) => Promise<Result>,
   ): Goal<Result> {
     const controller = new AbortController();
     const before = goals.get(key)?.ended;
     const ended = this.#run(goals, { key, signal: controller.signal }, before, run);
-    const goal = { key, controller, waiters: 1, ended };
+    const goal = { key, controller, audience, waiters: 1, ended };
     goals.set(key, goal);
     return goal;
   }
@@ -237,11 +222,19 @@ export class Worker {
 function join<SomeGoal extends Goal<GoalResult>>(
   goals: ReadonlyMap<GoalKey, SomeGoal>,
   key: GoalKey,
+  above: Audience,
 ): SomeGoal | undefined {
   const found = goals.get(key);
   if (found === undefined || found.controller.signal.aborted) return undefined;
   found.waiters += 1;
+  found.audience.join(above);
   return found;
+}
+
+/** What is known is not worked for again. */
+function endedGoal<Result extends GoalResult>(key: GoalKey, result: Result): Goal<Result> {
+  const controller = new AbortController();
+  return { key, controller, audience: new Audience(), waiters: 1, ended: Promise.resolve(result) };
 }
 
 function printSelection(wanted: WantedOutputs): string {

@@ -10,9 +10,9 @@ const never = new AbortController().signal;
 function pool(size: number) {
   const changes: string[] = [];
   const granted = new Map<string, Slot>();
-  const slots = new Slots(size, new Passes(), (key, change) => changes.push(`${key} ${change}`));
+  const slots = new Slots(size, new Passes());
   const acquire = async (key: string, signal: AbortSignal = never) => {
-    const slot = await slots.acquire(key as GoalKey, signal);
+    const slot = await slots.acquire(key as GoalKey, signal, (change) => changes.push(`${key} ${change}`));
     granted.set(key, slot);
     return slot;
   };

@@ -1,0 +1,103 @@
+import type { EventBody } from "./context.js";
+import type { GoalCounters } from "./counters.js";
+import type { Run } from "./run.js";
+
+/**
+ * The runs that a goal works for, and so do those that it waits for. Whoever comes later is told what it missed. What a
+ * goal says of itself counts in each of them.
+ */
+export class Audience implements GoalCounters {
+  readonly #runs = new Set<Run>();
+  /** The last event of each type, as far as it still tells where the goal is. */
+  readonly #said: EventBody[] = [];
+  #below: readonly Audience[] = [];
+  #expected = false;
+  #running = 0;
+
+  /** `counted`: among which goals of a run this one counts. */
+  constructor(private readonly counted?: "builds" | "substitutions") {}
+
+  get runs(): ReadonlySet<Run> {
+    return this.#runs;
+  }
+
+  /** What works for `above` includes this goal from now on. */
+  join(above: Audience): void {
+    for (const run of above.#runs) this.add(run);
+  }
+
+  /** With everything below it. A stack of its own: graphs are deep. */
+  add(run: Run): void {
+    const open: Audience[] = [this];
+    for (let each = open.pop(); each !== undefined; each = open.pop()) {
+      if (each.#runs.has(run)) continue;
+      each.#runs.add(run);
+      each.#catchUp(run);
+      open.push(...each.#below);
+    }
+  }
+
+  /** The goal waits for these now. */
+  waitFor(below: readonly Audience[]): void {
+    this.#below = below;
+  }
+
+  emit(body: EventBody): void {
+    for (const run of this.#runs) run.emit(body);
+    this.#keep(body);
+  }
+
+  expect(): void {
+    this.#expected = true;
+    this.#count((counters) => counters.expect());
+  }
+
+  start(): void {
+    this.#running += 1;
+    this.#count((counters) => counters.start());
+  }
+
+  stop(): void {
+    this.#running -= 1;
+    this.#count((counters) => counters.stop());
+  }
+
+  end(outcome: "done" | "failed" | "dropped"): void {
+    this.#count((counters) => counters.end(outcome));
+  }
+
+  #count(count: (counters: GoalCounters) => void): void {
+    if (this.counted !== undefined) for (const run of this.#runs) count(run[this.counted]);
+  }
+
+  #keep(body: EventBody): void {
+    const ends = endedBy[body.type];
+    if (ends === undefined) return;
+    const at = this.#said.findIndex(({ type }) => type === ends);
+    if (at >= 0) this.#said.splice(at, 1);
+    if (body.type === ends) this.#said.push(body);
+  }
+
+  #catchUp(run: Run): void {
+    for (const body of this.#said) run.emit(body);
+    if (this.counted === undefined) return;
+    if (this.#expected) run[this.counted].expect();
+    for (let running = 0; running < this.#running; running += 1) run[this.counted].start();
+  }
+}
+
+/** Events that are told again to a run that comes later, and those that end what they say. */
+const endedBy: Readonly<Partial<Record<EventBody["type"], EventBody["type"]>>> = {
+  "goal-created": "goal-created",
+  "goal-stage": "goal-stage",
+  "goal-waits": "goal-waits",
+  "substitution-created": "substitution-created",
+  "substitution-stage": "substitution-stage",
+  "substitution-started": "substitution-started",
+  "substitution-finished": "substitution-started",
+  "realisation-created": "realisation-created",
+  "realisation-stage": "realisation-stage",
+  "derivation-resolved": "derivation-resolved",
+  "build-started": "build-started",
+  "build-finished": "build-started",
+};

@@ -1,0 +1,153 @@
+import type { StorePath } from "@drvkit/drv-parser";
+import { describe, expect, test } from "vitest";
+import { defaultWorkerSettings, makeWorker } from "../../src/index.js";
+import { memoryPorts, recordEvents } from "../../src/testing/index.js";
+import { nameOf, settled, statuses, World } from "../support/world.js";
+
+/** A worker, and runs on it that each have their own events. */
+function shared(settings: Partial<typeof defaultWorkerSettings> = {}) {
+  const world = new World(memoryPorts());
+  const worker = makeWorker({ ports: world.ports, settings: { ...defaultWorkerSettings, ...settings } });
+  const run = (drvPaths: readonly StorePath[]) => {
+    const controller = new AbortController();
+    const events = recordEvents();
+    const outcome = worker.run(
+      drvPaths.map((drvPath) => ({ drvPath, outputs: "all" })),
+      { signal: controller.signal, emit: events.emit },
+    );
+    return { outcome, events, cancel: () => controller.abort() };
+  };
+  return { world, run };
+}
+
+const typesFor = (events: ReturnType<typeof recordEvents>, drvPath: string) =>
+  events.all.flatMap((event) => ("goal" in event && event.goal?.endsWith(drvPath) ? [event.type] : []));
+
+describe("two runs on one worker", () => {
+  test("share a goal; one is cancelled, the other finishes, nothing is built twice", async () => {
+    const { world, run } = shared();
+    const lib = world.add({ name: "lib" });
+    const [one, two] = ["one", "two"].map((name) => world.add({ name, inputs: [lib] })) as [
+      StorePath,
+      StorePath,
+    ];
+    const [first, second] = [run([one]), run([two])];
+    const build = await world.building(lib);
+    first.cancel();
+    const cancelled = await first.outcome;
+    expect([statuses(cancelled), cancelled.exitStatus]).toEqual([["miscFailure"], 1]);
+    expect([build.killed, world.ports.store.locked.size]).toEqual([false, 1]);
+    build.succeed();
+    (await world.ports.sandbox.nextBuild()).succeed();
+    const outcome = await second.outcome;
+    expect([statuses(outcome), outcome.exitStatus]).toEqual([["built"], 0]);
+    expect(world.buildOrder()).toEqual(["lib", "two"]);
+    expect(world.ports.store.locked.size).toBe(0);
+  });
+
+  test("abort a goal when the last one leaves", async () => {
+    const { world, run } = shared();
+    const lib = world.add({ name: "lib" });
+    const [first, second] = [run([lib]), run([lib])];
+    const build = await world.building(lib);
+    first.cancel();
+    await first.outcome;
+    expect(build.killed).toBe(false);
+    second.cancel();
+    expect(statuses(await second.outcome)).toEqual(["miscFailure"]);
+    expect([build.killed, build.closed, world.ports.store.locked.size]).toEqual([true, expect.anything(), 0]);
+  });
+
+  test("are both told of what they need, and the later one of how far that is", async () => {
+    const { world, run } = shared();
+    const lib = world.add({ name: "lib" });
+    const [one, two] = ["one", "two"].map((name) => world.add({ name, inputs: [lib] })) as [
+      StorePath,
+      StorePath,
+    ];
+    const first = run([one]);
+    const build = await world.building(lib);
+    build.write("before\n");
+    await settled();
+    const second = run([two]);
+    await settled();
+    expect(typesFor(second.events, lib)).toEqual(["goal-created", "goal-stage", "build-started"]);
+    expect(second.events.of("progress").at(-1)?.builds).toMatchObject({ running: 1, expected: 2 });
+    build.write("after\n");
+    build.succeed();
+    for (let each = 0; each < 2; each += 1) (await world.ports.sandbox.nextBuild()).succeed();
+    await Promise.all([first.outcome, second.outcome]);
+    const lines = (events: typeof first.events) => events.of("build-line").map(({ line }) => line);
+    expect([lines(first.events), lines(second.events)]).toEqual([["before", "after"], ["after"]]);
+    expect(typesFor(first.events, two)).toEqual([]);
+    expect(typesFor(second.events, one)).toEqual([]);
+    for (const { events } of [first, second]) {
+      expect(events.of("progress").at(-1)?.builds).toEqual({ done: 2, expected: 2, running: 0, failed: 0 });
+      expect(events.all.at(-1)?.type).toBe("run-finished");
+    }
+  });
+
+  test("of which one comes for what the other's goal waits for is told of all below", async () => {
+    const { world, run } = shared();
+    const lib = world.add({ name: "lib" });
+    const middle = world.add({ name: "middle", inputs: [lib] });
+    const top = world.add({ name: "top", inputs: [middle] });
+    const first = run([top]);
+    const build = await world.building(lib);
+    const second = run([middle]);
+    await settled();
+    expect(typesFor(second.events, lib)).toContain("build-started");
+    build.succeed();
+    (await world.building(middle)).succeed();
+    expect(statuses(await second.outcome)).toEqual(["built"]);
+    expect(typesFor(second.events, top)).toEqual([]);
+    (await world.building(top)).succeed();
+    expect(statuses(await first.outcome)).toEqual(["built"]);
+  });
+
+  test("have exit statuses of their own, and the slots in common", async () => {
+    const { world, run } = shared({ maxJobs: 1 });
+    const [bad, good] = ["bad", "good"].map((name) => world.add({ name })) as [StorePath, StorePath];
+    const [first, second] = [run([bad]), run([good])];
+    const build = await world.ports.sandbox.nextBuild();
+    await settled();
+    expect(world.ports.sandbox.running()).toHaveLength(1);
+    build.exit(1);
+    (await world.ports.sandbox.nextBuild()).succeed();
+    expect([(await first.outcome).exitStatus, (await second.outcome).exitStatus]).toEqual([100, 0]);
+  });
+
+  test("know only of their own failures: a run that comes later builds again", async () => {
+    const { world, run } = shared();
+    const bad = world.add({ name: "bad" });
+    const slow = world.add({ name: "slow" });
+    const first = run([slow]);
+    const build = await world.building(slow);
+    const second = run([bad]);
+    // One slot: it is free when the first one has ended.
+    build.succeed();
+    (await world.ports.sandbox.nextBuild()).exit(1);
+    expect((await second.outcome).exitStatus).toBe(100);
+    const third = run([bad]);
+    (await world.ports.sandbox.nextBuild()).succeed();
+    expect((await third.outcome).exitStatus).toBe(0);
+    await first.outcome;
+    expect(world.ports.sandbox.builds.map(({ spec }) => nameOf(spec.drvPath))).toEqual([
+      "slow",
+      "bad",
+      "bad",
+    ]);
+  });
+
+  test("that leave together wait for the end of what both needed", async () => {
+    const { world, run } = shared();
+    const lib = world.add({ name: "lib" });
+    const [first, second] = [run([lib]), run([lib])];
+    const build = await world.building(lib);
+    first.cancel();
+    second.cancel();
+    await Promise.all([first.outcome, second.outcome]);
+    expect(build.closed).toBeDefined();
+    expect(world.ports.store.locked.size).toBe(0);
+  });
+});
