@@ -33,6 +33,7 @@ export {
   type ExportedGraph,
   type OutputChecks,
 } from "./derivation/options.js";
+export { type DerivationOutline, type OutlinedOutput, outlineOf } from "./derivation/outline.js";
 export {
   type DerivationType,
   derivationType,
