@@ -5,3 +5,4 @@ export { StoreError, type StoreErrorCode } from "./error.js";
 export type { LmdbStore } from "./lmdb-store.js";
 export type { LockOptions, OutputLocks } from "./locks.js";
 export { type OpenOptions, openStore } from "./open.js";
+export type { KnownOutputs } from "./outlines.js";

@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import {
   baseNameOf,
   type Derivation,
+  type DerivationOutline,
   type Hash,
   type OutputName,
   printDerivation,
@@ -26,6 +27,7 @@ import type { Environment } from "./environment.js";
 import { fileError, notValid, readOnly, StoreError, spaceError } from "./error.js";
 import type { Layout } from "./layout.js";
 import { type LockOptions, lockOutputs, type OutputLocks, tryLockOutputs } from "./locks.js";
+import { type KnownOutputs, queryKnownOutputs, queryOutlines } from "./outlines.js";
 import { Snapshot } from "./query.js";
 import { putRealisation, queryRealisation } from "./realisations.js";
 import { registerValidPaths } from "./register.js";
@@ -116,6 +118,23 @@ export class LmdbStore implements AsyncDisposable {
     return this.#read((snapshot) => snapshot.requireDerivationOutputs(drvPath));
   }
 
+  /** The same and which of them are valid, as of one moment; nothing for a derivation that is not valid. */
+  async queryKnownOutputs(drvPath: StorePath): Promise<KnownOutputs | undefined> {
+    return this.#read((snapshot) => queryKnownOutputs(snapshot, drvPath));
+  }
+
+  /**
+   * What those of the derivations that are valid make and need. Their files are not read unless an older version
+   * registered them.
+   *
+   * @throws `ERR_DRV_SYNTAX`
+   */
+  async queryDerivationOutlines(
+    drvPaths: Iterable<StorePath>,
+  ): Promise<ReadonlyMap<StorePath, DerivationOutline>> {
+    return this.#read((snapshot) => queryOutlines(snapshot, this.#derivations, drvPaths));
+  }
+
   /**
    * The valid path that begins with these 32 characters.
    *
@@ -195,6 +214,19 @@ export class LmdbStore implements AsyncDisposable {
   async addTempRoots(paths: Iterable<StorePath>): Promise<void> {
     this.#requireOpen();
     if (!this.readOnly) await this.#parts.tempRoots.add(paths);
+  }
+
+  /** {@link addTempRoots} of derivations and of the outputs whose paths they state, as far as they are valid. */
+  async addDerivationTempRoots(drvPaths: Iterable<StorePath>): Promise<void> {
+    this.#requireOpen();
+    if (this.readOnly) return;
+    await this.#parts.tempRoots.addWithOutputs(drvPaths, (fresh) =>
+      this.#read((snapshot) =>
+        fresh.map((path) =>
+          snapshot.isValid(path) ? snapshot.queryStatedOutputs(path).values() : undefined,
+        ),
+      ),
+    );
   }
 
   /** All locks or none, never waiting: `undefined` when somebody else, in this process or another, holds one. */

@@ -99,6 +99,11 @@ function checkFormat(format: string, dir: string): void {
 function lmdbTable(table: Table): WriteTable {
   return {
     get: (key) => table.get(asBuffer(key)),
+    has: (key) => table.getBinaryFast(asBuffer(key)) !== undefined,
+    text: (key) => {
+      const value = table.getBinaryFast(asBuffer(key)); // lies in a buffer that the next read uses again
+      return value?.toString("latin1", 0, value.length);
+    },
     from: (start) => table.getRange({ start: asBuffer(start) }),
     values: (key) => table.getValues(asBuffer(key)),
     // Inside a transaction both are done when they return and throw when they fail.

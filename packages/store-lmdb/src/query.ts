@@ -1,5 +1,6 @@
 import {
   compareText,
+  type DerivationOutline,
   isDerivationPath,
   type OutputName,
   type StoreDir,
@@ -7,6 +8,7 @@ import {
 } from "@drvkit/drv-parser";
 import type { PathInfo } from "@drvkit/narinfo";
 import { notValid, StoreError } from "./error.js";
+import { decodeOutlineUnchecked, decodeOutputPathsUnchecked } from "./outline-record.js";
 import {
   decodeDeriverUnchecked,
   decodeOutputNameUnchecked,
@@ -30,7 +32,7 @@ export class Snapshot {
   }
 
   isValid(path: StorePath): boolean {
-    return this.#record(path) !== undefined;
+    return this.#isOwn(path) && this.#tables.paths.has(pathKey(path));
   }
 
   queryPathInfo(path: StorePath): PathInfo | undefined {
@@ -59,6 +61,24 @@ export class Snapshot {
 
   requireDerivationOutputs(drvPath: StorePath): ReadonlyMap<OutputName, StorePath> {
     if (!this.isValid(drvPath)) throw notValid(drvPath);
+    return this.queryStatedOutputs(drvPath);
+  }
+
+  /** The outputs whose paths a valid derivation states; none of one that is not valid, or whatever was stored of it. */
+  queryStatedOutputs(drvPath: StorePath): ReadonlyMap<OutputName, StorePath> {
+    const outline = this.#tables.outlines.text(pathKey(drvPath));
+    return outline === undefined
+      ? this.#outputsWithoutOutline(drvPath)
+      : decodeOutputPathsUnchecked(this.#storeDir, drvPath, outline);
+  }
+
+  /** `undefined` where none was stored: an older version registered the derivation. Whether it is valid is another question. */
+  queryOutline(drvPath: StorePath): DerivationOutline | undefined {
+    const outline = this.#tables.outlines.text(pathKey(drvPath));
+    return outline === undefined ? undefined : decodeOutlineUnchecked(this.#storeDir, drvPath, outline);
+  }
+
+  #outputsWithoutOutline(drvPath: StorePath): ReadonlyMap<OutputName, StorePath> {
     const prefix = outputKey(drvPath);
     const outputs = new Map<OutputName, StorePath>();
     for (const { key, value } of this.#tables.drvOutputs.from(prefix)) {
@@ -96,8 +116,12 @@ export class Snapshot {
   }
 
   #record(path: StorePath): Uint8Array | undefined {
-    // The key is the base name alone: a path of another store directory must not find it.
-    return path.startsWith(`${this.#storeDir}/`) ? this.#tables.paths.get(pathKey(path)) : undefined;
+    return this.#isOwn(path) ? this.#tables.paths.get(pathKey(path)) : undefined;
+  }
+
+  /** The key is the base name alone: a path of another store directory must not find it. */
+  #isOwn(path: StorePath): boolean {
+    return path.startsWith(this.#storeDir) && path[this.#storeDir.length] === "/";
   }
 
   #pathsOf(baseNames: Iterable<Uint8Array>): readonly StorePath[] {

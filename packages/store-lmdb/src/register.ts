@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import {
+  type DerivationOutline,
   isDerivationPath,
-  type OutputName,
-  outputPathsOf,
+  outlineOf,
   type StoreDir,
   type StorePath,
 } from "@drvkit/drv-parser";
@@ -10,6 +10,7 @@ import { isContentAddressed, type PathInfo } from "@drvkit/narinfo";
 import { sortTopologically } from "./closure.js";
 import type { DerivationReader } from "./derivations.js";
 import { notValid, StoreError } from "./error.js";
+import { encodeOutline } from "./outline-record.js";
 import { Snapshot } from "./query.js";
 import { encodeRecord } from "./record.js";
 import { type Database, outputKey, pathKey, type ReadTables, type WriteTables } from "./schema.js";
@@ -21,7 +22,7 @@ export interface RegisterContext {
   readonly derivations: DerivationReader;
 }
 
-type StaticOutputs = ReadonlyMap<StorePath, ReadonlyMap<OutputName, StorePath>>;
+type Outlines = ReadonlyMap<StorePath, DerivationOutline>;
 
 /**
  * Makes all of `infos` valid in one transaction, or none. Files are read before it, so that the transaction is data
@@ -37,13 +38,13 @@ export async function registerValidPaths(cx: RegisterContext, infos: readonly Pa
   for (const info of infos) requireOwn(cx.storeDir, info);
   sortTopologically(unionPaths(infos), referencesIn(infos));
   cx.database.read((tables) => requireReferences(tables, cx.storeDir, infos));
-  const outputs = await staticOutputs(cx.derivations, infos);
+  const outlines = await readOutlines(cx.derivations, infos);
   const now = Math.floor(Date.now() / 1000);
   await cx.database.write((tables) => {
     requireReferences(tables, cx.storeDir, infos);
     for (const info of infos)
       put(tables, cx.storeDir, { ...info, registrationTimeSeconds: info.registrationTimeSeconds || now });
-    putOutputs(tables, outputs);
+    putOutlines(tables, outlines);
   });
 }
 
@@ -80,22 +81,15 @@ function requireReferences(tables: ReadTables, storeDir: StoreDir, infos: readon
 }
 
 /** Every derivation of the set is checked, whether it is valid already or not. */
-async function staticOutputs(
-  derivations: DerivationReader,
-  infos: readonly PathInfo[],
-): Promise<StaticOutputs> {
-  const result = new Map<StorePath, ReadonlyMap<OutputName, StorePath>>();
+async function readOutlines(derivations: DerivationReader, infos: readonly PathInfo[]): Promise<Outlines> {
+  const outlines = new Map<StorePath, DerivationOutline>();
   for (const { path } of infos) {
     if (!isDerivationPath(path)) continue;
-    const outputs = new Map<OutputName, StorePath>();
-    for (const [name, output] of outputPathsOf(derivations.readValidated(path))) {
-      if (output !== undefined) outputs.set(name, output);
-    }
-    result.set(path, outputs);
+    outlines.set(path, outlineOf(path, derivations.readValidated(path)));
     // A file is read and hashed in about a millisecond; many of them must not hold the event loop.
     await setImmediate();
   }
-  return result;
+  return outlines;
 }
 
 function put(tables: WriteTables, storeDir: StoreDir, info: PathInfo): void {
@@ -141,11 +135,13 @@ function requireContentAddress(info: PathInfo): void {
   );
 }
 
-function putOutputs(tables: WriteTables, derivations: StaticOutputs): void {
-  for (const [drvPath, outputs] of derivations) {
-    for (const [name, output] of outputs) {
-      tables.drvOutputs.put(outputKey(drvPath, name), pathKey(output));
-      tables.derivers.put(pathKey(output), pathKey(drvPath));
+function putOutlines(tables: WriteTables, outlines: Outlines): void {
+  for (const [drvPath, outline] of outlines) {
+    tables.outlines.put(pathKey(drvPath), encodeOutline(outline));
+    for (const [name, { path }] of outline.outputs) {
+      if (path === undefined) continue;
+      tables.drvOutputs.put(outputKey(drvPath, name), pathKey(path));
+      tables.derivers.put(pathKey(path), pathKey(drvPath));
     }
   }
 }

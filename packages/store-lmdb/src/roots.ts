@@ -16,6 +16,8 @@ export class TempRoots {
   readonly #dir: string;
   readonly #gcLock: string;
   readonly #added = new Set<StorePath>();
+  /** Derivations added together with the outputs whose paths they state. */
+  readonly #withOutputs = new Set<StorePath>();
   #file: Promise<TempRootsFile> | undefined;
   /** Held to the end of this go of the event loop: whoever adds many takes it once, and a collector waits no longer. */
   #gc: Promise<void> | undefined;
@@ -45,6 +47,23 @@ export class TempRoots {
     for (const path of added) this.#added.add(path);
   }
 
+  /**
+   * {@link add} of derivations and of what `outputsOf` says of them, asked once for those of which it knows something: the
+   * paths that a derivation states never change.
+   */
+  async addWithOutputs(
+    drvPaths: Iterable<StorePath>,
+    outputsOf: (drvPaths: readonly StorePath[]) => readonly (Iterable<StorePath> | undefined)[],
+  ): Promise<void> {
+    const fresh = [...drvPaths].filter((path) => !this.#withOutputs.has(path));
+    if (fresh.length === 0) return;
+    const outputs = outputsOf(fresh);
+    await this.add(fresh.flatMap((path, index) => [path, ...(outputs[index] ?? [])]));
+    fresh.forEach((path, index) => {
+      if (outputs[index] !== undefined) this.#withOutputs.add(path);
+    });
+  }
+
   /** Shared: while a collector decides, it holds the lock alone. */
   async #holdOffCollector(): Promise<void> {
     try {
@@ -64,6 +83,7 @@ export class TempRoots {
     const file = await this.#file;
     this.#file = undefined;
     this.#added.clear();
+    this.#withOutputs.clear();
     if (file !== undefined) closeSync(file.fd);
     file?.lock.releaseAndDelete();
     if (file !== undefined) inUse.delete(file.path);

@@ -4,8 +4,9 @@ import { baseNameOf, type OutputName, type StorePath } from "@drvkit/drv-parser"
 export const formatVersion = "1";
 
 /**
- * The sub-databases, each with what it holds: `docs/store-format.md`. `referrers`, `drvOutputs` and `derivers` are
- * derived from `paths` and the files of the derivations. A dupsort table holds several values under one key, in byte order.
+ * The sub-databases, each with what it holds: `docs/store-format.md`. `referrers`, `drvOutputs`, `derivers` and
+ * `outlines` are derived from `paths` and the files of the derivations. A dupsort table holds several values under one
+ * key, in byte order.
  */
 export const tableOptions = {
   meta: { dupSort: false },
@@ -16,6 +17,7 @@ export const tableOptions = {
   realisations: { dupSort: false },
   realisationsByPath: { dupSort: true },
   realisationRefs: { dupSort: true },
+  outlines: { dupSort: false },
 } as const;
 
 /** Name of a sub-database. */
@@ -24,6 +26,10 @@ export type TableName = keyof typeof tableOptions;
 /** Reading one sub-database inside a transaction. Values are copies and may be kept. */
 export interface ReadTable {
   get(key: Uint8Array): Uint8Array | undefined;
+  /** Whether there is a value; costs less than getting it. */
+  has(key: Uint8Array): boolean;
+  /** The value as one character per byte; costs less than getting it. */
+  text(key: Uint8Array): string | undefined;
   /** Entries from `start` on, in byte order of their keys. */
   from(start: Uint8Array): Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>;
   /** The values of one key of a dupsort table, in byte order. */
@@ -48,7 +54,14 @@ export interface Database {
   write<T>(transact: (tables: WriteTables) => T): Promise<T>;
 }
 
-const noTable: ReadTable = { get: () => undefined, from: () => [], values: () => [] };
+/** A table that is not there has nothing. */
+const noTable: ReadTable = {
+  get: () => undefined,
+  has: () => false,
+  text: () => undefined,
+  from: () => [],
+  values: () => [],
+};
 
 /** A store that does not exist yet. */
 export const emptyTables: ReadTables = {
@@ -60,6 +73,7 @@ export const emptyTables: ReadTables = {
   realisations: noTable,
   realisationsByPath: noTable,
   realisationRefs: noTable,
+  outlines: noTable,
 };
 
 /** In place of a table that an older version did not make, in a store that is only read. */
@@ -78,7 +92,7 @@ export function metaKey(name: "format" | "storeDir"): Uint8Array {
   return Buffer.from(name, "latin1");
 }
 
-/** Key of `paths`, `referrers`, `derivers`, and the form of a path as a value: its base name. */
+/** Key of `paths`, `referrers`, `derivers`, `outlines`, and the form of a path as a value: its base name. */
 export function pathKey(path: StorePath): Uint8Array {
   return Buffer.from(baseNameOf(path), "latin1");
 }

@@ -1,4 +1,7 @@
+import { unlink } from "node:fs/promises";
+import { join } from "node:path";
 import {
+  baseNameOf,
   bytesOf,
   computeDerivationPath,
   computeOutputPaths,
@@ -7,9 +10,11 @@ import {
   Environment,
   makeOutputName,
   type OutputName,
+  outlineOf,
   printDerivation,
   type StorePath,
 } from "@drvkit/drv-parser";
+import type { Database } from "lmdb";
 import { describe, expect, test } from "vitest";
 import { type LmdbStore, openStore } from "../src/index.js";
 import { pathOf } from "./support/objects.js";
@@ -48,6 +53,23 @@ function add(store: LmdbStore, drv: Derivation) {
   return store.addText(`${drv.name}.drv`, printDerivation(drv), drv.inputDrvs.keys());
 }
 
+function pathTo(drv: Derivation): StorePath {
+  return computeDerivationPath(defaultStoreDir, drv);
+}
+
+/** Changes tables of a store that nobody has open. */
+async function changeDatabase(
+  root: string,
+  change: (open: (table: string) => Database<Buffer, Buffer>) => unknown,
+): Promise<void> {
+  const { open } = await import("lmdb");
+  const options = { encoding: "binary", keyEncoding: "binary" } as const;
+  const path = join(root, "nix/var/nix/drvkit/db");
+  const lmdb = open<Buffer, Buffer>({ ...options, path, noSubdir: false, overlappingSync: false });
+  change((name) => lmdb.openDB<Buffer, Buffer>({ ...options, name }));
+  await lmdb.close();
+}
+
 function outputOf(drv: Derivation): StorePath {
   const output = drv.outputs.get(out);
   if (output?.kind !== "inputAddressed") throw new Error("not input-addressed");
@@ -56,9 +78,9 @@ function outputOf(drv: Derivation): StorePath {
 
 describe("derivations", () => {
   const lower = derivation("lower");
-  const lowerPath = computeDerivationPath(defaultStoreDir, lower);
+  const lowerPath = pathTo(lower);
   const upper = derivation("upper", new Map([[lowerPath, lower]]));
-  const upperPath = computeDerivationPath(defaultStoreDir, upper);
+  const upperPath = pathTo(upper);
 
   test("become valid with their outputs known both ways", async () => {
     await using store = await openStore({ root: tempRoot() });
@@ -70,6 +92,35 @@ describe("derivations", () => {
     expect(await store.queryDerivers(outputOf(upper))).toEqual([upperPath]);
     expect(await store.queryDerivers(outputOf(lower))).toEqual([lowerPath]);
     expect(await store.readDerivation(upperPath)).toEqual(upper);
+  });
+
+  test("are outlined without their files, and from these where an older version registered them", async () => {
+    const root = tempRoot();
+    const outlines = new Map([lower, upper].map((drv) => [pathTo(drv), outlineOf(pathTo(drv), drv)]));
+    await using store = await openStore({ root });
+    await add(store, lower);
+    await add(store, upper);
+    await unlink(store.realPathOf(upperPath));
+    expect(await store.queryDerivationOutlines([upperPath, lowerPath, pathOf("no.drv")])).toEqual(outlines);
+    await store.close();
+
+    await changeDatabase(root, (open) => open("outlines").removeSync(Buffer.from(baseNameOf(lowerPath))));
+    await using later = await openStore({ root });
+    expect(await later.queryDerivationOutlines([lowerPath, upperPath])).toEqual(outlines);
+    const paths = new Map([[out, outputOf(lower)]]);
+    expect(await later.queryKnownOutputs(lowerPath)).toEqual({ paths, valid: new Set() });
+  });
+
+  test("are outlined from their files in a store of an older version that is only read", async () => {
+    const root = tempRoot();
+    await using store = await openStore({ root });
+    await add(store, lower);
+    await store.close();
+    await changeDatabase(root, (open) => open("outlines").dropSync());
+    await using later = await openStore({ root, readOnly: true });
+    const outlines = await later.queryDerivationOutlines([lowerPath]);
+    expect(outlines.get(lowerPath)).toEqual(outlineOf(lowerPath, lower));
+    expect(await later.queryDerivationOutputs(lowerPath)).toEqual(new Map([[out, outputOf(lower)]]));
   });
 
   test("are refused when an input is not valid", async () => {

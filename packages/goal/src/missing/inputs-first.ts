@@ -1,19 +1,46 @@
-import { compareText, type StorePath } from "@drvkit/drv-parser";
+import type { StorePath } from "@drvkit/drv-parser";
+
+/** A derivation that would be built, and its inputs, of which some would be built too. */
+export interface ToBuild {
+  readonly drvPath: StorePath;
+  readonly inputs: readonly ToBuild[];
+}
+
+const [entered, left] = [1, 2] as const;
 
 /** Depth first in byte order. @see Nix: src/libstore/misc.cc, `topoSortPaths`, reversed */
-export function inputsFirst(inputs: ReadonlyMap<StorePath, readonly StorePath[]>): readonly StorePath[] {
-  const sorted = new Set<StorePath>();
-  const entered = new Set<StorePath>();
-  const stack = [...inputs.keys()].sort(compareText).reverse();
-  for (let path = stack.at(-1); path !== undefined; path = stack.at(-1)) {
-    if (entered.has(path)) {
-      stack.pop();
-      sorted.add(path);
+export function inputsFirst(derivations: readonly ToBuild[]): readonly StorePath[] {
+  // Store paths are ASCII: the order of their characters is that of their bytes.
+  const nodes = [...derivations].sort((a, b) => (a.drvPath < b.drvPath ? -1 : 1));
+  const ranks = new Map(nodes.map((node, rank) => [node, rank]));
+  const state = new Uint8Array(nodes.length);
+  const sorted: StorePath[] = [];
+  const stack = nodes.map((_, rank) => rank).reverse();
+  for (let rank = stack.at(-1); rank !== undefined; rank = stack.at(-1)) {
+    const node = nodes[rank] as ToBuild;
+    if (state[rank] === 0) {
+      state[rank] = entered;
+      stack.push(...ranksOf(node.inputs, ranks, state));
       continue;
     }
-    entered.add(path);
-    const before = (inputs.get(path) ?? []).filter((input) => inputs.has(input) && !entered.has(input));
-    stack.push(...before.sort(compareText).reverse());
+    stack.pop();
+    if (state[rank] === left) continue;
+    state[rank] = left;
+    sorted.push(node.drvPath);
   }
-  return [...sorted];
+  return sorted;
+}
+
+/** Of those that would be built and were not entered yet, the last one first. */
+function ranksOf(
+  inputs: readonly ToBuild[],
+  ranks: ReadonlyMap<ToBuild, number>,
+  state: Uint8Array,
+): readonly number[] {
+  const found: number[] = [];
+  for (const input of inputs) {
+    const rank = ranks.get(input);
+    if (rank !== undefined && state[rank] === 0) found.push(rank);
+  }
+  return found.sort((a, b) => b - a);
 }

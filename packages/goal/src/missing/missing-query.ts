@@ -1,35 +1,22 @@
-import {
-  compareText,
-  type Derivation,
-  derivationOptions,
-  outputPathsOf,
-  type StorePath,
-} from "@drvkit/drv-parser";
-import {
-  areWantedKnown,
-  inputRequests,
-  pathRequests,
-  refuseUnknownNames,
-  wantedOutputs,
-} from "../goals/derivation/wanted.js";
+import { compareText, type DerivationOutline, derivationOptions, type StorePath } from "@drvkit/drv-parser";
+import { inputRequests, refuseUnknownNames } from "../goals/derivation/wanted.js";
 import type { SubstitutableInfo } from "../ports/substituter.js";
 import type { PathRequest } from "../worker/context.js";
 import { type OutputSelection, WantedOutputs } from "../worker/wanted.js";
-import { inputsFirst } from "./inputs-first.js";
+import { inputsFirst, type ToBuild } from "./inputs-first.js";
 import { Offers } from "./offers.js";
 import type { Missing, QueryMissingOptions } from "./query-missing.js";
 
 /** Works in waves: everything that is known to be of interest is asked of the store at once. */
 export class MissingQuery {
-  readonly #willBuild = new Map<StorePath, readonly StorePath[]>();
   readonly #willSubstitute = new Map<StorePath, SubstitutableInfo>();
   readonly #unknown = new Set<StorePath>();
   readonly #seenPaths = new Set<StorePath>();
-  readonly #wanted = new Map<StorePath, WantedOutputs>();
+  readonly #derivations = new Map<StorePath, Wanted>();
   readonly #offers: Offers;
   readonly #signal: AbortSignal;
-  #paths: PathRequest[] = [];
-  #derivations = new Set<StorePath>();
+  #nextPaths: PathRequest[] = [];
+  #nextDerivations = new Set<Wanted>();
 
   constructor(private readonly options: QueryMissingOptions) {
     this.#signal = options.signal ?? new AbortController().signal;
@@ -39,35 +26,40 @@ export class MissingQuery {
   wantPath(request: PathRequest): void {
     if (this.#seenPaths.has(request.path)) return;
     this.#seenPaths.add(request.path);
-    this.#paths.push(request);
+    this.#nextPaths.push(request);
   }
 
   /** A derivation is looked at again only for outputs that nobody wanted before. */
-  wantOutputs(drvPath: StorePath, outputs: OutputSelection): void {
-    if (this.#willBuild.has(drvPath)) return;
-    const wanted = this.#wanted.get(drvPath) ?? new WantedOutputs(new Set());
-    const { version } = wanted;
-    wanted.add(outputs);
-    if (this.#wanted.has(drvPath) && wanted.version === version) return;
-    this.#wanted.set(drvPath, wanted);
-    this.#derivations.add(drvPath);
+  wantOutputs(drvPath: StorePath, outputs: OutputSelection): Wanted {
+    const known = this.#derivations.get(drvPath);
+    if (known === undefined) {
+      const added = { drvPath, wanted: new WantedOutputs(outputs), inputs: [], isToBuild: false };
+      this.#derivations.set(drvPath, added);
+      this.#nextDerivations.add(added);
+      return added;
+    }
+    if (known.isToBuild) return known;
+    const { version } = known.wanted;
+    known.wanted.add(outputs);
+    if (known.wanted.version !== version) this.#nextDerivations.add(known);
+    return known;
   }
 
   async run(): Promise<void> {
-    while (this.#paths.length > 0 || this.#derivations.size > 0) {
+    while (this.#nextPaths.length > 0 || this.#nextDerivations.size > 0) {
       this.#signal.throwIfAborted();
-      const [paths, derivations] = [this.#paths, this.#derivations];
-      this.#paths = [];
-      this.#derivations = new Set();
+      const [paths, derivations] = [this.#nextPaths, this.#nextDerivations];
+      this.#nextPaths = [];
+      this.#nextDerivations = new Set();
       await this.#lookAtPaths(paths);
-      await this.#lookAtDerivations(derivations);
+      await this.#lookAtDerivations([...derivations]);
     }
   }
 
   missing(): Missing {
     const infos = [...this.#willSubstitute.values()];
     return {
-      willBuild: inputsFirst(this.#willBuild),
+      willBuild: inputsFirst([...this.#derivations.values()].filter(({ isToBuild }) => isToBuild)),
       willSubstitute: [...this.#willSubstitute.keys()].sort(compareText),
       unknown: [...this.#unknown].sort(compareText),
       downloadSizeBytes: infos.reduce((sum, info) => sum + (info.downloadSizeBytes ?? 0), 0),
@@ -89,38 +81,41 @@ export class MissingQuery {
     for (const path of offer?.references ?? []) this.wantPath({ path });
   }
 
-  async #lookAtDerivations(drvPaths: Iterable<StorePath>): Promise<void> {
+  async #lookAtDerivations(derivations: readonly Wanted[]): Promise<void> {
     const { store } = this.options.ports;
-    const valid = await store.queryValidPaths(drvPaths);
-    const read: Read[] = [];
-    for (const drvPath of drvPaths) {
-      const wanted = this.#wanted.get(drvPath);
-      if (wanted === undefined || this.#willBuild.has(drvPath)) continue;
-      if (valid.has(drvPath)) read.push({ drvPath, wanted, drv: await store.readDerivation(drvPath) });
-      else this.#unknown.add(drvPath);
+    const outlines = await store.queryDerivationOutlines(derivations.map(({ drvPath }) => drvPath));
+    const seen: Seen[] = [];
+    for (const derivation of derivations) {
+      const outline = outlines.get(derivation.drvPath);
+      if (derivation.isToBuild) continue;
+      if (outline === undefined) this.#unknown.add(derivation.drvPath);
+      else seen.push({ derivation, outline });
     }
-    for (const each of read) refuseUnknownNames(each, each.drv);
-    const outputs = read.flatMap((each) => [...wantedOutputs(each, outputPathsOf(each.drv)).values()]);
-    const there = await store.queryValidPaths(outputs);
-    await Promise.all(read.map((each) => this.#lookAtDerivation(each, there)));
+    for (const { derivation, outline } of seen) refuseUnknownNames(derivation, outline);
+    const valid = await store.queryValidPaths(seen.flatMap(wantedPaths));
+    const undecided = seen.filter((each) => !this.#isDecided(each, valid));
+    await Promise.all(undecided.map((each) => this.#askSubstituters(each, valid)));
   }
 
-  async #lookAtDerivation(read: Read, valid: ReadonlySet<StorePath>): Promise<void> {
-    const { drvPath, drv } = read;
-    if (areWantedKnown(read, outputPathsOf(drv))) {
-      const missing = pathRequests(read, drv).filter(({ path }) => !valid.has(path));
-      if (missing.length === 0) return;
-      if (this.#maySubstitute(read) && (await this.#areOffered(missing))) {
-        for (const request of missing) this.wantPath(request);
-        return;
-      }
-    }
-    const inputs = inputRequests(drv);
-    this.#willBuild.set(
-      drvPath,
-      inputs.map((input) => input.drvPath),
-    );
-    for (const input of inputs) this.wantOutputs(input.drvPath, input.outputs);
+  /** Decides as far as the store alone can. */
+  #isDecided(seen: Seen, valid: ReadonlySet<StorePath>): boolean {
+    const known = areAllKnown(seen);
+    if (known && wantedPaths(seen).every((path) => valid.has(path))) return true;
+    if (known && this.#offers.areAny) return false;
+    this.#wantInputs(seen);
+    return true;
+  }
+
+  async #askSubstituters(seen: Seen, valid: ReadonlySet<StorePath>): Promise<void> {
+    const missing = missingOutputs(seen, valid);
+    if ((await this.#maySubstitute(seen)) && (await this.#areOffered(missing)))
+      for (const request of missing) this.wantPath(request);
+    else this.#wantInputs(seen);
+  }
+
+  #wantInputs({ derivation, outline }: Seen): void {
+    derivation.isToBuild = true;
+    derivation.inputs = inputRequests(outline).map((input) => this.wantOutputs(input.drvPath, input.outputs));
   }
 
   async #areOffered(requests: readonly PathRequest[]): Promise<boolean> {
@@ -128,15 +123,46 @@ export class MissingQuery {
     return !offers.includes(undefined);
   }
 
-  #maySubstitute({ drvPath, drv }: Read): boolean {
-    if (!this.#offers.areAny) return false;
-    return this.options.settings.alwaysAllowSubstitutes || derivationOptions(drvPath, drv).allowSubstitutes;
+  async #maySubstitute({ derivation: { drvPath }, outline }: Seen): Promise<boolean> {
+    const { settings, ports } = this.options;
+    if (settings.alwaysAllowSubstitutes) return true;
+    if (outline.allowSubstitutes !== undefined) return outline.allowSubstitutes;
+    return derivationOptions(drvPath, await ports.store.readDerivation(drvPath)).allowSubstitutes; // says what is wrong
   }
 }
 
-/** A derivation that was read, and what is wanted of it. */
-interface Read {
-  readonly drvPath: StorePath;
+/** A derivation of interest, and what became of it so far. */
+interface Wanted extends ToBuild {
   readonly wanted: WantedOutputs;
-  readonly drv: Derivation;
+  isToBuild: boolean;
+  inputs: readonly Wanted[];
+}
+
+/** One that is valid. */
+interface Seen {
+  readonly derivation: Wanted;
+  readonly outline: DerivationOutline;
+}
+
+/** Whether each wanted output has a path. */
+function areAllKnown({ derivation: { wanted }, outline }: Seen): boolean {
+  for (const [name, { path }] of outline.outputs) if (path === undefined && wanted.has(name)) return false;
+  return true;
+}
+
+/** Paths of the wanted outputs, as far as they are known. */
+function wantedPaths({ derivation: { wanted }, outline }: Seen): readonly StorePath[] {
+  const paths: StorePath[] = [];
+  for (const [name, { path }] of outline.outputs)
+    if (path !== undefined && wanted.has(name)) paths.push(path);
+  return paths;
+}
+
+function missingOutputs(
+  { derivation: { wanted }, outline }: Seen,
+  valid: ReadonlySet<StorePath>,
+): readonly PathRequest[] {
+  return [...outline.outputs].flatMap(([name, { path, ca }]) =>
+    path === undefined || valid.has(path) || !wanted.has(name) ? [] : [{ path, ca }],
+  );
 }

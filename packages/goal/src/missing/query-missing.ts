@@ -20,7 +20,10 @@ export interface Missing {
 
 export interface QueryMissingOptions {
   readonly ports: {
-    readonly store: Pick<StorePort, "storeDir" | "queryValidPaths" | "readDerivation">;
+    readonly store: Pick<
+      StorePort,
+      "storeDir" | "queryValidPaths" | "queryDerivationOutlines" | "readDerivation"
+    >;
     readonly substituters?: readonly SubstituterPort[];
   };
   readonly settings: WorkerSettings;

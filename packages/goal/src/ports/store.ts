@@ -1,10 +1,23 @@
-import type { Derivation, Hash, OutputName, StoreDir, StorePath } from "@drvkit/drv-parser";
+import type {
+  Derivation,
+  DerivationOutline,
+  Hash,
+  OutputName,
+  StoreDir,
+  StorePath,
+} from "@drvkit/drv-parser";
 import type { DrvOutput, PathInfo, Realisation } from "@drvkit/narinfo";
 
 /** Exclusive locks on a set of outputs, held by one stage of one goal. */
 export interface OutputLocks extends AsyncDisposable {
   /** Delete the lock files on release; asked for only once the outputs are registered. */
   deleteOnRelease(): void;
+}
+
+/** The outputs whose paths a derivation states, and those of them that are valid. */
+export interface KnownOutputs {
+  readonly paths: ReadonlyMap<OutputName, StorePath>;
+  readonly valid: ReadonlySet<StorePath>;
 }
 
 /**
@@ -39,8 +52,14 @@ export interface StorePort {
   registerRealisation(realisation: Realisation): Promise<void>;
   /** Writes a derivation whose inputs are valid; its path. */
   addDerivation(drv: Derivation): Promise<StorePath>;
+  /** The same and which of them are valid, as of one moment; nothing for a derivation that is not valid. */
+  queryKnownOutputs(drvPath: StorePath): Promise<KnownOutputs | undefined>;
+  /** What those of the derivations that are valid make and need. Asked of many at once. */
+  queryDerivationOutlines(drvPaths: Iterable<StorePath>): Promise<ReadonlyMap<StorePath, DerivationOutline>>;
   /** Protects them from garbage collection to the end of the process. */
   addTempRoots(paths: Iterable<StorePath>): Promise<void>;
+  /** {@link addTempRoots} of derivations and of the outputs whose paths they state, as far as they are valid. */
+  addDerivationTempRoots(drvPaths: Iterable<StorePath>): Promise<void>;
   /** All locks or none, never waiting: `undefined` when one is held by somebody else. `targets` are store paths. */
   tryLockOutputs(targets: readonly StorePath[]): Promise<OutputLocks | undefined>;
   /** Where the tree of `path` lies on this machine, valid or not. */

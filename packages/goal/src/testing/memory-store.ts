@@ -5,6 +5,7 @@ import {
   computeTextPath,
   concatBytes,
   type Derivation,
+  type DerivationOutline,
   defaultStoreDir,
   derivationNameOf,
   EngineError,
@@ -14,6 +15,7 @@ import {
   hashesEqual,
   isDerivationPath,
   type OutputName,
+  outlineOf,
   outputPathsOf,
   parseDerivation,
   printDerivation,
@@ -28,7 +30,7 @@ import {
   printDrvOutput,
   type Realisation,
 } from "@drvkit/narinfo";
-import type { OutputLocks, StorePort } from "../ports/store.js";
+import type { KnownOutputs, OutputLocks, StorePort } from "../ports/store.js";
 import { archiveOf, treeOf } from "./fake-tree.js";
 import { FakeTrees } from "./fake-trees.js";
 import { pathInfoOf } from "./path-info.js";
@@ -112,8 +114,29 @@ export class MemoryStore implements StorePort {
     this.#realisations.set(id, next);
   }
 
+  async queryKnownOutputs(drvPath: StorePath): Promise<KnownOutputs | undefined> {
+    if (!this.#valid.has(drvPath)) return undefined;
+    const paths = await this.queryDerivationOutputs(drvPath);
+    return { paths, valid: new Set([...paths.values()].filter((path) => this.#valid.has(path))) };
+  }
+
+  async queryDerivationOutlines(
+    drvPaths: Iterable<StorePath>,
+  ): Promise<ReadonlyMap<StorePath, DerivationOutline>> {
+    const valid = [...drvPaths].filter((path) => this.#valid.has(path));
+    return new Map(valid.map((path) => [path, outlineOf(path, this.readDerivationSync(path))]));
+  }
+
   async addTempRoots(paths: Iterable<StorePath>): Promise<void> {
     for (const path of paths) this.tempRoots.add(path);
+  }
+
+  async addDerivationTempRoots(drvPaths: Iterable<StorePath>): Promise<void> {
+    for (const path of drvPaths) {
+      this.tempRoots.add(path);
+      const known = await this.queryKnownOutputs(path);
+      await this.addTempRoots(known?.paths.values() ?? []);
+    }
   }
 
   async tryLockOutputs(targets: readonly StorePath[]): Promise<OutputLocks | undefined> {

@@ -4,10 +4,12 @@ import {
   computeHashModulo,
   computeOutputPaths,
   type Derivation,
+  type DerivationOutline,
   Environment,
   hashBytes,
   makeOutputName,
   makeStorePath,
+  outlineOf,
   outputPathsOf,
   printDerivation,
   type StoreDir,
@@ -156,6 +158,30 @@ const derivations: readonly Case[] = [
       const known = await under.store.queryDerivationOutputs(drvPath);
       equal([...known], [...outputPathsOf(drv)]);
       equal([...(await under.store.queryValidPaths(known.values()))], []);
+    },
+  ],
+  [
+    "tells which of the known outputs are valid",
+    async (under) => {
+      const { drvPath, drv } = await registerDerivation(under);
+      const { store } = under;
+      const paths = outputPathsOf(drv);
+      await store.addDerivationTempRoots([drvPath, unknown(store.storeDir)]);
+      const before = await store.queryKnownOutputs(drvPath);
+      equal([[...(before?.paths ?? [])], [...(before?.valid ?? [])]], [[...paths], []]);
+      const path = [...paths.values()][0] as StorePath;
+      await store.registerValidPaths([{ ...objects(store.storeDir).a, path }]);
+      equal([...((await store.queryKnownOutputs(drvPath))?.valid ?? [])], [path]);
+      equal(await store.queryKnownOutputs(unknown(store.storeDir)), undefined);
+    },
+  ],
+  [
+    "outlines derivations that are valid as their files do",
+    async (under) => {
+      const { drvPath, drv } = await registerDerivation(under);
+      const outlines = await under.store.queryDerivationOutlines([drvPath, unknown(under.store.storeDir)]);
+      equal([...outlines.keys()], [drvPath]);
+      equal(printOutline(outlines.get(drvPath)), printOutline(outlineOf(drvPath, drv)));
     },
   ],
   [
@@ -473,6 +499,11 @@ async function registerDerivation({ store, writeFile }: StoreUnderTest) {
   await writeFile(store.realPathOf(drvPath), printDerivation(drv));
   await store.registerValidPaths([{ ...objects(store.storeDir).a, path: drvPath }]);
   return { drvPath, drv };
+}
+
+function printOutline(outline: DerivationOutline | undefined): unknown {
+  const inputs = [...(outline?.inputDrvs ?? [])].map(([path, names]) => [path, [...names]]);
+  return [[...(outline?.outputs ?? [])], inputs, outline?.allowSubstitutes];
 }
 
 function printInfo(info: PathInfo | undefined): unknown {

@@ -26,7 +26,10 @@ export function areWantedKnown({ wanted }: Pick<Wanting, "wanted">, outputs: Out
 }
 
 /** @throws {@link GoalError} `ERR_GOAL_UNKNOWN_OUTPUT` for a wanted name that is none. */
-export function refuseUnknownNames({ drvPath, wanted }: Wanting, drv: Derivation): void {
+export function refuseUnknownNames(
+  { drvPath, wanted }: Wanting,
+  drv: { readonly outputs: ReadonlyMap<OutputName, unknown> },
+): void {
   const names = wanted.names();
   const unknown = names === "all" ? [] : names.filter((name) => !drv.outputs.has(name));
   if (unknown.length === 0) return;
@@ -50,7 +53,7 @@ export function pathRequests(
 }
 
 /** What has to be made of the input derivations. */
-export function inputRequests(drv: Derivation): readonly InputRequest[] {
+export function inputRequests(drv: Pick<Derivation, "inputDrvs">): readonly InputRequest[] {
   return [...drv.inputDrvs].map(([drvPath, outputs]) => ({
     drvPath,
     outputs: outputs.size === 0 ? "all" : outputs,

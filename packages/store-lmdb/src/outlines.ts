@@ -1,0 +1,31 @@
+import { type DerivationOutline, type OutputName, outlineOf, type StorePath } from "@drvkit/drv-parser";
+import type { DerivationReader } from "./derivations.js";
+import type { Snapshot } from "./query.js";
+
+/** The outputs whose paths a derivation states, and those of them that are valid. */
+export interface KnownOutputs {
+  readonly paths: ReadonlyMap<OutputName, StorePath>;
+  readonly valid: ReadonlySet<StorePath>;
+}
+
+/** Nothing for a derivation that is not valid. */
+export function queryKnownOutputs(snapshot: Snapshot, drvPath: StorePath): KnownOutputs | undefined {
+  if (!snapshot.isValid(drvPath)) return undefined;
+  const paths = snapshot.queryStatedOutputs(drvPath);
+  const valid = new Set<StorePath>();
+  for (const path of paths.values()) if (snapshot.isValid(path)) valid.add(path);
+  return { paths, valid };
+}
+
+/** Outlines of those that are valid; one that was not stored is made from the file. */
+export function queryOutlines(
+  snapshot: Snapshot,
+  derivations: DerivationReader,
+  drvPaths: Iterable<StorePath>,
+): ReadonlyMap<StorePath, DerivationOutline> {
+  const outlines = new Map<StorePath, DerivationOutline>();
+  for (const path of drvPaths)
+    if (snapshot.isValid(path))
+      outlines.set(path, snapshot.queryOutline(path) ?? outlineOf(path, derivations.read(path)));
+  return outlines;
+}
