@@ -31,6 +31,9 @@ export class EventQueue implements AsyncIterable<Event> {
   #characters = 0;
   #wake: (() => void) | undefined;
   #ended = false;
+  /** What the reader has begun with, and how far it is. */
+  #taken: readonly Event[] = [];
+  #next = 0;
 
   push(event: Event): void {
     this.#buffer.push(event);
@@ -56,19 +59,31 @@ export class EventQueue implements AsyncIterable<Event> {
     this.#wake?.();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Event> {
-    for (;;) {
-      const ready = this.#buffer;
+  /** By hand: a generator takes several turns of the event loop's queue for each event. */
+  [Symbol.asyncIterator](): AsyncIterator<Event, undefined> {
+    return { next: () => this.#read() };
+  }
+
+  #read(): Promise<IteratorResult<Event, undefined>> {
+    if (this.#next === this.#taken.length) {
+      this.#taken = this.#buffer;
+      this.#next = 0;
       this.#buffer = [];
       this.#characters = 0;
-      yield* ready;
-      if (this.#buffer.length > 0) continue;
-      if (this.#ended) return;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      this.#wake = undefined;
     }
+    const event = this.#taken[this.#next];
+    if (event === undefined) return this.#wait();
+    this.#next += 1;
+    return Promise.resolve({ done: false, value: event });
+  }
+
+  async #wait(): Promise<IteratorResult<Event, undefined>> {
+    if (this.#ended) return { done: true, value: undefined };
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = undefined;
+    return this.#read();
   }
 }
 
