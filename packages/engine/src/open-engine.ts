@@ -20,7 +20,7 @@ import { instantiate } from "./instantiate.js";
 import { checkLinks, linkResults } from "./out-link.js";
 import type { Settings } from "./settings/table.js";
 import { addSource, type SourceOptions } from "./source/add-source.js";
-import { type BuildTarget, resolveTarget } from "./targets.js";
+import { type BuildTarget, resolveTarget, resolveTargets } from "./targets.js";
 import { workerSettings } from "./worker-settings.js";
 import { Workers } from "./workers.js";
 
@@ -66,7 +66,7 @@ export class OpenEngine implements Engine {
     queue: EventQueue,
   ): Promise<BuildOutcome> {
     const signal = this.#signal(options.signal);
-    const requests = await this.#resolveAll(targets, signal);
+    const requests = await resolveTargets(this.store, targets, signal);
     const { root } = options;
     if (root !== undefined) await checkLinks(this.store, root, requests);
     const watch = { signal, emit: (event: Event) => queue.push(event) };
@@ -78,7 +78,7 @@ export class OpenEngine implements Engine {
   queryMissing(targets: readonly BuildTarget[], options: QueryMissingOptions = {}): Promise<Missing> {
     const signal = this.#signal(options.signal);
     const query = async () =>
-      queryMissing((await this.#resolveAll(targets, signal)).map(toGoal), {
+      queryMissing((await resolveTargets(this.store, targets, signal)).map(toGoal), {
         ports: this.#ports,
         settings: workerSettings(this.settings),
         ...options,
@@ -133,15 +133,6 @@ export class OpenEngine implements Engine {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #resolveAll(targets: readonly BuildTarget[], signal: AbortSignal): Promise<readonly DerivedPath[]> {
-    const resolved = [];
-    for (const target of targets) {
-      signal.throwIfAborted();
-      resolved.push(await resolveTarget(this.store, target, signal));
-    }
-    return resolved;
   }
 
   async #link(root: string, results: readonly BuildResult[]): Promise<readonly Error[]> {

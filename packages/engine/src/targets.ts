@@ -6,6 +6,7 @@ import {
   isDerivationPath,
   Output,
   parseDerivedPath,
+  parseStorePath,
   type StorePath,
   splitStorePath,
 } from "@drvkit/drv-parser";
@@ -45,6 +46,42 @@ export async function resolveTarget(
   return allOutputs(
     parseDerivedPath(store.storeDir, `${await importClosure(store, resolve(file), signal)}${outputs}`),
   );
+}
+
+/**
+ * {@link resolveTarget} of all of them, one after the other; which derivations are in the store already is asked at once.
+ *
+ * @throws as {@link resolveTarget}, for the first one; the reason of the signal.
+ */
+export async function resolveTargets(
+  store: LmdbStore,
+  targets: readonly BuildTarget[],
+  signal: AbortSignal,
+): Promise<readonly DerivedPath[]> {
+  const drvPaths = targets.map((target) => derivationIn(store, target));
+  const valid = await store.queryValidPaths(drvPaths.filter((path) => path !== undefined));
+  const resolved: DerivedPath[] = [];
+  for (const [index, target] of targets.entries()) {
+    const drvPath = drvPaths[index];
+    signal.throwIfAborted();
+    if (drvPath !== undefined && valid.has(drvPath))
+      resolved.push({ type: "built", drvPath, outputs: "all" });
+    else resolved.push(await resolveTarget(store, target, signal));
+  }
+  return resolved;
+}
+
+/** The derivation that a target is, if it is the path of one and nothing else. */
+function derivationIn({ storeDir }: LmdbStore, target: BuildTarget): StorePath | undefined {
+  if (typeof target !== "string" || !target.startsWith(`${storeDir}/`) || !target.endsWith(".drv"))
+    return undefined;
+  try {
+    const path = parseStorePath(storeDir, target);
+    return isDerivationPath(path) ? path : undefined;
+  } catch (error) {
+    if (hasCode(error, "ERR_STORE_PATH")) return undefined; // said when its turn comes
+    throw error;
+  }
 }
 
 /** A store path as text; a `.drv` that this store lacks is brought in when the machine has it at that place. */
