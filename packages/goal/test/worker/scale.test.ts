@@ -32,6 +32,10 @@ function graph(world: World, count: number): readonly StorePath[] {
     });
   }
   store.readDerivation = async (drvPath) => drvs.get(drvPath) as Derivation;
+  store.queryKnownOutputs = async (drvPath) => {
+    const paths = await store.queryDerivationOutputs(drvPath);
+    return { paths, valid: await store.queryValidPaths(paths.values()) };
+  };
   const query = store.queryValidPaths.bind(store);
   store.queryValidPaths = async (paths) => {
     const all = [...paths];

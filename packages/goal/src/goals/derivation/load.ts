@@ -1,17 +1,17 @@
 import { derivationOptions, derivationType, isPure } from "@drvkit/drv-parser";
+import type { KnownOutputs } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
 import { requireFeatures } from "./features.js";
 import { usesRealisations } from "./realisations.js";
 import { fail, succeed } from "./result.js";
 import type { At, Next, Tried } from "./stages.js";
-import { areWantedValid, type OutputsNow, queryOutputs } from "./validity.js";
+import { type OutputsNow, outputsOf, queryOutputs } from "./validity.js";
 import { refuseUnknownNames } from "./wanted.js";
 
 /** Asks whether anything has to be done, and reads the derivation if so. Rows G1–H6, S7–S9. */
 export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load"> {
-  const { store } = cx.ports;
-  await store.addTempRoots([cx.drvPath]);
-  if (!(await isDerivationValid(cx)))
+  const known = await knownOutputs(cx);
+  if (known === undefined)
     return fail(cx, "missing-derivation", {
       status: "miscFailure",
       message: `cannot build missing derivation '${cx.drvPath}'`,
@@ -19,7 +19,8 @@ export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load">
       hint: "import it: give the path of its '.drv' file",
     });
 
-  const stated = usesRealisations(cx) ? undefined : await queryStated(cx);
+  // What the store knows of the outputs is enough when they are valid: nothing has to be read.
+  const stated = usesRealisations(cx) ? undefined : await outputsOf(cx, known);
   if (stated?.allValid === true && cx.mode === "normal") return alreadyValid(cx, stated);
 
   const drv = await cx.derivation();
@@ -53,21 +54,17 @@ export function withoutSubstitutes(
   });
 }
 
-/** A derivation that is not there may be had elsewhere. Rows G1, G2. */
-async function isDerivationValid(cx: GoalContext): Promise<boolean> {
-  const isValid = async () => (await cx.ports.store.queryValidPaths([cx.drvPath])).has(cx.drvPath);
-  if (await isValid()) return true;
-  if (!cx.substituters.areAny) return false;
-  await cx.waitFor({ paths: [{ path: cx.drvPath }] });
-  return isValid();
-}
-
-/** What the store knows of the outputs is enough when they are valid: nothing has to be read. */
-async function queryStated(cx: GoalContext): Promise<OutputsNow> {
+/** What the store knows of the outputs, protected before it is asked. A derivation that is not there may be had elsewhere. Rows G1, G2. */
+async function knownOutputs(cx: GoalContext): Promise<KnownOutputs | undefined> {
   const { store } = cx.ports;
-  const paths = await store.queryDerivationOutputs(cx.drvPath);
-  await store.addTempRoots(paths.values());
-  return { paths, allValid: await areWantedValid(cx, paths) };
+  const ask = async () => {
+    await store.addDerivationTempRoots([cx.drvPath]);
+    return store.queryKnownOutputs(cx.drvPath);
+  };
+  const known = await ask();
+  if (known !== undefined || !cx.substituters.areAny) return known;
+  await cx.waitFor({ paths: [{ path: cx.drvPath }] });
+  return ask();
 }
 
 /** Row H4. */

@@ -1,4 +1,5 @@
 import { type Derivation, derivationType, isPure, outputPathsOf, type StorePath } from "@drvkit/drv-parser";
+import type { KnownOutputs } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
 import { pathsByRealisations, usesRealisations } from "./realisations.js";
 import { areWantedKnown, type OutputPaths, wantedOutputs } from "./wanted.js";
@@ -23,6 +24,13 @@ export async function areWantedValid(cx: GoalContext, outputs: OutputPaths): Pro
   const wanted = [...wantedOutputs(cx, outputs).values()];
   const valid = await queryValid(cx, wanted);
   return wanted.every((path) => valid.has(path));
+}
+
+/** The outputs as the store has just said of them. */
+export async function outputsOf(cx: GoalContext, { paths, valid }: KnownOutputs): Promise<OutputsNow> {
+  if (cx.mode === "repair") return { paths, allValid: await areWantedValid(cx, paths) };
+  const wanted = [...wantedOutputs(cx, paths).values()];
+  return { paths, allValid: areWantedKnown(cx, paths) && wanted.every((path) => valid.has(path)) };
 }
 
 /** The valid ones among these; in repair mode only those that still are what was registered. */
