@@ -52,7 +52,7 @@ export interface StorePort {
   registerRealisation(realisation: Realisation): Promise<void>;
   /** Writes a derivation whose inputs are valid; its path. */
   addDerivation(drv: Derivation): Promise<StorePath>;
-  /** The same and which of them are valid, as of one moment; nothing for a derivation that is not valid. */
+  /** The outputs of a derivation whose paths it states, and which of them are valid, as of one moment; nothing for one that is not valid. */
   queryKnownOutputs(drvPath: StorePath): Promise<KnownOutputs | undefined>;
   /** What those of the derivations that are valid make and need. Asked of many at once. */
   queryDerivationOutlines(drvPaths: Iterable<StorePath>): Promise<ReadonlyMap<StorePath, DerivationOutline>>;
