@@ -32,12 +32,11 @@ export interface Found {
 export async function findDerivations(engine: Engine, arg: string): Promise<readonly Found[]> {
   const { store } = engine;
   if (arg === "-" || arg.endsWith(".json")) return readJson(engine, arg);
-  if (!arg.startsWith(`${store.storeDir}/`))
-    return [await readDerivationFile(store.storeDir, arg, { dynamic: true })];
+  if (!arg.startsWith(`${store.storeDir}/`)) return [await readDerivationFile(store.storeDir, arg)];
   const derived = parseDerivedPath(store.storeDir, arg);
   const path = derived.type === "opaque" ? derived.path : derived.drvPath;
   const info = await store.queryPathInfo(path);
-  if (info === undefined) return [await readDerivationFile(store.storeDir, arg, { dynamic: true })];
+  if (info === undefined) return [await readDerivationFile(store.storeDir, arg)];
   const drvPath = isDerivationPath(path) ? path : (info.deriver ?? path);
   derivationNameOf(drvPath); // refuses what is no derivation
   return [{ drvPath, derivation: await store.readDerivation(drvPath) }];

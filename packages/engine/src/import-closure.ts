@@ -26,17 +26,13 @@ export interface DerivationFile {
  * Reads a `.drv` file that lies anywhere; its name must be the one its content gives.
  *
  * @throws {@link EngineSetupError} `ERR_TARGET` when there is no such file or its name is none of a store object,
- *   `ERR_IMPORT_MISMATCH` when content and name differ; `ERR_DRV_SYNTAX` from the parser; `ERR_DRV_TYPE` for nested
- *   inputs unless they are taken (`dynamic`).
+ *   `ERR_IMPORT_MISMATCH` when content and name differ; `ERR_DRV_SYNTAX` from the parser. Derivations with
+ *   nested inputs are read: whether they may be built is for others to say.
  */
-export async function readDerivationFile(
-  storeDir: StoreDir,
-  file: string,
-  { dynamic = false }: { readonly dynamic?: boolean } = {},
-): Promise<DerivationFile> {
+export async function readDerivationFile(storeDir: StoreDir, file: string): Promise<DerivationFile> {
   const drvPath = namedDerivation(storeDir, file);
   const name = derivationNameOf(drvPath);
-  const derivation = parseDerivation(await readMember(file), { storeDir, name, dynamic });
+  const derivation = parseDerivation(await readMember(file), { storeDir, name, dynamic: true });
   const computed = computeDerivationPath(storeDir, derivation);
   if (computed !== drvPath) throw mismatch(file, computed);
   return { drvPath, derivation };

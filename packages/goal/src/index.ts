@@ -1,3 +1,4 @@
+export { buildDerivation } from "./build-derivation.js";
 export { ensurePath } from "./ensure-path.js";
 export { GoalError, type GoalErrorCode } from "./error.js";
 export { type Event, eventVersion, type Level } from "./event.js";

@@ -66,6 +66,7 @@ export class DerivationReader {
     return parseDerivation(new Uint8Array(buffer, byteOffset, byteLength), {
       storeDir: this.#storeDir,
       name: derivationNameOf(drvPath),
+      dynamic: true, // whether such a derivation may be built is not the store's to say
     });
   }
 }

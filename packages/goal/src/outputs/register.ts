@@ -6,7 +6,7 @@ import {
   outputPathsOf,
   type StorePath,
 } from "@drvkit/drv-parser";
-import { makeRealisation, outputIds, usesRealisations } from "../goals/derivation/realisations.js";
+import { makeRealisation, ownOutputIds, usesRealisations } from "../goals/derivation/realisations.js";
 import type { OutputLocks } from "../ports/store.js";
 import type { GoalContext } from "../worker/context.js";
 import type { FinishedOutput } from "./finish.js";
@@ -74,7 +74,7 @@ export async function registerRealisations(
 ): Promise<void> {
   if (!usesRealisations(cx) || !isPure(derivationType(drv))) return;
   const { store } = cx.ports;
-  for (const [name, id] of await outputIds(cx.drvPath, store)) {
+  for (const [name, id] of await ownOutputIds(drv, cx)) {
     const path = made.get(name);
     if (path !== undefined) await store.registerRealisation(makeRealisation(id, path));
   }

@@ -81,7 +81,8 @@ export class MemoryStore implements StorePort {
   readDerivationSync(drvPath: StorePath): Derivation {
     const file = this.trees.get(this.realPathOf(drvPath));
     if (file?.type !== "regular") throw notValid(drvPath);
-    return parseDerivation(file.content, { name: derivationNameOf(drvPath), storeDir: this.storeDir });
+    const name = derivationNameOf(drvPath);
+    return parseDerivation(file.content, { name, storeDir: this.storeDir, dynamic: true });
   }
 
   async queryDerivationOutputs(drvPath: StorePath): Promise<ReadonlyMap<OutputName, StorePath>> {

@@ -1,4 +1,4 @@
-import type { ContentAddress, Derivation, StorePath } from "@drvkit/drv-parser";
+import type { BasicDerivation, ContentAddress, Derivation, StorePath } from "@drvkit/drv-parser";
 import type { DrvOutput } from "@drvkit/narinfo";
 import type { Event } from "../event.js";
 import type { ClockPort } from "../ports/clock.js";
@@ -38,6 +38,8 @@ export type EventBody = Event extends infer Each ? (Each extends Event ? Omit<Ea
 export interface InputRequest {
   readonly drvPath: StorePath;
   readonly outputs: OutputSelection;
+  /** What it is, where the store need not have it. */
+  readonly derivation?: BasicDerivation;
 }
 
 /** One path that has to be obtained. */
@@ -96,6 +98,8 @@ export interface GoalContext extends CommonContext {
   readonly drvPath: StorePath;
   readonly mode: BuildMode;
   readonly wanted: WantedOutputs;
+  /** Whether the derivation is no store object but was handed over. */
+  readonly isInMemory: boolean;
   /** The derivation, read again. */
   derivation(): Promise<Derivation>;
 }

@@ -1,4 +1,4 @@
-import { compareText } from "@drvkit/drv-parser";
+import { type BasicDerivation, compareText, type StorePath } from "@drvkit/drv-parser";
 import { type DrvOutput, printDrvOutput } from "@drvkit/narinfo";
 import type { Level } from "../event.js";
 import { runDerivationGoal } from "../goals/derivation/run.js";
@@ -116,7 +116,11 @@ export class Worker {
   }
 
   /** The goal of this derivation, new or under way, with one more waiter. */
-  #joinDerivation({ drvPath, outputs }: InputRequest, mode: BuildMode, above: Audience): DerivationGoal {
+  #joinDerivation(
+    { drvPath, outputs, derivation }: InputRequest,
+    mode: BuildMode,
+    above: Audience,
+  ): DerivationGoal {
     const key = makeDerivationGoalKey(drvPath);
     const found = join(this.#derivationGoals, key, above);
     if (found !== undefined) {
@@ -137,9 +141,10 @@ export class Worker {
         drvPath,
         wanted,
         mode,
-        name: `building of '${drvPath}!${printSelection(wanted)}' from .drv file`,
+        name: goalName(drvPath, wanted, derivation),
+        isInMemory: derivation !== undefined,
         counters: audience,
-        derivation: () => this.#derivations.get(drvPath),
+        derivation: async () => derivation ?? this.#derivations.get(drvPath),
       });
       for (const run of audience.runs) run.note(result);
       audience.emit({ type: "goal-done", goal: key, result });
@@ -235,6 +240,12 @@ function join<SomeGoal extends Goal<GoalResult>>(
 function endedGoal<Result extends GoalResult>(key: GoalKey, result: Result): Goal<Result> {
   const controller = new AbortController();
   return { key, controller, audience: new Audience(), waiters: 1, ended: Promise.resolve(result) };
+}
+
+function goalName(drvPath: StorePath, wanted: WantedOutputs, derivation?: BasicDerivation): string {
+  if (derivation === undefined) return `building of '${drvPath}!${printSelection(wanted)}' from .drv file`;
+  const names = [...derivation.outputs.keys()].sort(compareText).join(",");
+  return `building of '${drvPath}!${names}' from in-memory derivation`;
 }
 
 function printSelection(wanted: WantedOutputs): string {

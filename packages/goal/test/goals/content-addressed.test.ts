@@ -1,10 +1,13 @@
 import {
   bytesOf,
   computeContentAddressedPath,
+  computedPlaceholder,
   computeScratchPath,
+  hashBytes,
   hashModuloSelf,
   makeOutputName,
   type OutputName,
+  printDerivation,
   type StorePath,
   textOf,
   upstreamPlaceholder,
@@ -336,5 +339,70 @@ describe("with the feature on, an input-addressed derivation", () => {
     const other = world.add({ name: "other" });
     await world.run([other], on);
     expect((await realisationOf(world, other))?.outPath).toBe(world.out(other));
+  });
+});
+
+describe("an output of an output", () => {
+  const all: RunHow = {
+    experimentalFeatures: new Set(["ca-derivations", "dynamic-derivations"]),
+  };
+
+  /** `maker` writes a derivation; `user` is built from what that makes. */
+  function made() {
+    const world = new World();
+    const { store } = world.ports;
+    const inner = world.add({ name: "inner" });
+    const innerBytes = printDerivation(store.readDerivationSync(inner));
+    const hash = hashBytes("sha256", innerBytes);
+    const maker = store.addDerivationSync({
+      ...store.readDerivationSync(world.add({ name: "inner.drv", kind: "floating" })),
+      outputs: new Map([[out, { kind: "floating", method: "text", algorithm: "sha256" }]]),
+    });
+    const placeholder = computedPlaceholder(upstreamPlaceholder(maker, out), out);
+    const node = { outputs: new Set([out]), dynamicOutputs: new Map() };
+    const user = store.addDerivationSync({
+      ...store.readDerivationSync(world.add({ name: "user", kind: "deferred", env: { inner: placeholder } })),
+      inputDrvs: new Map([[maker, new Set<OutputName>()]]),
+      dynamicInputs: new Map([[maker, new Map([[out, node]])]]),
+    });
+    conduct(world, {
+      "inner.drv": () => ({ type: "regular", content: innerBytes }),
+      user: (build) => `from ${envOf(build, "inner")}`,
+    });
+    store.forget(inner);
+    return { world, inner, user, hash };
+  }
+
+  test("is built once the derivation is there that makes it, and is an input like others", async () => {
+    const { world, inner, user } = made();
+    const outcome = await world.run([user], all);
+    expect(statuses(outcome)).toEqual(["built"]);
+    expect(world.buildOrder()).toEqual(["inner.drv", "inner", "user"]);
+    const path = outputsOf(outcome.results[0])["out"] as StorePath;
+    const node = world.ports.trees.get(world.ports.store.realPathOf(path));
+    expect(node).toMatchObject({ content: bytesOf(`from ${world.out(inner)}`) });
+    expect(statuses(await world.run([user], all))[0]).not.toBe("built");
+  });
+
+  test("needs its feature", async () => {
+    const { world, user } = made();
+    const { results } = await world.run([user], on);
+    expect(failureOf(results[0]).errorMessage).toBe(
+      "experimental Nix feature 'dynamic-derivations' is disabled; use '--extra-experimental-features dynamic-derivations' to override",
+    );
+  });
+
+  test("that fails to build is a failed dependency", async () => {
+    const { world, user } = made();
+    const { conduct: before } = world.ports.sandbox;
+    world.ports.sandbox.conduct = (build) =>
+      build.spec.drvPath.endsWith("-inner.drv") && !build.spec.outputs.some((path) => path.endsWith(".drv"))
+        ? build.exit(1)
+        : before?.(build);
+    const { results } = await world.run([user], all);
+    expect(failureOf(results[0])).toMatchObject({
+      status: "dependencyFailed",
+      errorMessage: `1 dependencies of derivation '${user}' failed to build`,
+    });
   });
 });

@@ -26,6 +26,7 @@ function contextOf(
     name: "the goal",
     drvPath,
     mode: "normal",
+    isInMemory: false,
     wanted: new WantedOutputs("all"),
     ports: world.ports,
     settings: defaultWorkerSettings,

@@ -10,7 +10,7 @@ import { refuseUnknownNames } from "./wanted.js";
 
 /** Asks whether anything has to be done, and reads the derivation if so. Rows G1–H6, S7–S9. */
 export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load"> {
-  const known = await knownOutputs(cx);
+  const known = cx.isInMemory ? await protect(cx) : await knownOutputs(cx);
   if (known === undefined)
     return fail(cx, "missing-derivation", {
       status: "miscFailure",
@@ -20,7 +20,7 @@ export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load">
     });
 
   // What the store knows of the outputs is enough when they are valid: nothing has to be read.
-  const stated = usesRealisations(cx) ? undefined : await outputsOf(cx, known);
+  const stated = usesRealisations(cx) || known === "in-memory" ? undefined : await outputsOf(cx, known);
   if (stated?.allValid === true && cx.mode === "normal") return alreadyValid(cx, stated);
 
   const drv = await cx.derivation();
@@ -65,6 +65,12 @@ async function knownOutputs(cx: GoalContext): Promise<KnownOutputs | undefined> 
   if (known !== undefined || !cx.substituters.areAny) return known;
   await cx.waitFor({ paths: [{ path: cx.drvPath }] });
   return ask();
+}
+
+/** The build directory is named after the derivation, though the store need not have it. */
+async function protect({ drvPath, ports }: GoalContext): Promise<"in-memory"> {
+  await ports.store.addTempRoots([drvPath]);
+  return "in-memory";
 }
 
 /** Row H4. */

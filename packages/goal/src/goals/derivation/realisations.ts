@@ -1,4 +1,5 @@
 import {
+  computeHashModulo,
   type Derivation,
   type Hash,
   isDerivationPath,
@@ -15,6 +16,18 @@ import type { OutputPaths } from "./wanted.js";
 /** Whether outputs are known by realisations at all. */
 export function usesRealisations({ settings }: Pick<GoalContext, "settings">): boolean {
   return settings.experimentalFeatures.has("ca-derivations");
+}
+
+/** {@link outputIds} of the derivation of this goal. One that was handed over has no inputs to ask for. */
+export async function ownOutputIds(
+  drv: Derivation,
+  { drvPath, isInMemory, ports }: Pick<GoalContext, "drvPath" | "isInMemory" | "ports">,
+): Promise<ReadonlyMap<OutputName, DrvOutput>> {
+  if (!isInMemory) return outputIds(drvPath, ports.store);
+  const { hashes } = computeHashModulo(drv, true, () => {
+    throw new GoalError("ERR_BUG", "bug: a derivation that was handed over has inputs");
+  });
+  return new Map([...hashes].map(([outputName, hash]) => [outputName, makeOutputId(hash, outputName)]));
 }
 
 /** What the realisations of a valid derivation are named by, by output. */
@@ -46,7 +59,7 @@ export function makeRealisation(
  */
 export async function pathsByRealisations(drv: Derivation, cx: GoalContext): Promise<OutputPaths> {
   const { store } = cx.ports;
-  const ids = await outputIds(cx.drvPath, store);
+  const ids = await ownOutputIds(drv, cx);
   const paths = new Map<OutputName, StorePath | undefined>();
   for (const [name, stated] of outputPathsOf(drv)) {
     const id = ids.get(name) as DrvOutput;
@@ -102,6 +115,7 @@ export async function dependentRealisations(
 export async function makersBelow(cx: GoalContext): Promise<ReadonlyMap<StorePath, StorePath>> {
   const { store } = cx.ports;
   const makers = new Map<StorePath, StorePath>();
+  if (cx.isInMemory) return makers;
   for (const drvPath of await store.queryClosure([cx.drvPath])) {
     if (!isDerivationPath(drvPath)) continue;
     for (const path of (await store.queryDerivationOutputs(drvPath)).values()) makers.set(path, drvPath);

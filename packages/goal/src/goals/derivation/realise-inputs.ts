@@ -1,10 +1,9 @@
-import { compareText, needsResolution, type OutputName, type StorePath } from "@drvkit/drv-parser";
-import { GoalError, invariant } from "../../error.js";
-import type { BuildResult } from "../../result/build-result.js";
+import { compareText, needsResolution, type StorePath } from "@drvkit/drv-parser";
 import { isSuccess } from "../../result/exit-status.js";
-import type { GoalContext, InputRequest } from "../../worker/context.js";
+import type { GoalContext } from "../../worker/context.js";
 import type { GoalResult } from "../../worker/goals.js";
 import { refuseImpureInputs } from "./features.js";
+import { outputsOf, realiseNested } from "./input-outputs.js";
 import { usesRealisations } from "./realisations.js";
 import { fail } from "./result.js";
 import type { At, Next } from "./stages.js";
@@ -36,27 +35,35 @@ export async function realiseInputs({ tried }: At<"realiseInputs">, cx: GoalCont
     ...results.derivations.filter((result) => result !== undefined && !isSuccess(result)),
     ...results.paths.filter((result) => result !== undefined && result.exit !== "success"),
   ].filter((result) => result !== undefined);
-  if (failed.length > 0)
-    return fail(cx, "dependency-failed", {
-      status: "dependencyFailed",
-      message: `${failed.length} dependencies of derivation '${cx.drvPath}' failed to build`,
-      code: "ERR_BUILD_FAILED",
-      failedDependencies: firstCauses(failed),
-    });
+  if (failed.length > 0) return failedInputs(failed, cx);
   // What was offered lacked references, and these are the inputs: now it may be had after all.
   if (tried === "incomplete")
     return { at: "load", because: "retry-after-incomplete-closure", tried: "again" };
 
-  const inputOutputs = new Map(
-    requests.map((request, index) => [
-      request.drvPath,
-      outputsOf(request, results.derivations[index], cx.drvPath),
-    ]),
-  );
+  const inputOutputs = outputsOf(requests, results.derivations, cx.drvPath);
+  const all = await realiseNested(drv, inputOutputs, cx);
+  if (!("get" in all)) return failedInputs(all, cx);
   if (needsResolution(drv, usesRealisations(cx)))
-    return { at: "resolve", because: "needs-resolution", inputOutputs };
+    return { at: "resolve", because: "needs-resolution", inputOutputs: all };
   const outputs = [...inputOutputs.values()].flatMap((paths) => [...paths.values()]);
   return { at: "build", because: "inputs-ready", inputs: [...sources, ...outputs] };
+}
+
+/** Rows I1, I2. */
+function failedInputs(failed: readonly GoalResult[], cx: GoalContext): At<"done"> {
+  if (cx.isInMemory)
+    return fail(cx, "dependency-failed", {
+      status: "miscFailure",
+      message: `some dependencies of '${cx.drvPath}' are missing`,
+      code: "ERR_GOAL_MISSING_SOURCE",
+      hint: "add the sources to the store, or give a substituter that has them",
+    });
+  return fail(cx, "dependency-failed", {
+    status: "dependencyFailed",
+    message: `${failed.length} dependencies of derivation '${cx.drvPath}' failed to build`,
+    code: "ERR_BUILD_FAILED",
+    failedDependencies: firstCauses(failed),
+  });
 }
 
 /** More than anybody reads; without a limit a chain of failures would repeat all of them at every link. */
@@ -69,22 +76,4 @@ function firstCauses(failed: readonly GoalResult[]): readonly StorePath[] {
     return "failedDependencies" in result ? (result.failedDependencies ?? []) : [result.drvPath];
   });
   return [...new Set(causes)].slice(0, mostCauses);
-}
-
-/** The outputs asked for here; the goal may have been asked for more by others. */
-function outputsOf(
-  { drvPath: input, outputs }: InputRequest,
-  result: BuildResult | undefined,
-  drvPath: StorePath,
-): ReadonlyMap<OutputName, StorePath> {
-  invariant(result !== undefined && isSuccess(result), `input '${input}' of '${drvPath}' has no result`);
-  const named = (name: OutputName) => {
-    const path = result.outputs.get(name);
-    if (path !== undefined) return [name, path] as const;
-    throw new GoalError(
-      "ERR_GOAL_UNKNOWN_OUTPUT",
-      `derivation '${drvPath}' requires non-existent output '${name}' from input derivation '${input}'`,
-    );
-  };
-  return new Map(outputs === "all" ? [] : [...outputs].map(named));
 }

@@ -67,7 +67,7 @@ export const rows = {
   C2: because("closure-good"),
   C3: because("closure-not-repaired"),
   C4: because("closure-repaired"),
-  I1: none("every goal comes from a `.drv` path"),
+  I1: noting("of a derivation that was handed over, not read", "dependency-failed"),
   I2: because("dependency-failed"),
   I3: because("retry-after-incomplete-closure"),
   I4: noting("the event `derivation-resolved`", "needs-resolution"),

@@ -1,5 +1,6 @@
 import type { OutputName, StorePath } from "@drvkit/drv-parser";
 import type { BuildResult } from "../../result/build-result.js";
+import type { InputOutputs } from "./input-outputs.js";
 
 /** Which stage may follow which. A stage's return type is its row. */
 export const transitions = {
@@ -88,7 +89,7 @@ export type Stage =
       readonly at: "resolve";
       readonly because: Because;
       /** Paths of the outputs of the input derivations. */
-      readonly inputOutputs: ReadonlyMap<StorePath, ReadonlyMap<OutputName, StorePath>>;
+      readonly inputOutputs: InputOutputs;
     }
   | {
       readonly at: "done";

@@ -3,7 +3,7 @@ import type { RealisationResult } from "../../result/realisation-result.js";
 import type { SubstitutionResult } from "../../result/substitution-result.js";
 import type { GoalContext, Waitees } from "../../worker/context.js";
 import { withoutSubstitutes } from "./load.js";
-import { outputIds, pathsByRealisations, usesRealisations } from "./realisations.js";
+import { ownOutputIds, pathsByRealisations, usesRealisations } from "./realisations.js";
 import { fail, succeed } from "./result.js";
 import type { At, Next, Tried } from "./stages.js";
 import { queryOutputs } from "./validity.js";
@@ -43,7 +43,7 @@ async function requests(drv: Derivation, cx: GoalContext): Promise<Waitees> {
     path === undefined && cx.wanted.has(name) ? [name] : [],
   );
   if (unknown.length === 0) return { paths: known };
-  const ids = await outputIds(cx.drvPath, cx.ports.store);
+  const ids = await ownOutputIds(drv, cx);
   return { paths: known, realisations: unknown.flatMap((name) => ids.get(name) ?? []) };
 }
 

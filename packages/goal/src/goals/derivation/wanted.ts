@@ -53,11 +53,12 @@ export function pathRequests(
 }
 
 /** What has to be made of the input derivations. */
-export function inputRequests(drv: Pick<Derivation, "inputDrvs">): readonly InputRequest[] {
-  return [...drv.inputDrvs].map(([drvPath, outputs]) => ({
-    drvPath,
-    outputs: outputs.size === 0 ? "all" : outputs,
-  }));
+export function inputRequests(drv: Pick<Derivation, "inputDrvs" | "dynamicInputs">): readonly InputRequest[] {
+  return [...drv.inputDrvs].map(([drvPath, outputs]) => {
+    const nested = drv.dynamicInputs?.get(drvPath);
+    const names = nested === undefined ? outputs : new Set([...outputs, ...nested.keys()]);
+    return { drvPath, outputs: names.size === 0 ? "all" : names };
+  });
 }
 
 /** Names as Nix lists them: `'a', 'b'`. */
