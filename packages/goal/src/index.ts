@@ -1,4 +1,5 @@
 export { buildDerivation } from "./build-derivation.js";
+export { BuildPathsError, buildPaths } from "./build-paths.js";
 export { ensurePath } from "./ensure-path.js";
 export { GoalError, type GoalErrorCode } from "./error.js";
 export { type Event, eventVersion, type Level } from "./event.js";
