@@ -26,7 +26,13 @@ if (!flags.has("--unit")) {
   await check("type check", bin("tsc"), ["-p", "tsconfig.json"]);
   await cargo();
 }
+const reached = mkdtempSync(join(tmpdir(), "drvkit-reached-"));
 await vitest();
+await check("rows of the specification", process.execPath, [
+  join(root, "packages/goal/scripts/row-coverage.mjs"),
+  reached,
+]);
+rmSync(reached, { recursive: true, force: true });
 finish();
 
 function add(name, counts) {
@@ -78,7 +84,7 @@ async function vitest() {
   console.log("\n── vitest");
   const folder = mkdtempSync(join(tmpdir(), "drvkit-vitest-"));
   const report = join(folder, "report.json");
-  const env = { ...process.env, DRVKIT_TEST_LONG: flags.has("--long") ? "1" : "" };
+  const env = { ...process.env, DRVKIT_TEST_LONG: flags.has("--long") ? "1" : "", DRVKIT_REACHED: reached };
   const where = flags.has("--unit") ? ["packages"] : [];
   const { ok } = await run(
     bin("vitest"),

@@ -29,8 +29,17 @@ const answer = (row) => {
   return row.because.map(code).join(", ") + (row.note === undefined ? "" : ` (${row.note})`);
 };
 
+function drawing(stages) {
+  const lines = Object.entries(stages).flatMap(([from, to]) =>
+    to.map((next) => `  ${from} --> ${next === "done" ? "[*]" : next}`),
+  );
+  return ["```mermaid", "stateDiagram-v2", `  [*] --> ${Object.keys(stages)[0]}`, ...lines, "```"];
+}
+
 function section(folder, stages, answers) {
   return [
+    ...drawing(stages),
+    "",
     line("stage", "may lead to"),
     line("---", "---"),
     ...Object.entries(stages).map(([from, to]) => line(code(from), to.map(code).join(", "))),

@@ -12,6 +12,7 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_GOAL_CHECK`: there is nothing to compare with
  * - `ERR_GOAL_REPAIR`: what is corrupted could neither be obtained nor built
  * - `ERR_GOAL_ATTRIBUTE`: an attribute asks for something that cannot be done
+ * - `ERR_LOG_MESSAGE`: a message of Nix's logger protocol that cannot be read
  * - `ERR_BUILD_FAILED`: a builder or its outputs failed, see the result's status
  * - `ERR_BUILD_REJECTED`: this machine cannot build the derivation, or the derivation asks for what is not there
  * - `ERR_BUILD_CANCELLED`: the run ended before the build, by a signal or because another one failed
@@ -27,6 +28,7 @@ export type GoalErrorCode =
   | "ERR_GOAL_CHECK"
   | "ERR_GOAL_REPAIR"
   | "ERR_GOAL_ATTRIBUTE"
+  | "ERR_LOG_MESSAGE"
   | "ERR_BUILD_FAILED"
   | "ERR_BUILD_REJECTED"
   | "ERR_BUILD_CANCELLED"

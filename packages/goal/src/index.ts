@@ -8,6 +8,7 @@ export { type PathBecause, type PathStageName, pathTransitions } from "./goals/s
 export { type FileLogOptions, logPath, makeFileLog, type OpenLogOptions, openLog } from "./log/file.js";
 export { type BuilderLine, readBuilderLine } from "./log/json-messages.js";
 export { Lines } from "./log/lines.js";
+export { type LogField, type LogMessage, parseLogMessage, printLogMessage } from "./log/messages.js";
 export { type Missing, type QueryMissingOptions, queryMissing } from "./missing/query-missing.js";
 export type { BuildHookPort } from "./ports/build-hook.js";
 export type { ClockPort } from "./ports/clock.js";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { defaultWorkerSettings, runGoals } from "../../src/index.js";
-import { FakeSandbox, recordEvents } from "../../src/testing/index.js";
+import { FakeSandbox } from "../../src/testing/index.js";
+import { recordTraced } from "../support/trace.js";
 import { settled, statuses, World } from "../support/world.js";
 
 describe("two runs on one store", () => {
@@ -10,7 +11,7 @@ describe("two runs on one store", () => {
     const first = world.run([drvPath]);
     const build = await world.building(drvPath);
     const other = { ...world.ports, sandbox: new FakeSandbox(world.ports.trees) };
-    const events = recordEvents();
+    const events = recordTraced();
     const second = runGoals([{ drvPath, outputs: "all" }], {
       ports: other,
       settings: defaultWorkerSettings,

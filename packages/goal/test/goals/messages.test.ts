@@ -165,7 +165,7 @@ describe("what a builder prints", () => {
     "@nix ][",
     '@nix {"action":"setPhase","phase":1}',
     "@nix ",
-  ])("%s is text with a warning, and the build goes on", async (line) => {
+  ])("%s is text with a warning, and the build goes on (A8)", async (line) => {
     const world = new World();
     const drvPath = world.add({ name: "odd" });
     const running = world.run([drvPath]);
@@ -182,7 +182,7 @@ describe("what a builder prints", () => {
     '@nix {"action":"start","id":1,"fields":[true]}',
     '@nix {"action":"result","id":18446744073709551615,"fields":[true]}',
     '@nix {"action":"stop"}',
-  ])("%s is no text", async (line) => {
+  ])("%s is no text (A8)", async (line) => {
     const world = new World();
     const drvPath = world.add({ name: "odd" });
     const running = world.run([drvPath]);

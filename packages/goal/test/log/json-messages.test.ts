@@ -12,7 +12,7 @@ describe("a line of a builder", () => {
   });
 
   test.each(["@nix 1", "@nix {}", '@nix {"action":null}', "@nix ][", "@nix null", '@nix "x"', "@nix []"])(
-    "%s cannot be read, and no exception leaves",
+    "%s cannot be read, and no exception leaves (A8)",
     (line) => {
       expect(readBuilderLine(line)).toEqual({ type: "malformed", reason: expect.any(String) });
     },

@@ -16,8 +16,9 @@ import {
   outputsByName,
   type Recipe,
   type RecordedEvents,
-  recordEvents,
 } from "../../src/testing/index.js";
+
+import { recordTraced } from "./trace.js";
 
 export interface RunHow extends Partial<WorkerSettings> {
   readonly mode?: BuildMode;
@@ -26,7 +27,7 @@ export interface RunHow extends Partial<WorkerSettings> {
 
 /** A store, a sandbox and a clock in memory, the events of the runs on them, and short ways to use them. */
 export class World {
-  readonly events: RecordedEvents = recordEvents();
+  readonly events: RecordedEvents = recordTraced();
 
   constructor(readonly ports: MemoryPorts = memoryPorts()) {}
 

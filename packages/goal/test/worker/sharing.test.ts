@@ -1,7 +1,8 @@
 import type { StorePath } from "@drvkit/drv-parser";
 import { describe, expect, test } from "vitest";
 import { defaultWorkerSettings, makeWorker } from "../../src/index.js";
-import { memoryPorts, recordEvents } from "../../src/testing/index.js";
+import { memoryPorts } from "../../src/testing/index.js";
+import { recordTraced } from "../support/trace.js";
 import { nameOf, settled, statuses, World } from "../support/world.js";
 
 /** A worker, and runs on it that each have their own events. */
@@ -10,7 +11,7 @@ function shared(settings: Partial<typeof defaultWorkerSettings> = {}) {
   const worker = makeWorker({ ports: world.ports, settings: { ...defaultWorkerSettings, ...settings } });
   const run = (drvPaths: readonly StorePath[]) => {
     const controller = new AbortController();
-    const events = recordEvents();
+    const events = recordTraced();
     const outcome = worker.run(
       drvPaths.map((drvPath) => ({ drvPath, outputs: "all" })),
       { signal: controller.signal, emit: events.emit },
@@ -20,7 +21,7 @@ function shared(settings: Partial<typeof defaultWorkerSettings> = {}) {
   return { world, run };
 }
 
-const typesFor = (events: ReturnType<typeof recordEvents>, drvPath: string) =>
+const typesFor = (events: ReturnType<typeof recordTraced>, drvPath: string) =>
   events.all.flatMap((event) => ("goal" in event && event.goal?.endsWith(drvPath) ? [event.type] : []));
 
 describe("two runs on one worker", () => {
