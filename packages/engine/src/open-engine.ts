@@ -67,6 +67,7 @@ export class OpenEngine implements Engine {
   ): Promise<BuildOutcome> {
     const signal = this.#signal(options.signal);
     const requests = await resolveTargets(this.store, targets, signal);
+    await protectAll(this.store, requests);
     const { root } = options;
     if (root !== undefined) await checkLinks(this.store, root, requests);
     const watch = { signal, emit: (event: Event) => queue.push(event) };
@@ -154,6 +155,12 @@ export class OpenEngine implements Engine {
     this.#running.add(tracked);
     return tracked;
   }
+}
+
+/** All in one go, which costs hardly more than one: each goal protects its own, and says what is wrong if it cannot. */
+async function protectAll(store: LmdbStore, requests: readonly DerivedPath[]): Promise<void> {
+  const drvPaths = requests.flatMap((derived) => (derived.type === "built" ? [derived.drvPath] : []));
+  await store.addDerivationTempRoots(drvPaths).catch(() => undefined);
 }
 
 function toGoal(derived: DerivedPath) {
