@@ -33,7 +33,12 @@ export {
   type ExportedGraph,
   type OutputChecks,
 } from "./derivation/options.js";
-export { type DerivationOutline, type OutlinedOutput, outlineOf } from "./derivation/outline.js";
+export {
+  type DerivationOutline,
+  type OutlinedInput,
+  type OutlinedOutput,
+  outlineOf,
+} from "./derivation/outline.js";
 export {
   type DerivationType,
   derivationType,

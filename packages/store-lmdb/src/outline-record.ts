@@ -1,6 +1,7 @@
 import {
   baseNameOf,
   type DerivationOutline,
+  type OutlinedInput,
   type OutlinedOutput,
   type OutputName,
   parseContentAddress,
@@ -21,51 +22,69 @@ const flag = { allowSubstitutes: 1, unclear: 2 } as const;
  * the path or nothing, content address or nothing) and the input derivations (base name, names of outputs). All of it is
  * ASCII.
  */
-export function encodeOutline({ outputs, inputDrvs, allowSubstitutes }: DerivationOutline): Uint8Array {
+export function encodeOutline({ outputs, inputs, allowSubstitutes }: DerivationOutline): Uint8Array {
   const flags = allowSubstitutes === undefined ? flag.unclear : allowSubstitutes ? flag.allowSubstitutes : 0;
   const writer = new Writer();
   writer.bytes(Uint8Array.of(recordVersion, flags));
-  writer.number(outputs.size);
-  for (const [name, { path, ca }] of outputs) {
+  writer.number(outputs.length);
+  for (const { name, path, ca } of outputs) {
     writer.text(name);
     writer.text(path === undefined ? "" : baseNameOf(path));
     writer.text(ca === undefined ? "" : printContentAddress(ca));
   }
-  writer.number(inputDrvs.size);
-  for (const [path, names] of inputDrvs) {
-    writer.text(baseNameOf(path));
+  writer.number(inputs.length);
+  for (const { drvPath, outputs: names } of inputs) {
+    writer.text(baseNameOf(drvPath));
     writer.texts([...names]);
   }
   return writer.finish();
 }
 
 /**
- * The outline that {@link encodeOutline} made the record of `drvPath` from, the record as one character per byte: a dry
- * run reads tens of thousands of them. Names are not checked again.
- *
- * @throws `ERR_STORE_FORMAT` for a record of another version or one that ends early.
+ * Decodes records, each as one character per byte: a dry run reads tens of thousands of them, so what many have in common
+ * is there once. Names are not checked again.
  */
-export function decodeOutlineUnchecked(
-  storeDir: StoreDir,
-  drvPath: StorePath,
-  record: string,
-): DerivationOutline {
-  const reader = new TextReader(drvPath, record);
-  const outputs = new Map<OutputName, OutlinedOutput>();
-  for (let count = reader.number(); count > 0; count -= 1) {
-    const name = reader.text() as OutputName;
-    outputs.set(name, outputUnchecked(storeDir, reader.text(), reader.text()));
+export class OutlineDecoder {
+  readonly #paths = new Map<string, StorePath>();
+  readonly #nameSets = new Map<string, ReadonlySet<OutputName>>();
+
+  constructor(private readonly storeDir: StoreDir) {}
+
+  /**
+   * The outline that {@link encodeOutline} made the record of `drvPath` from.
+   *
+   * @throws `ERR_STORE_FORMAT` for a record of another version or one that ends early.
+   */
+  decodeUnchecked(drvPath: StorePath, record: string): DerivationOutline {
+    const reader = new TextReader(drvPath, record);
+    const outputs: OutlinedOutput[] = [];
+    for (let count = reader.number(); count > 0; count -= 1)
+      outputs.push(outputUnchecked(this.storeDir, reader.text() as OutputName, reader.text(), reader.text()));
+    const inputs: OutlinedInput[] = [];
+    for (let count = reader.number(); count > 0; count -= 1)
+      inputs.push({ drvPath: this.#path(reader.text()), outputs: this.#names(reader) });
+    const flags = record.charCodeAt(1);
+    const allowSubstitutes = flags & flag.unclear ? undefined : (flags & flag.allowSubstitutes) !== 0;
+    return { outputs, inputs, allowSubstitutes };
   }
-  const inputDrvs = new Map<StorePath, ReadonlySet<OutputName>>();
-  for (let count = reader.number(); count > 0; count -= 1) {
-    const path = `${storeDir}/${reader.text()}` as StorePath;
-    const names = new Set<OutputName>();
-    for (let left = reader.number(); left > 0; left -= 1) names.add(reader.text() as OutputName);
-    inputDrvs.set(path, names);
+
+  #path(baseName: string): StorePath {
+    const known = this.#paths.get(baseName);
+    if (known !== undefined) return known;
+    const path = `${this.storeDir}/${baseName}` as StorePath;
+    this.#paths.set(baseName, path);
+    return path;
   }
-  const flags = record.charCodeAt(1);
-  const allowSubstitutes = flags & flag.unclear ? undefined : (flags & flag.allowSubstitutes) !== 0;
-  return { outputs, inputDrvs, allowSubstitutes };
+
+  #names(reader: TextReader): ReadonlySet<OutputName> {
+    const start = reader.offset;
+    const names: string[] = [];
+    for (let left = reader.number(); left > 0; left -= 1) names.push(reader.text());
+    const key = reader.since(start);
+    const known = this.#nameSets.get(key) ?? new Set(names as OutputName[]);
+    this.#nameSets.set(key, known);
+    return known;
+  }
 }
 
 /** Only the outputs whose paths the derivation states. */
@@ -85,11 +104,16 @@ export function decodeOutputPathsUnchecked(
   return paths;
 }
 
-function outputUnchecked(storeDir: StoreDir, baseName: string, ca: string): OutlinedOutput {
-  if (baseName === "") return {};
+function outputUnchecked(
+  storeDir: StoreDir,
+  name: OutputName,
+  ...[baseName, ca]: readonly [baseName: string, ca: string]
+): OutlinedOutput {
+  if (baseName === "") return { name };
   const path = `${storeDir}/${baseName}` as StorePath;
-  if (ca === "") return { path };
+  if (ca === "") return { name, path };
   return {
+    name,
     path,
     // Wanted only where substituters are asked.
     get ca() {
@@ -112,6 +136,14 @@ class TextReader {
         path,
         `version byte ${Number.isNaN(version) ? "missing" : version}, expected ${recordVersion}`,
       );
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  since(start: number): string {
+    return this.record.slice(start, this.#offset);
   }
 
   number(): number {

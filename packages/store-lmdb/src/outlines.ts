@@ -24,8 +24,9 @@ export function queryOutlines(
   drvPaths: Iterable<StorePath>,
 ): ReadonlyMap<StorePath, DerivationOutline> {
   const outlines = new Map<StorePath, DerivationOutline>();
+  const decoder = snapshot.outlineDecoder();
   for (const path of drvPaths)
     if (snapshot.isValid(path))
-      outlines.set(path, snapshot.queryOutline(path) ?? outlineOf(path, derivations.read(path)));
+      outlines.set(path, snapshot.queryOutline(path, decoder) ?? outlineOf(path, derivations.read(path)));
   return outlines;
 }

@@ -8,7 +8,7 @@ import {
 } from "@drvkit/drv-parser";
 import type { PathInfo } from "@drvkit/narinfo";
 import { notValid, StoreError } from "./error.js";
-import { decodeOutlineUnchecked, decodeOutputPathsUnchecked } from "./outline-record.js";
+import { decodeOutputPathsUnchecked, OutlineDecoder } from "./outline-record.js";
 import {
   decodeDeriverUnchecked,
   decodeOutputNameUnchecked,
@@ -73,9 +73,14 @@ export class Snapshot {
   }
 
   /** `undefined` where none was stored: an older version registered the derivation. Whether it is valid is another question. */
-  queryOutline(drvPath: StorePath): DerivationOutline | undefined {
+  queryOutline(drvPath: StorePath, decoder: OutlineDecoder): DerivationOutline | undefined {
     const outline = this.#tables.outlines.text(pathKey(drvPath));
-    return outline === undefined ? undefined : decodeOutlineUnchecked(this.#storeDir, drvPath, outline);
+    return outline === undefined ? undefined : decoder.decodeUnchecked(drvPath, outline);
+  }
+
+  /** For {@link queryOutline} of many. */
+  outlineDecoder(): OutlineDecoder {
+    return new OutlineDecoder(this.#storeDir);
   }
 
   #outputsWithoutOutline(drvPath: StorePath): ReadonlyMap<OutputName, StorePath> {

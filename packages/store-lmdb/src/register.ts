@@ -138,7 +138,7 @@ function requireContentAddress(info: PathInfo): void {
 function putOutlines(tables: WriteTables, outlines: Outlines): void {
   for (const [drvPath, outline] of outlines) {
     tables.outlines.put(pathKey(drvPath), encodeOutline(outline));
-    for (const [name, { path }] of outline.outputs) {
+    for (const { name, path } of outline.outputs) {
       if (path === undefined) continue;
       tables.drvOutputs.put(outputKey(drvPath, name), pathKey(path));
       tables.derivers.put(pathKey(path), pathKey(drvPath));

@@ -7,16 +7,23 @@ import { derivationOptions } from "./options.js";
 
 /** What is known of one output before it is made. */
 export interface OutlinedOutput {
+  readonly name: OutputName;
   /** Absent where only a build can tell. */
   readonly path?: StorePath;
   /** Of a fixed output. */
   readonly ca?: ContentAddress;
 }
 
+/** What is wanted of one input derivation; all of its outputs if no name is there. */
+export interface OutlinedInput {
+  readonly drvPath: StorePath;
+  readonly outputs: ReadonlySet<OutputName>;
+}
+
 /** What a derivation makes and needs, without how: enough to say what would have to be done for it. */
 export interface DerivationOutline {
-  readonly outputs: ReadonlyMap<OutputName, OutlinedOutput>;
-  readonly inputDrvs: ReadonlyMap<StorePath, ReadonlySet<OutputName>>;
+  readonly outputs: readonly OutlinedOutput[];
+  readonly inputs: readonly OutlinedInput[];
   /** `undefined` where its attributes are of a wrong type: `derivationOptions` says which. */
   readonly allowSubstitutes: boolean | undefined;
 }
@@ -24,20 +31,30 @@ export interface DerivationOutline {
 /** The outline of a derivation that was read. */
 export function outlineOf(drvPath: StorePath, drv: Derivation): DerivationOutline {
   return {
-    outputs: new Map([...drv.outputs].map(([name, output]) => [name, outlineOutput(output)])),
-    inputDrvs: drv.inputDrvs,
+    outputs: [...drv.outputs].map(([name, output]) => outlineOutput(name, output)),
+    inputs: [...drv.inputDrvs].map(([path, outputs]) => outlineInput(drv, path, outputs)),
     allowSubstitutes: allowSubstitutes(drvPath, drv),
   };
 }
 
-function outlineOutput(output: DerivationOutput): OutlinedOutput {
+/** An output that is wanted as a derivation is wanted itself. */
+function outlineInput(
+  { dynamicInputs }: Derivation,
+  drvPath: StorePath,
+  outputs: ReadonlySet<OutputName>,
+): OutlinedInput {
+  const nested = dynamicInputs?.get(drvPath);
+  return { drvPath, outputs: nested === undefined ? outputs : new Set([...outputs, ...nested.keys()]) };
+}
+
+function outlineOutput(name: OutputName, output: DerivationOutput): OutlinedOutput {
   switch (output.kind) {
     case "inputAddressed":
-      return { path: output.path };
+      return { name, path: output.path };
     case "fixed":
-      return { path: output.path, ca: output.ca };
+      return { name, path: output.path, ca: output.ca };
     default:
-      return {};
+      return { name };
   }
 }
 

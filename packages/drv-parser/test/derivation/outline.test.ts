@@ -23,14 +23,14 @@ describe("an outline", () => {
     const inputDrvs = new Map([[pathOf("y.drv"), new Set([dev])]]);
     const outputs: Derivation["outputs"] = new Map([[out, { kind: "fixed", ca, path: pathOf("x") }]]);
     expect(outlineOf(drvPath, { ...withEnv({}), outputs, inputDrvs })).toEqual({
-      outputs: new Map([[out, { ca, path: pathOf("x") }]]),
-      inputDrvs,
+      outputs: [{ name: out, ca, path: pathOf("x") }],
+      inputs: [{ drvPath: pathOf("y.drv"), outputs: new Set([dev]) }],
       allowSubstitutes: true,
     });
   });
 
   test("has no paths that only a build can tell", () => {
-    expect(outline({}, new Map([[out, { kind: "deferred" }]])).outputs).toEqual(new Map([[out, {}]]));
+    expect(outline({}, new Map([[out, { kind: "deferred" }]])).outputs).toEqual([{ name: out }]);
   });
 
   test("says whether substitutes are allowed, and nothing where attributes are of a wrong type", () => {

@@ -1,5 +1,5 @@
 import { compareText, type DerivationOutline, derivationOptions, type StorePath } from "@drvkit/drv-parser";
-import { inputRequests, refuseUnknownNames } from "../goals/derivation/wanted.js";
+import { refuseUnknownNames } from "../goals/derivation/wanted.js";
 import type { SubstitutableInfo } from "../ports/substituter.js";
 import type { PathRequest } from "../worker/context.js";
 import { type OutputSelection, WantedOutputs } from "../worker/wanted.js";
@@ -91,7 +91,7 @@ export class MissingQuery {
       if (outline === undefined) this.#unknown.add(derivation.drvPath);
       else seen.push({ derivation, outline });
     }
-    for (const { derivation, outline } of seen) refuseUnknownNames(derivation, outline);
+    seen.forEach(refuseUnknown);
     const valid = await store.queryValidPaths(seen.flatMap(wantedPaths));
     const undecided = seen.filter((each) => !this.#isDecided(each, valid));
     await Promise.all(undecided.map((each) => this.#askSubstituters(each, valid)));
@@ -115,7 +115,9 @@ export class MissingQuery {
 
   #wantInputs({ derivation, outline }: Seen): void {
     derivation.isToBuild = true;
-    derivation.inputs = inputRequests(outline).map((input) => this.wantOutputs(input.drvPath, input.outputs));
+    derivation.inputs = outline.inputs.map(({ drvPath, outputs }) =>
+      this.wantOutputs(drvPath, outputs.size === 0 ? "all" : outputs),
+    );
   }
 
   async #areOffered(requests: readonly PathRequest[]): Promise<boolean> {
@@ -144,17 +146,22 @@ interface Seen {
   readonly outline: DerivationOutline;
 }
 
+/** @throws {@link GoalError} `ERR_GOAL_UNKNOWN_OUTPUT` */
+function refuseUnknown({ derivation, outline: { outputs } }: Seen): void {
+  if (derivation.wanted.names() === "all") return;
+  refuseUnknownNames(derivation, { outputs: new Map(outputs.map((output) => [output.name, output])) });
+}
+
 /** Whether each wanted output has a path. */
 function areAllKnown({ derivation: { wanted }, outline }: Seen): boolean {
-  for (const [name, { path }] of outline.outputs) if (path === undefined && wanted.has(name)) return false;
+  for (const { name, path } of outline.outputs) if (path === undefined && wanted.has(name)) return false;
   return true;
 }
 
 /** Paths of the wanted outputs, as far as they are known. */
 function wantedPaths({ derivation: { wanted }, outline }: Seen): readonly StorePath[] {
   const paths: StorePath[] = [];
-  for (const [name, { path }] of outline.outputs)
-    if (path !== undefined && wanted.has(name)) paths.push(path);
+  for (const { name, path } of outline.outputs) if (path !== undefined && wanted.has(name)) paths.push(path);
   return paths;
 }
 
@@ -162,7 +169,7 @@ function missingOutputs(
   { derivation: { wanted }, outline }: Seen,
   valid: ReadonlySet<StorePath>,
 ): readonly PathRequest[] {
-  return [...outline.outputs].flatMap(([name, { path, ca }]) =>
+  return outline.outputs.flatMap(({ name, path, ca }) =>
     path === undefined || valid.has(path) || !wanted.has(name) ? [] : [{ path, ca }],
   );
 }

@@ -502,8 +502,8 @@ async function registerDerivation({ store, writeFile }: StoreUnderTest) {
 }
 
 function printOutline(outline: DerivationOutline | undefined): unknown {
-  const inputs = [...(outline?.inputDrvs ?? [])].map(([path, names]) => [path, [...names]]);
-  return [[...(outline?.outputs ?? [])], inputs, outline?.allowSubstitutes];
+  const inputs = outline?.inputs.map(({ drvPath, outputs }) => [drvPath, [...outputs]]);
+  return [outline?.outputs, inputs, outline?.allowSubstitutes];
 }
 
 function printInfo(info: PathInfo | undefined): unknown {

@@ -5,11 +5,12 @@ export type OutputSelection = "all" | ReadonlySet<OutputName>;
 
 /** The outputs that somebody wants of one derivation: may only grow. */
 export class WantedOutputs {
-  #names: Set<OutputName> | "all";
+  /** Replaced when it grows: most never do, and share what was asked for. */
+  #names: OutputSelection;
   #version = 0;
 
   constructor(selection: OutputSelection) {
-    this.#names = selection === "all" ? "all" : new Set(selection);
+    this.#names = selection;
   }
 
   /** Changes with every growth. */
@@ -26,7 +27,7 @@ export class WantedOutputs {
     }
     for (const name of selection) {
       if (this.#names.has(name)) continue;
-      this.#names.add(name);
+      this.#names = new Set([...this.#names, name]);
       this.#version += 1;
     }
   }
