@@ -221,11 +221,7 @@ export class LmdbStore implements AsyncDisposable {
     this.#requireOpen();
     if (this.readOnly) return;
     await this.#parts.tempRoots.addWithOutputs(drvPaths, (fresh) =>
-      this.#read((snapshot) =>
-        fresh.map((path) =>
-          snapshot.isValid(path) ? snapshot.queryStatedOutputs(path).values() : undefined,
-        ),
-      ),
+      this.#read((snapshot) => fresh.map((path) => snapshot.queryStatedOutputs(path)?.values())),
     );
   }
 

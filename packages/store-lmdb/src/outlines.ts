@@ -10,8 +10,8 @@ export interface KnownOutputs {
 
 /** Nothing for a derivation that is not valid. */
 export function queryKnownOutputs(snapshot: Snapshot, drvPath: StorePath): KnownOutputs | undefined {
-  if (!snapshot.isValid(drvPath)) return undefined;
   const paths = snapshot.queryStatedOutputs(drvPath);
+  if (paths === undefined) return undefined;
   const valid = new Set<StorePath>();
   for (const path of paths.values()) if (snapshot.isValid(path)) valid.add(path);
   return { paths, valid };
@@ -25,8 +25,10 @@ export function queryOutlines(
 ): ReadonlyMap<StorePath, DerivationOutline> {
   const outlines = new Map<StorePath, DerivationOutline>();
   const decoder = snapshot.outlineDecoder();
-  for (const path of drvPaths)
-    if (snapshot.isValid(path))
-      outlines.set(path, snapshot.queryOutline(path, decoder) ?? outlineOf(path, derivations.read(path)));
+  for (const path of drvPaths) {
+    const outline = snapshot.queryOutline(path, decoder);
+    if (outline !== undefined) outlines.set(path, outline);
+    else if (snapshot.isValid(path)) outlines.set(path, outlineOf(path, derivations.read(path)));
+  }
   return outlines;
 }

@@ -60,21 +60,21 @@ export class Snapshot {
   }
 
   requireDerivationOutputs(drvPath: StorePath): ReadonlyMap<OutputName, StorePath> {
-    if (!this.isValid(drvPath)) throw notValid(drvPath);
-    return this.queryStatedOutputs(drvPath);
+    const outputs = this.queryStatedOutputs(drvPath);
+    if (outputs === undefined) throw notValid(drvPath);
+    return outputs;
   }
 
-  /** The outputs whose paths a valid derivation states; none of one that is not valid, or whatever was stored of it. */
-  queryStatedOutputs(drvPath: StorePath): ReadonlyMap<OutputName, StorePath> {
-    const outline = this.#tables.outlines.text(pathKey(drvPath));
-    return outline === undefined
-      ? this.#outputsWithoutOutline(drvPath)
-      : decodeOutputPathsUnchecked(this.#storeDir, drvPath, outline);
+  /** The outputs whose paths a derivation states; `undefined` when it is not valid. */
+  queryStatedOutputs(drvPath: StorePath): ReadonlyMap<OutputName, StorePath> | undefined {
+    const outline = this.#outline(drvPath);
+    if (outline !== undefined) return decodeOutputPathsUnchecked(this.#storeDir, drvPath, outline);
+    return this.isValid(drvPath) ? this.#outputsWithoutOutline(drvPath) : undefined;
   }
 
-  /** `undefined` where none was stored: an older version registered the derivation. Whether it is valid is another question. */
+  /** `undefined` when the derivation is not valid, or an older version registered it: then there is none. */
   queryOutline(drvPath: StorePath, decoder: OutlineDecoder): DerivationOutline | undefined {
-    const outline = this.#tables.outlines.text(pathKey(drvPath));
+    const outline = this.#outline(drvPath);
     return outline === undefined ? undefined : decoder.decodeUnchecked(drvPath, outline);
   }
 
@@ -116,12 +116,17 @@ export class Snapshot {
 
   /** The outputs of a derivation that are known from the database and valid; nothing for other paths. */
   queryValidOutputs(path: StorePath): readonly StorePath[] {
-    if (!isDerivationPath(path) || !this.isValid(path)) return [];
-    return [...this.requireDerivationOutputs(path).values()].filter((output) => this.isValid(output));
+    if (!isDerivationPath(path)) return [];
+    const outputs = this.queryStatedOutputs(path);
+    return [...(outputs?.values() ?? [])].filter((output) => this.isValid(output));
   }
 
   #record(path: StorePath): Uint8Array | undefined {
     return this.#isOwn(path) ? this.#tables.paths.get(pathKey(path)) : undefined;
+  }
+
+  #outline(path: StorePath): string | undefined {
+    return this.#isOwn(path) ? this.#tables.outlines.text(pathKey(path)) : undefined;
   }
 
   /** The key is the base name alone: a path of another store directory must not find it. */

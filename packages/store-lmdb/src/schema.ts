@@ -6,7 +6,7 @@ export const formatVersion = "1";
 /**
  * The sub-databases, each with what it holds: `docs/store-format.md`. `referrers`, `drvOutputs`, `derivers` and
  * `outlines` are derived from `paths` and the files of the derivations. A dupsort table holds several values under one
- * key, in byte order.
+ * key, in byte order. An outline is there only while its derivation is valid: who makes that invalid removes it.
  */
 export const tableOptions = {
   meta: { dupSort: false },
