@@ -1,11 +1,12 @@
 import type { Event } from "../event.js";
 import type { WorkerSettings } from "../settings.js";
 import type { Audience } from "./audience.js";
+import type { Cancellation } from "./cancellation.js";
 import type { Contents } from "./contents.js";
 import type { CommonContext, EventBody, Ports, WaiteeResults, Waitees } from "./context.js";
 import { type GoalKey, makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
 import type { Passes } from "./passes.js";
-import type { SlotChange, Slots } from "./slots.js";
+import type { Slot, SlotChange, Slots } from "./slots.js";
 import type { Substituters } from "./substituters.js";
 
 /** The kinds of rights to run. */
@@ -22,52 +23,92 @@ export interface WorkerParts {
   waitFor(waitees: Waitees, signal: AbortSignal, audience: Audience): Promise<WaiteeResults>;
 }
 
-/** What a goal does with the worker, the same for every kind. */
-export function makeCommonContext(
-  parts: WorkerParts,
-  { key, signal, audience }: Pick<CommonContext, "key" | "signal"> & { readonly audience: Audience },
-  pool: SlotPool,
-): CommonContext {
-  const { ports, settings, substituters, contents, passes } = parts;
-  const emit = (body: EventBody) => audience.emit(body);
-  const slotChanged = (change: SlotChange) => emit({ type: "slot", goal: key, pool, change });
-  /** Waits outside of turns and comes back with one. */
-  const away = async <Value>(waiting: Promise<Value>): Promise<Value> => {
-    passes.leave(key);
+/** Whose context it is. */
+export interface GoalIdentity {
+  readonly key: GoalKey;
+  readonly cancellation: Cancellation;
+  readonly audience: Audience;
+}
+
+/** What a goal does with the worker, the same for every kind. A class: there is one for each of many thousand goals. */
+export class GoalCommon implements CommonContext {
+  readonly key: GoalKey;
+  readonly #goal: GoalIdentity;
+
+  constructor(
+    private readonly parts: WorkerParts,
+    goal: GoalIdentity,
+    private readonly pool: SlotPool,
+  ) {
+    this.key = goal.key;
+    this.#goal = goal;
+  }
+
+  get ports(): Ports {
+    return this.parts.ports;
+  }
+
+  get settings(): WorkerSettings {
+    return this.parts.settings;
+  }
+
+  get substituters(): Substituters {
+    return this.parts.substituters;
+  }
+
+  get contents(): Contents {
+    return this.parts.contents;
+  }
+
+  get signal(): AbortSignal {
+    return this.#goal.cancellation.signal;
+  }
+
+  throwIfAborted(): void {
+    this.#goal.cancellation.throwIfAborted();
+  }
+
+  emit(body: EventBody): void {
+    this.#goal.audience.emit(body);
+  }
+
+  turn(): Promise<void> {
+    return this.parts.passes.turn(this.key);
+  }
+
+  leaveTurn(): void {
+    this.parts.passes.leave(this.key);
+  }
+
+  async away<Value>(waiting: Promise<Value>): Promise<Value> {
+    this.leaveTurn();
     const value = await waiting;
-    await passes.turn(key);
+    await this.turn();
     return value;
-  };
-  return {
-    key,
-    signal,
-    ports,
-    settings,
-    substituters,
-    contents,
-    emit,
-    turn: () => passes.turn(key),
-    leaveTurn: () => passes.leave(key),
-    away,
-    waitFor: async (waitees) => {
-      const keys = keysOf(waitees);
-      if (keys.length === 0) return { derivations: [], paths: [], realisations: [] };
-      emit({ type: "goal-waits", goal: key, for: keys });
-      const results = await away(parts.waitFor(waitees, signal, audience));
-      signal.throwIfAborted();
-      return results;
-    },
-    slot: async () => {
-      const slot = await away(parts.slots[pool].acquire(key, signal, slotChanged));
-      if (signal.aborted) slot[Symbol.dispose]();
-      signal.throwIfAborted();
-      return slot;
-    },
-    sleep: async (ms) => {
-      await away(sleep(ms, ports, signal));
-      signal.throwIfAborted();
-    },
-  };
+  }
+
+  async waitFor(waitees: Waitees): Promise<WaiteeResults> {
+    const keys = keysOf(waitees);
+    if (keys.length === 0) return { derivations: [], paths: [], realisations: [] };
+    this.emit({ type: "goal-waits", goal: this.key, for: keys });
+    const results = await this.away(this.parts.waitFor(waitees, this.signal, this.#goal.audience));
+    this.throwIfAborted();
+    return results;
+  }
+
+  async slot(): Promise<Slot> {
+    const changed = (change: SlotChange) =>
+      this.emit({ type: "slot", goal: this.key, pool: this.pool, change });
+    const slot = await this.away(this.parts.slots[this.pool].acquire(this.key, this.signal, changed));
+    if (this.signal.aborted) slot[Symbol.dispose]();
+    this.throwIfAborted();
+    return slot;
+  }
+
+  async sleep(ms: number): Promise<void> {
+    await this.away(sleep(ms, this.ports, this.signal));
+    this.throwIfAborted();
+  }
 }
 
 function keysOf({ derivations = [], paths = [], realisations = [] }: Waitees): readonly GoalKey[] {

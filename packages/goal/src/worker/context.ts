@@ -74,7 +74,10 @@ export interface CommonContext {
   readonly settings: WorkerSettings;
   readonly substituters: Substituters;
   readonly contents: Contents;
+  /** Aborts when nobody waits for the goal any more. */
   readonly signal: AbortSignal;
+  /** As that of `signal`, for which no signal has to be made. */
+  throwIfAborted(): void;
   /** Goes on in the next pass, in key order. Waiting for inputs, for a slot or a while ends with a turn as well. */
   turn(): Promise<void>;
   /** From here on the goal waits for the world only: others have their turn. */

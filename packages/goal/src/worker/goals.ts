@@ -3,6 +3,7 @@ import { isSuccess } from "../result/exit-status.js";
 import type { RealisationResult } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { Audience } from "./audience.js";
+import type { Cancellation } from "./cancellation.js";
 import type { GoalKey } from "./goal-key.js";
 
 /** What any goal comes to. */
@@ -11,7 +12,7 @@ export type GoalResult = BuildResult | SubstitutionResult | RealisationResult;
 /** A goal under way: one per key. */
 export interface Goal<Result extends GoalResult> {
   readonly key: GoalKey;
-  readonly controller: AbortController;
+  readonly cancellation: Cancellation;
   /** Resolves with the result; with `undefined` when nobody waited for it any more. */
   readonly ended: Promise<Result | undefined>;
   /** The runs that it works for. */
@@ -25,7 +26,7 @@ const unwanted = new Error("nobody waits for this goal any more");
 /** The last waiter to leave aborts the goal. */
 export function leave(goal: Goal<GoalResult>): void {
   goal.waiters -= 1;
-  if (goal.waiters === 0) goal.controller.abort(unwanted);
+  if (goal.waiters === 0) goal.cancellation.abort(unwanted);
 }
 
 /** Whether it is a failure by itself: that nobody offers a path is none. */

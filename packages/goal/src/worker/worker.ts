@@ -7,9 +7,10 @@ import type { RealisationResult } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
 import { Audience } from "./audience.js";
-import { makeCommonContext, type WorkerParts } from "./common-context.js";
+import { Cancellation } from "./cancellation.js";
+import { GoalCommon, type WorkerParts } from "./common-context.js";
 import { Contents } from "./contents.js";
-import type { GoalContext, InputRequest, PathRequest, Ports, WaiteeResults, Waitees } from "./context.js";
+import type { InputRequest, PathRequest, Ports, WaiteeResults, Waitees } from "./context.js";
 import { DerivationCache } from "./derivation-cache.js";
 import { type GoalKey, makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
 import { collect, type Goal, type GoalResult, leave } from "./goals.js";
@@ -135,9 +136,8 @@ export class Worker {
     const audience = new Audience("builds");
     audience.join(above);
     audience.emit({ type: "goal-created", goal: key, drvPath, wanted: wanted.names() });
-    const goal = this.#start(this.#derivationGoals, key, audience, async (signal) => {
-      const result = await runDerivationGoal({
-        ...makeCommonContext(this.#parts, { key, signal, audience }, "build"),
+    const goal = this.#start(this.#derivationGoals, key, audience, async (cancellation) => {
+      const cx = Object.assign(new GoalCommon(this.#parts, { key, cancellation, audience }, "build"), {
         drvPath,
         wanted,
         mode,
@@ -146,6 +146,7 @@ export class Worker {
         counters: audience,
         derivation: async () => derivation ?? this.#derivations.get(drvPath),
       });
+      const result = await runDerivationGoal(cx);
       for (const run of audience.runs) run.note(result);
       audience.emit({ type: "goal-done", goal: key, result });
       return result;
@@ -163,10 +164,11 @@ export class Worker {
     const audience = new Audience("substitutions");
     audience.join(above);
     audience.emit({ type: "substitution-created", goal: key, path });
-    return this.#start(this.#pathGoals, key, audience, async (signal) => {
+    return this.#start(this.#pathGoals, key, audience, async (cancellation) => {
       const { runPathSubstitution } = await import("../goals/substitution/path.js"); // most runs need none
-      const common = makeCommonContext(this.#parts, { key, signal, audience }, "substitution");
-      const result = await runPathSubstitution({ ...common, path, ca, repair, counters: audience });
+      const common = new GoalCommon(this.#parts, { key, cancellation, audience }, "substitution");
+      const cx = Object.assign(common, { path, ca, repair, counters: audience });
+      const result = await runPathSubstitution(cx);
       audience.emit({ type: "substitution-done", goal: key, result });
       return result;
     });
@@ -180,10 +182,10 @@ export class Worker {
     const audience = new Audience();
     audience.join(above);
     audience.emit({ type: "realisation-created", goal: key, id: printDrvOutput(id) });
-    return this.#start(this.#realisationGoals, key, audience, async (signal) => {
+    return this.#start(this.#realisationGoals, key, audience, async (cancellation) => {
       const { runRealisationSubstitution } = await import("../goals/realisation/run.js"); // most runs need none
-      const common = makeCommonContext(this.#parts, { key, signal, audience }, "substitution");
-      const result = await runRealisationSubstitution({ ...common, id });
+      const common = new GoalCommon(this.#parts, { key, cancellation, audience }, "substitution");
+      const result = await runRealisationSubstitution(Object.assign(common, { id }));
       audience.emit({ type: "realisation-done", goal: key, result });
       return result;
     });
@@ -194,31 +196,32 @@ export class Worker {
     goals: Map<GoalKey, Goal<Result>>,
     key: GoalKey,
     audience: Audience,
-    run: (signal: AbortSignal) => Promise<Result>,
+    run: (cancellation: Cancellation) => Promise<Result>,
   ): Goal<Result> {
-    const controller = new AbortController();
+    const cancellation = new Cancellation();
     const before = goals.get(key)?.ended;
-    const ended = this.#run(goals, { key, signal: controller.signal }, before, run);
-    const goal = { key, controller, audience, waiters: 1, ended };
+    const ended = this.#run(goals, { key, cancellation }, before, run);
+    const goal = { key, cancellation, audience, waiters: 1, ended };
     goals.set(key, goal);
     return goal;
   }
 
   async #run<Result extends GoalResult>(
     goals: Map<GoalKey, Goal<Result>>,
-    { key, signal }: Pick<GoalContext, "key" | "signal">,
+    { key, cancellation }: Pick<Goal<Result>, "key" | "cancellation">,
     before: Promise<Result | undefined> | undefined,
-    run: (signal: AbortSignal) => Promise<Result>,
+    run: (cancellation: Cancellation) => Promise<Result>,
   ): Promise<Result | undefined> {
     try {
       await before;
-      return await run(signal);
+      return await run(cancellation);
     } catch (error) {
-      if (signal.aborted) return undefined;
+      if (cancellation.isAborted) return undefined;
       throw error;
     } finally {
       this.#parts.passes.leave(key);
-      if (goals.get(key)?.controller.signal === signal) goals.delete(key);
+      cancellation.end();
+      if (goals.get(key)?.cancellation === cancellation) goals.delete(key);
     }
   }
 }
@@ -230,7 +233,7 @@ function join<SomeGoal extends Goal<GoalResult>>(
   above: Audience,
 ): SomeGoal | undefined {
   const found = goals.get(key);
-  if (found === undefined || found.controller.signal.aborted) return undefined;
+  if (found === undefined || found.cancellation.isAborted) return undefined;
   found.waiters += 1;
   found.audience.join(above);
   return found;
@@ -238,8 +241,8 @@ function join<SomeGoal extends Goal<GoalResult>>(
 
 /** What is known is not worked for again. */
 function endedGoal<Result extends GoalResult>(key: GoalKey, result: Result): Goal<Result> {
-  const controller = new AbortController();
-  return { key, controller, audience: new Audience(), waiters: 1, ended: Promise.resolve(result) };
+  const cancellation = new Cancellation();
+  return { key, cancellation, audience: new Audience(), waiters: 1, ended: Promise.resolve(result) };
 }
 
 function goalName(drvPath: StorePath, wanted: WantedOutputs, derivation?: BasicDerivation): string {

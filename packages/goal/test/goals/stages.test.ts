@@ -31,6 +31,7 @@ function contextOf(
     ports: world.ports,
     settings: defaultWorkerSettings,
     signal: new AbortController().signal,
+    throwIfAborted: () => undefined,
     counters: new Counters(() => undefined),
     turn: async () => undefined,
     leaveTurn: () => undefined,

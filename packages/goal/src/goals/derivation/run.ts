@@ -15,7 +15,7 @@ export async function runDerivationGoal(cx: GoalContext): Promise<BuildResult> {
   let expected = false;
   while (stage.at !== "done") {
     await cx.turn();
-    cx.signal.throwIfAborted();
+    cx.throwIfAborted();
     const next: Stage = await step(stage, cx);
     cx.emit({ type: "goal-stage", goal: cx.key, from: stage.at, to: next.at, because: next.because });
     if (next.at === "realiseInputs" && !expected) {

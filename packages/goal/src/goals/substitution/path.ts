@@ -84,7 +84,11 @@ async function tryNext({ next, failure }: AtPath<"tryNext">, cx: SubstitutionCon
   const from = cx.substituters.all[next];
   if (from === undefined) return nobodyOffers(cx, failure);
   const { because, info } = await ask(from, cx, {
-    ...cx,
+    ports: cx.ports,
+    settings: cx.settings,
+    substituters: cx.substituters,
+    signal: cx.signal,
+    leaveTurn: () => cx.leaveTurn(),
     warn: (text) => cx.emit({ type: "message", goal: cx.key, level: "warn", text }),
   });
   if (info === undefined) return { at: "tryNext", because, next: next + 1, failure };

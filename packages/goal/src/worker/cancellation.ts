@@ -1,0 +1,38 @@
+/**
+ * Tells a goal that nobody waits for it any more. The signal is made for the first who asks for it: most goals end before
+ * anybody does.
+ */
+export class Cancellation {
+  #controller: AbortController | undefined;
+  #reason: Error | undefined;
+  #isOver = false;
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  get isAborted(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  /** @throws the reason of the abort, if there was one. */
+  throwIfAborted(): void {
+    if (this.#reason !== undefined) throw this.#reason;
+  }
+
+  /** Without effect on a goal that has ended. */
+  abort(reason: Error): void {
+    if (this.#isOver || this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+
+  /** The goal has ended. */
+  end(): void {
+    this.#isOver = true;
+  }
+}
