@@ -1,4 +1,4 @@
-import { makeFileLog, type Ports, systemClock, type TreesPort } from "@drvkit/goal";
+import { makeFileLog, type Ports, type SandboxPort, systemClock, type TreesPort } from "@drvkit/goal";
 import {
   canonicaliseTree,
   compressBzip2,
@@ -17,7 +17,7 @@ import {
   statTree,
 } from "@drvkit/sandbox-native";
 import type { LmdbStore } from "@drvkit/store-lmdb";
-import { LocalSandbox } from "./sandbox/local-sandbox.js";
+import type { LocalSandbox } from "./sandbox/local-sandbox.js";
 import type { Settings } from "./settings/table.js";
 
 /** The trees port of `goal`, by the native addon. */
@@ -49,7 +49,7 @@ export function composePorts(store: LmdbStore, settings: Settings, env: NodeJS.P
   return {
     store,
     trees: nativeTrees,
-    sandbox: new LocalSandbox(store, settings),
+    sandbox: lazySandbox(store, settings),
     log: settings["keep-build-log"]
       ? makeFileLog({
           logDir: store.logDir,
@@ -59,6 +59,22 @@ export function composePorts(store: LmdbStore, settings: Settings, env: NodeJS.P
     clock: systemClock,
     impureEnv: (name: string) => env[name],
   } satisfies Ports;
+}
+
+/** Loaded with the first build: most runs have none. */
+function lazySandbox(store: LmdbStore, settings: Settings): SandboxPort {
+  let loaded: Promise<LocalSandbox> | undefined;
+  const load = async () => {
+    const { LocalSandbox } = await import("./sandbox/local-sandbox.js");
+    return new LocalSandbox(store, settings);
+  };
+  return {
+    buildDirInside: settings["sandbox-build-dir"],
+    start: async (spec, signal) => {
+      loaded ??= load();
+      return (await loaded).start(spec, signal);
+    },
+  };
 }
 
 /** For `keep-build-log = false`: the setting asks for no file. */

@@ -17,9 +17,8 @@ import type { BuildOptions, Engine, QueryMissingOptions, RepairOptions } from ".
 import { EngineSetupError } from "./error.js";
 import { importClosure } from "./import-closure.js";
 import { instantiate } from "./instantiate.js";
-import { checkLinks, linkResults } from "./out-link.js";
 import type { Settings } from "./settings/table.js";
-import { addSource, type SourceOptions } from "./source/add-source.js";
+import type { SourceOptions } from "./source/add-source.js";
 import { type BuildTarget, resolveTarget, resolveTargets } from "./targets.js";
 import { workerSettings } from "./worker-settings.js";
 import { Workers } from "./workers.js";
@@ -69,7 +68,7 @@ export class OpenEngine implements Engine {
     const requests = await resolveTargets(this.store, targets, signal);
     await protectAll(this.store, requests);
     const { root } = options;
-    if (root !== undefined) await checkLinks(this.store, root, requests);
+    if (root !== undefined) await (await outLinks()).checkLinks(this.store, root, requests);
     const watch = { signal, emit: (event: Event) => queue.push(event) };
     const outcome = await this.#workers.run(options.mode ?? "normal", requests.map(toGoal), watch);
     const problems = root === undefined ? [] : await this.#link(root, outcome.results);
@@ -117,7 +116,9 @@ export class OpenEngine implements Engine {
 
   async source(path: string, options: SourceOptions = {}): Promise<Source> {
     const added = this.#track(
-      addSource(this.store, path, { ...options, signal: this.#signal(options.signal) }),
+      import("./source/add-source.js").then(({ addSource }) =>
+        addSource(this.store, path, { ...options, signal: this.#signal(options.signal) }),
+      ),
     );
     return new Source((await added).path);
   }
@@ -138,7 +139,7 @@ export class OpenEngine implements Engine {
 
   async #link(root: string, results: readonly BuildResult[]): Promise<readonly Error[]> {
     try {
-      await linkResults(this.store, root, results);
+      await (await outLinks()).linkResults(this.store, root, results);
       return [];
     } catch (error) {
       return [error instanceof Error ? error : new Error(String(error))];
@@ -155,6 +156,11 @@ export class OpenEngine implements Engine {
     this.#running.add(tracked);
     return tracked;
   }
+}
+
+/** Loaded with the first that asks for a link. */
+function outLinks() {
+  return import("./out-link.js");
 }
 
 /** All in one go, which costs hardly more than one: each goal protects its own, and says what is wrong if it cannot. */

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Cancellable } from "./cancel.js";
 import { dumpTree, restoreTree } from "./trees.js";
 
@@ -32,6 +31,7 @@ export async function hashTreeModulo(
   hashPart: string,
   { signal }: Cancellable = {},
 ): Promise<Uint8Array> {
+  const { createHash } = await import("node:crypto"); // takes a while to load
   const hasher = createHash("sha256");
   const from = Buffer.from(hashPart);
   const offsets: number[] = [];

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -67,7 +66,10 @@ export interface ImportedObject {
 
 /** A fresh directory `tmp-<pid>-<random>` in the store, for nobody else. */
 export async function makeTempDir(realStoreDir: string): Promise<TempDir> {
-  const path = join(realStoreDir, `tmp-${process.pid}-${randomBytes(8).toString("hex")}`);
+  const path = join(
+    realStoreDir,
+    `tmp-${process.pid}-${Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString("hex")}`,
+  );
   try {
     await mkdir(path, { mode: 0o700 });
   } catch (error) {

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { hashBytes, printHash } from "@drvkit/drv-parser";
 import type { Database, RootDatabase } from "lmdb";
 import { allocateFile, lockFile } from "./files.js";
 import type { Layout } from "./layout.js";
@@ -161,7 +161,7 @@ export class CacheEnvironment implements StoreCache {
   }
 
   #hash(): string {
-    return createHash("sha256").update(readFileSync(this.#files().data)).digest("hex");
+    return printHash(hashBytes("sha256", readFileSync(this.#files().data)), "base16");
   }
 
   #files(): { readonly data: string; readonly lock: string; readonly stamp: string } {

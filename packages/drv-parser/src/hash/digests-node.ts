@@ -1,6 +1,6 @@
-import { hash } from "node:crypto";
 import { createRequire } from "node:module";
 
+type Crypto = typeof import("node:crypto");
 type Digest = (bytes: Uint8Array) => Uint8Array;
 
 /** Node's own hash functions, which are faster and sooner loaded; it has no blake3. */
@@ -12,18 +12,26 @@ export const digests = {
   blake3,
 } as const;
 
+let crypto: Crypto | undefined;
+
+/** Loaded when first asked for: it takes a while, and many ask for no hash at all. */
+function nodeCrypto(): Crypto {
+  crypto ??= process.getBuiltinModule("node:crypto");
+  return crypto;
+}
+
 /** sha256 of the UTF-8 of `text`. */
 export function sha256OfText(text: string): Uint8Array {
-  return plainBytes(hash("sha256", text, "buffer"));
+  return plainBytes(nodeCrypto().hash("sha256", text, "buffer"));
 }
 
 /** The same in base 16: neither the bytes of the text nor those of the hash come to JavaScript. */
 export function sha256HexOfText(text: string): string {
-  return hash("sha256", text, "hex");
+  return nodeCrypto().hash("sha256", text, "hex");
 }
 
 function nodeDigest(algorithm: string): Digest {
-  return (bytes) => plainBytes(hash(algorithm, bytes, "buffer"));
+  return (bytes) => plainBytes(nodeCrypto().hash(algorithm, bytes, "buffer"));
 }
 
 function plainBytes({ buffer, byteOffset, length }: Buffer): Uint8Array {
