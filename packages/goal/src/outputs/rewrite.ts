@@ -34,7 +34,7 @@ export class Rewriter {
     const location = `${this.copies}/rewritten ${this.#copied}`; // no output has such a name
     const parts = new Map(found.map(([from, to]) => [hashPartOf(from), hashPartOf(to)]));
     await trees.rewrite(output.location, location, parts, this.cx);
-    await trees.canonicalise(location, this.cx);
+    await trees.canonicalise(location, { signal: this.cx.signal });
     const { narHash, narSizeBytes } = await trees.scan(location, [], this.cx);
     const references = new Set([...output.references].map((path) => paths.get(path) ?? path));
     return { ...output, location, narHash, narSizeBytes, references };

@@ -1,9 +1,9 @@
 import { compareText, needsResolution, type StorePath } from "@drvkit/drv-parser";
 import { isSuccess } from "../../result/exit-status.js";
-import type { GoalContext } from "../../worker/context.js";
+import type { GoalContext, InputRequest } from "../../worker/context.js";
 import type { GoalResult } from "../../worker/goals.js";
 import { refuseImpureInputs } from "./features.js";
-import { outputsOf, realiseNested } from "./input-outputs.js";
+import { type InputOutputs, outputsOf, realiseNested } from "./input-outputs.js";
 import { usesRealisations } from "./realisations.js";
 import { fail } from "./result.js";
 import type { At, Next } from "./stages.js";
@@ -11,24 +11,19 @@ import { inputRequests } from "./wanted.js";
 
 /** Makes the inputs valid. Rows B2–I6. */
 export async function realiseInputs({ tried }: At<"realiseInputs">, cx: GoalContext): Next<"realiseInputs"> {
-  const drv = await cx.derivation();
-  await refuseImpureInputs(drv, cx);
-  const sources = [...drv.inputSrcs].sort(compareText);
-  const valid = await cx.ports.store.queryValidPaths(sources);
-  const missing = sources.filter((path) => !valid.has(path));
-  const [first] = missing;
-  if (first !== undefined && !cx.substituters.areAny)
+  const needed = await neededInputs(cx);
+  const [missing] = needed.missing;
+  if (missing !== undefined && !cx.substituters.areAny)
     return fail(cx, "missing-source", {
       status: "miscFailure",
-      message: `dependency '${first}' of '${cx.drvPath}' does not exist, and substitution is disabled`,
+      message: `dependency '${missing}' of '${cx.drvPath}' does not exist, and substitution is disabled`,
       code: "ERR_GOAL_MISSING_SOURCE",
       hint: "add the source to the store, or build from a '.drv' file that has it beside it",
     });
 
-  const requests = [...inputRequests(drv)].sort((a, b) => compareText(a.drvPath, b.drvPath));
   const results = await cx.waitFor({
-    derivations: requests,
-    paths: missing.map((path) => ({ path })),
+    derivations: needed.requests,
+    paths: needed.missing.map((path) => ({ path })),
     mode: cx.mode === "repair" ? "repair" : "normal", // inputs are never checked
   });
   const failed = [
@@ -39,14 +34,36 @@ export async function realiseInputs({ tried }: At<"realiseInputs">, cx: GoalCont
   // What was offered lacked references, and these are the inputs: now it may be had after all.
   if (tried === "incomplete")
     return { at: "load", because: "retry-after-incomplete-closure", tried: "again" };
+  return withInputs(outputsOf(needed.requests, results.derivations, cx.drvPath), cx);
+}
 
-  const inputOutputs = outputsOf(requests, results.derivations, cx.drvPath);
-  const all = await realiseNested(drv, inputOutputs, cx);
-  if (!("get" in all)) return failedInputs(all, cx);
+/** What is waited for: paths only, as a goal that waits holds no derivation. */
+async function neededInputs(cx: GoalContext): Promise<{
+  readonly requests: readonly InputRequest[];
+  readonly missing: readonly StorePath[];
+}> {
+  const drv = await cx.derivation();
+  await refuseImpureInputs(drv, cx);
+  const valid = await cx.ports.store.queryValidPaths(drv.inputSrcs);
+  return {
+    requests: [...inputRequests(drv)].sort((a, b) => compareText(a.drvPath, b.drvPath)),
+    missing: [...drv.inputSrcs].filter((path) => !valid.has(path)).sort(compareText),
+  };
+}
+
+/** All inputs are valid. Rows I4, I6. */
+async function withInputs(known: InputOutputs, cx: GoalContext): Next<"realiseInputs"> {
+  const drv = await cx.derivation();
+  const inputOutputs = await realiseNested(drv, known, cx);
+  if (!("get" in inputOutputs)) return failedInputs(inputOutputs, cx);
   if (needsResolution(drv, usesRealisations(cx)))
-    return { at: "resolve", because: "needs-resolution", inputOutputs: all };
+    return { at: "resolve", because: "needs-resolution", inputOutputs };
   const outputs = [...inputOutputs.values()].flatMap((paths) => [...paths.values()]);
-  return { at: "build", because: "inputs-ready", inputs: [...sources, ...outputs] };
+  return {
+    at: "build",
+    because: "inputs-ready",
+    inputs: [...[...drv.inputSrcs].sort(compareText), ...outputs],
+  };
 }
 
 /** Rows I1, I2. */
