@@ -187,4 +187,15 @@ describe("what is missing", () => {
       queryMissing([{ drvPath: top, outputs: "all" }], { ...options, signal: AbortSignal.abort(reason) }),
     ).rejects.toBe(reason);
   });
+
+  test("is what is not known yet, not what was built under a path of its content", async () => {
+    const world = new World(memoryPorts());
+    const lib = world.add({ name: "lib", kind: "floating" });
+    const app = world.add({ name: "app", kind: "floating", inputs: [lib] });
+    const settings = { experimentalFeatures: new Set(["ca-derivations"]) };
+    await world.realise([lib], settings);
+    expect(await missing(world, [lib], { settings })).toEqual({});
+    expect(await missing(world, [app], { settings })).toEqual({ willBuild: [app] });
+    expect(await missing(world, [app])).toEqual({ willBuild: [lib, app] });
+  });
 });

@@ -1,4 +1,5 @@
 import { compareText, type DerivationOutline, derivationOptions, type StorePath } from "@drvkit/drv-parser";
+import { outputIds, usesRealisations } from "../goals/derivation/realisations.js";
 import { refuseUnknownNames } from "../goals/derivation/wanted.js";
 import type { SubstitutableInfo } from "../ports/substituter.js";
 import type { PathRequest } from "../worker/context.js";
@@ -92,9 +93,29 @@ export class MissingQuery {
       else seen.push({ derivation, outline });
     }
     seen.forEach(refuseUnknown);
+    await this.#lookAtOutlined(await Promise.all(seen.map((each) => this.#withRealisations(each))));
+  }
+
+  async #lookAtOutlined(seen: readonly Seen[]): Promise<void> {
+    const { store } = this.options.ports;
     const valid = await store.queryValidPaths(seen.flatMap(wantedPaths));
     const undecided = seen.filter((each) => !this.#isDecided(each, valid));
     await Promise.all(undecided.map((each) => this.#askSubstituters(each, valid)));
+  }
+
+  /** What the derivation does not state, the store may have learnt by building it. */
+  async #withRealisations(seen: Seen): Promise<Seen> {
+    if (!usesRealisations(this.options) || areAllKnown(seen)) return seen;
+    const { store } = this.options.ports;
+    const ids = await outputIds(seen.derivation.drvPath, store);
+    const outputs = await Promise.all(
+      seen.outline.outputs.map(async (output) => {
+        const id = output.path === undefined ? ids.get(output.name) : undefined;
+        const path = id && (await store.queryRealisation(id))?.outPath;
+        return path === undefined ? output : { ...output, path };
+      }),
+    );
+    return { ...seen, outline: { ...seen.outline, outputs } };
   }
 
   /** Decides as far as the store alone can. */

@@ -22,7 +22,12 @@ export interface QueryMissingOptions {
   readonly ports: {
     readonly store: Pick<
       StorePort,
-      "storeDir" | "queryValidPaths" | "queryDerivationOutlines" | "readDerivation"
+      | "storeDir"
+      | "queryValidPaths"
+      | "queryDerivationOutlines"
+      | "queryOutputHashes"
+      | "queryRealisation"
+      | "readDerivation"
     >;
     readonly substituters?: readonly SubstituterPort[];
   };
