@@ -6,6 +6,11 @@ import type { StorePath } from "@drvkit/drv-parser";
 import { fileError } from "./error.js";
 import { type FileLock, lockFile } from "./files.js";
 
+/** Of each derivation the paths that it states, if it is valid. */
+type OutputsOf = (drvPaths: readonly StorePath[]) => readonly (Iterable<StorePath> | undefined)[];
+
+const done = Promise.resolve();
+
 /**
  * The temp roots of this process: `temproots/<pid>`, locked as long as the process uses the store, each path followed by
  * a NUL byte. That the file is locked is also how a garbage collector knows that `tmp-<pid>-…` in the store is in use.
@@ -51,12 +56,12 @@ export class TempRoots {
    * {@link add} of derivations and of what `outputsOf` says of them, asked once for those of which it knows something: the
    * paths that a derivation states never change.
    */
-  async addWithOutputs(
-    drvPaths: Iterable<StorePath>,
-    outputsOf: (drvPaths: readonly StorePath[]) => readonly (Iterable<StorePath> | undefined)[],
-  ): Promise<void> {
+  addWithOutputs(drvPaths: Iterable<StorePath>, outputsOf: OutputsOf): Promise<void> {
     const fresh = [...drvPaths].filter((path) => !this.#withOutputs.has(path));
-    if (fresh.length === 0) return;
+    return fresh.length === 0 ? done : this.#addFresh(fresh, outputsOf);
+  }
+
+  async #addFresh(fresh: readonly StorePath[], outputsOf: OutputsOf): Promise<void> {
     const outputs = outputsOf(fresh);
     await this.add(fresh.flatMap((path, index) => [path, ...(outputs[index] ?? [])]));
     fresh.forEach((path, index) => {

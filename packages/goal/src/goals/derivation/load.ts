@@ -57,14 +57,12 @@ export function withoutSubstitutes(
 /** What the store knows of the outputs, protected before it is asked. A derivation that is not there may be had elsewhere. Rows G1, G2. */
 async function knownOutputs(cx: GoalContext): Promise<KnownOutputs | undefined> {
   const { store } = cx.ports;
-  const ask = async () => {
-    await store.addDerivationTempRoots([cx.drvPath]);
-    return store.queryKnownOutputs(cx.drvPath);
-  };
-  const known = await ask();
+  await store.addDerivationTempRoots([cx.drvPath]);
+  const known = await store.queryKnownOutputs(cx.drvPath);
   if (known !== undefined || !cx.substituters.areAny) return known;
   await cx.waitFor({ paths: [{ path: cx.drvPath }] });
-  return ask();
+  await store.addDerivationTempRoots([cx.drvPath]); // now its outputs are known
+  return store.queryKnownOutputs(cx.drvPath);
 }
 
 /** The build directory is named after the derivation, though the store need not have it. */

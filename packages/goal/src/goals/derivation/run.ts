@@ -53,7 +53,7 @@ async function covered(stage: Stage, next: Stage, cx: GoalContext): Promise<Stag
 }
 
 /** What builds is loaded with the first build: most runs find everything valid. */
-async function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext): Promise<Stage> {
+function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext): Promise<Stage> {
   switch (stage.at) {
     case "load":
       return load(stage, cx);
@@ -62,11 +62,11 @@ async function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalCon
     case "realiseInputs":
       return realiseInputs(stage, cx);
     case "repairClosure":
-      return (await import("./repair-closure.js")).repairClosure(stage, cx);
+      return import("./repair-closure.js").then(({ repairClosure }) => repairClosure(stage, cx));
     case "resolve":
-      return (await import("./resolve.js")).resolve(stage, cx);
+      return import("./resolve.js").then(({ resolve }) => resolve(stage, cx));
     case "build":
-      return (await import("./build.js")).build(stage, cx);
+      return import("./build.js").then(({ build }) => build(stage, cx));
   }
 }
 
