@@ -23,7 +23,8 @@ export interface SandboxSpec {
   readonly env: readonly Uint8Array[];
   /**
    * Directory that the call creates with mode 0700 (it must not exist, or is a left-over that is removed first);
-   * the new root is `root/` in it. It lies on the file system of the store so that outputs can be renamed out.
+   * what the builder leaves in the store directory is in `store/` in it. It lies on the file system of the store so
+   * that outputs can be renamed out.
    */
   readonly chrootDir: string;
   /** Logical store directory: an empty writable directory inside, where inputs are bound and outputs appear. */

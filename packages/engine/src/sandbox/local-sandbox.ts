@@ -153,7 +153,7 @@ class LocalBuild implements RunningBuild {
   }
 
   scratchLocation(output: StorePath): string {
-    return join(this.places.chrootDir, "root", this.storeDir, output.slice(this.storeDir.length + 1));
+    return join(this.places.chrootDir, "store", output.slice(this.storeDir.length + 1));
   }
 
   kill(): void {

@@ -67,6 +67,17 @@ impl Writer {
         }
     }
 
+    fn mount_options(&mut self, options: &[MountOption]) {
+        self.count(options.len());
+        for option in options {
+            self.bytes(&option.key);
+            self.u8(u8::from(option.value.is_some()));
+            if let Some(value) = &option.value {
+                self.bytes(value);
+            }
+        }
+    }
+
     fn op(&mut self, op: &Op) {
         match op {
             Op::DropGroups => self.u8(1),
@@ -93,9 +104,13 @@ impl Writer {
                 self.bytes(name);
             }
             Op::PrivateMounts => self.u8(12),
-            Op::NewRoot { path } => {
+            Op::NewRoot { path, kind, options, uid, gid } => {
                 self.u8(13);
                 self.bytes(path);
+                self.bytes(kind);
+                self.mount_options(options);
+                self.u32(*uid);
+                self.u32(*gid);
             }
             Op::MakeDirectory { target, mode } => {
                 self.u8(14);
@@ -114,23 +129,16 @@ impl Writer {
                 self.u64(*attributes);
                 self.u8(u8::from(*optional));
             }
-            Op::BindSelf { target, attributes } => {
+            Op::MakeFile { target, content } => {
                 self.u8(17);
                 self.bytes(target);
-                self.u64(*attributes);
+                self.bytes(content);
             }
             Op::Mount { kind, target, options, attributes } => {
                 self.u8(18);
                 self.bytes(kind);
                 self.bytes(target);
-                self.count(options.len());
-                for option in options {
-                    self.bytes(&option.key);
-                    self.u8(u8::from(option.value.is_some()));
-                    if let Some(value) = &option.value {
-                        self.bytes(value);
-                    }
-                }
+                self.mount_options(options);
                 self.u64(*attributes);
             }
             Op::SetMode { target, mode } => {
@@ -271,7 +279,13 @@ impl Reader<'_> {
             10 => Op::HostName { name: self.bytes()? },
             11 => Op::DomainName { name: self.bytes()? },
             12 => Op::PrivateMounts,
-            13 => Op::NewRoot { path: self.bytes()? },
+            13 => Op::NewRoot {
+                path: self.bytes()?,
+                kind: self.bytes()?,
+                options: self.list(Self::mount_option)?,
+                uid: self.u32()?,
+                gid: self.u32()?,
+            },
             14 => Op::MakeDirectory { target: self.bytes()?, mode: self.u32()? },
             15 => Op::Symlink { target: self.bytes()?, text: self.bytes()? },
             16 => Op::Bind {
@@ -280,7 +294,7 @@ impl Reader<'_> {
                 attributes: self.u64()?,
                 optional: self.flag()?,
             },
-            17 => Op::BindSelf { target: self.bytes()?, attributes: self.u64()? },
+            17 => Op::MakeFile { target: self.bytes()?, content: self.bytes()? },
             18 => Op::Mount {
                 kind: self.bytes()?,
                 target: self.bytes()?,
@@ -328,11 +342,17 @@ mod tests {
             Op::HostName { name: b"localhost\0".to_vec() },
             Op::DomainName { name: Vec::new() },
             Op::PrivateMounts,
-            Op::NewRoot { path: text() },
+            Op::NewRoot {
+                path: text(),
+                kind: b"tmpfs".to_vec(),
+                options: vec![MountOption { key: b"mode".to_vec(), value: Some(b"0750".to_vec()) }],
+                uid: 1000,
+                gid: 100,
+            },
             Op::MakeDirectory { target: text(), mode: 0o755 },
             Op::Symlink { target: text(), text: text() },
             Op::Bind { source: text(), target: text(), attributes: 3, optional: true },
-            Op::BindSelf { target: text(), attributes: 1 },
+            Op::MakeFile { target: text(), content: text() },
             Op::Mount {
                 kind: b"devpts".to_vec(),
                 target: text(),

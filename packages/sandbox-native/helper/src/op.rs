@@ -56,10 +56,18 @@ pub enum Op {
     },
     /// Stops mounts from propagating in or out.
     PrivateMounts,
-    /// Binds a directory onto itself; it is the new root from here on.
+    /// Mounts a new file system on a directory; it is the new root from here on.
     NewRoot {
         /// The directory.
         path: Vec<u8>,
+        /// Type of the file system.
+        kind: Vec<u8>,
+        /// Its options.
+        options: Vec<MountOption>,
+        /// Whose is what is made there when it cannot be ours, a user inside.
+        uid: u32,
+        /// And the group.
+        gid: u32,
     },
     /// Makes a directory below the new root, with its parents; an existing one is left as it is.
     MakeDirectory {
@@ -67,6 +75,13 @@ pub enum Op {
         target: Vec<u8>,
         /// Mode of the last component, when it is made.
         mode: u32,
+    },
+    /// Makes a file below the new root, with the directories above it; none may be there.
+    MakeFile {
+        /// Where.
+        target: Vec<u8>,
+        /// All of it.
+        content: Vec<u8>,
     },
     /// Makes a symbolic link; an existing one with the same text is left.
     Symlink {
@@ -85,13 +100,6 @@ pub enum Op {
         attributes: u64,
         /// Skip it if the source does not exist.
         optional: bool,
-    },
-    /// Binds a directory of the new root onto itself, so that it stays writable when the root is not.
-    BindSelf {
-        /// The directory.
-        target: Vec<u8>,
-        /// `MOUNT_ATTR_…` bits.
-        attributes: u64,
     },
     /// Mounts a new file system.
     Mount {
@@ -207,9 +215,9 @@ impl Op {
             Op::PrivateMounts => "private-mounts",
             Op::NewRoot { .. } => "new-root",
             Op::MakeDirectory { .. } => "make-directory",
+            Op::MakeFile { .. } => "make-file",
             Op::Symlink { .. } => "symlink",
             Op::Bind { .. } => "bind",
-            Op::BindSelf { .. } => "bind-self",
             Op::Mount { .. } => "mount",
             Op::SetMode { .. } => "set-mode",
             Op::RootAttributes { .. } => "root-attributes",
@@ -232,11 +240,11 @@ impl Op {
     /// The path that a failure is about.
     pub fn path(&self) -> Option<&[u8]> {
         match self {
-            Op::NewRoot { path } | Op::ChangeDirectory { path } | Op::Execute { path, .. } => Some(path),
+            Op::NewRoot { path, .. } | Op::ChangeDirectory { path } | Op::Execute { path, .. } => Some(path),
             Op::Bind { source, .. } => Some(source),
             Op::MakeDirectory { target, .. }
+            | Op::MakeFile { target, .. }
             | Op::Symlink { target, .. }
-            | Op::BindSelf { target, .. }
             | Op::Mount { target, .. }
             | Op::SetMode { target, .. } => Some(target),
             _ => None,

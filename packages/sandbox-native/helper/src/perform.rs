@@ -4,7 +4,7 @@ use std::ffi::CString;
 
 use drvkit_helper::{ENGINE_FD, GO, GO_FD, Instruction, Op, REPORT_FD, Report, TERMINAL_FD};
 
-use crate::root::{Failure, Root};
+use crate::root::{Failure, Owner, Root};
 use crate::sys::{self, Errno};
 
 /// Performs the instructions in order; returns only when one has failed, and has reported it then.
@@ -44,13 +44,15 @@ impl State {
             Op::HostName { name } => sys::set_host_name(name)?,
             Op::DomainName { name } => sys::set_domain_name(name)?,
             Op::PrivateMounts => sys::private_mounts()?,
-            Op::NewRoot { path } => self.root = Some(Root::new(path)?),
+            Op::NewRoot { path, kind, options, uid, gid } => {
+                self.root = Some(Root::new(path, kind, options, Owner { uid: *uid, gid: *gid })?);
+            }
             Op::MakeDirectory { target, mode } => self.root()?.make_directory(target, *mode)?,
+            Op::MakeFile { target, content } => self.root()?.make_file(target, content)?,
             Op::Symlink { target, text } => self.root()?.symlink(target, text)?,
             Op::Bind { source, target, attributes, optional } => {
                 self.root()?.bind(source, target, *attributes, *optional)?;
             }
-            Op::BindSelf { target, attributes } => self.root()?.bind_self(target, *attributes)?,
             Op::Mount { kind, target, options, attributes } => {
                 self.root()?.mount(kind, target, options, *attributes)?;
             }
@@ -138,6 +140,6 @@ fn execute(path: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>]) -> Resul
     message.extend_from_slice(path);
     message.extend_from_slice(b"': ");
     message.extend_from_slice(&sys::error_text(errno));
-    sys::write_all(2, &message);
+    let _ = sys::write_all(2, &message);
     sys::exit(1)
 }

@@ -56,18 +56,34 @@ pub fn exit(code: c_int) -> ! {
 
 /// A report that nobody reads does not matter: its reader is then gone and so are we soon.
 pub fn report(report: Report) {
-    write_all(REPORT_FD, &report.encode());
+    let _ = write_all(REPORT_FD, &report.encode());
 }
 
 /// Writes all bytes, or gives up at an error.
-pub fn write_all(fd: RawFd, mut bytes: &[u8]) {
+pub fn write_all(fd: RawFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         // SAFETY: the range is that of the slice.
         match check_long(unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) } as c_long) {
             Ok(count) => bytes = &bytes[count as usize..],
             Err(libc::EINTR) => {}
-            Err(_) => return,
+            Err(errno) => return Err(errno),
         }
+    }
+    Ok(())
+}
+
+/// Does something with other ids for files alone. The way back is a change of the effective ids to what they are, which
+/// the others follow: an id that the namespace does not know has no number to be named by. The death signal is off after it.
+pub fn as_user<T>(uid: u32, gid: u32, act: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    let keep = u32::MAX;
+    // SAFETY: numbers only. The raw calls act on this only thread.
+    unsafe {
+        libc::syscall(libc::SYS_setfsgid, gid);
+        libc::syscall(libc::SYS_setfsuid, uid);
+        let result = act();
+        check_long(libc::syscall(libc::SYS_setreuid, keep, keep))?;
+        check_long(libc::syscall(libc::SYS_setregid, keep, keep))?;
+        result
     }
 }
 
@@ -323,10 +339,10 @@ pub fn make_directory(parent: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> 
 }
 
 /// Fails if something is there.
-pub fn make_file(parent: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+pub fn make_file(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
     let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     // SAFETY: the name ends in NUL.
-    owned(c_long::from(unsafe { libc::openat(parent.as_raw_fd(), name.as_ptr(), flags, 0o644) })).map(drop)
+    owned(c_long::from(unsafe { libc::openat(parent.as_raw_fd(), name.as_ptr(), flags, 0o644) }))
 }
 
 /// Fails if something is there.

@@ -88,13 +88,20 @@ pub(crate) fn explain(op: &Op, subject: u32, errno: i32, limits: &Limits) -> Err
         Op::Mount { kind, .. } if refused && kind == b"proc" && !limits.apparmor_restricts => {
             error.unavailable("new /proc", PROC.into())
         }
-        Op::LoopbackUp | Op::HostName { .. } | Op::DomainName { .. } | Op::PrivateMounts | Op::Mount { .. }
+        Op::LoopbackUp
+        | Op::HostName { .. }
+        | Op::DomainName { .. }
+        | Op::PrivateMounts
+        | Op::NewRoot { .. }
+        | Op::Mount { .. }
             if refused && limits.apparmor_restricts =>
         {
             error.unavailable("user namespace", APPARMOR.into())
         }
-        Op::PrivateMounts | Op::PivotRoot if refused => error.unavailable("mount namespace", CONTAINER.into()),
-        Op::NewRoot { .. } | Op::Bind { .. } | Op::BindSelf { .. } | Op::Mount { .. } if errno == libc::ENOSYS => {
+        Op::PrivateMounts | Op::NewRoot { .. } | Op::PivotRoot if refused => {
+            error.unavailable("mount namespace", CONTAINER.into())
+        }
+        Op::NewRoot { .. } | Op::Bind { .. } | Op::Mount { .. } if errno == libc::ENOSYS => {
             error.unavailable("mount namespace", KERNEL.into())
         }
         Op::Seccomp { .. } if matches!(errno, libc::EINVAL | libc::ENOSYS | libc::EPERM) => error.unavailable(
@@ -148,6 +155,7 @@ mod tests {
     fn each_refusal_of_a_layer_names_what_decides_it() {
         let clone = Op::Clone { flags: 0 };
         let proc = Op::Mount { kind: b"proc".to_vec(), target: b"/proc".to_vec(), options: vec![], attributes: 0 };
+        let root = Op::NewRoot { path: b"/x".to_vec(), kind: b"tmpfs".to_vec(), options: vec![], uid: 1000, gid: 100 };
         let none = Limits { max_user_namespaces: Some("0".into()), ..limits() };
         let debian = Limits { unprivileged_clone_off: true, ..limits() };
         let ubuntu = Limits { apparmor_restricts: true, ..limits() };
@@ -161,7 +169,7 @@ mod tests {
             (&proc, libc::EPERM, &limits(), "systempaths=unconfined"),
             (&proc, libc::EPERM, &ubuntu, "kernel.apparmor_restrict_unprivileged_userns"),
             (&Op::LoopbackUp, libc::EPERM, &ubuntu, "kernel.apparmor_restrict_unprivileged_userns"),
-            (&Op::NewRoot { path: b"/x".to_vec() }, libc::ENOSYS, &limits(), "Linux 5.12"),
+            (&root, libc::ENOSYS, &limits(), "Linux 5.12"),
             (&Op::Seccomp { program: vec![] }, libc::EINVAL, &limits(), "CONFIG_SECCOMP_FILTER"),
         ] {
             let error = explain(op, 0, errno, limits);

@@ -93,15 +93,11 @@ fn identity(spec: &Spec) -> Vec<Instruction> {
 }
 
 fn mounts(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
-    let mut root = spec.parts.chroot_dir.clone();
-    root.extend_from_slice(b"/root");
-    let mut ops = vec![
-        Op::PrivateMounts,
-        Op::NewRoot { path: root },
-        // These two stay writable when the root is made read-only.
-        Op::BindSelf { target: spec.parts.store_dir.clone(), attributes: NO_DEVICES },
-        Op::BindSelf { target: b"/tmp".to_vec(), attributes: NO_DEVICES },
-    ];
+    let mut ops = vec![Op::PrivateMounts, new_root(spec)];
+    ops.extend(system_files(spec).into_iter().map(|(target, content)| Op::MakeFile { target, content }));
+    // On disk and writable, whatever becomes of the root. The store may lie below the other one.
+    ops.push(scratch(spec, "tmp", b"/tmp"));
+    ops.push(scratch(spec, "store", &spec.parts.store_dir));
     ops.extend(binds(spec, machine));
     ops.extend(device_links(spec));
     ops.push(Op::MakeDirectory { target: b"/proc".to_vec(), mode: 0o555 });
@@ -114,6 +110,48 @@ fn mounts(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
     ops.push(Op::RootAttributes { attributes: libc::MOUNT_ATTR_RDONLY | NO_DEVICES });
     ops.push(Op::PivotRoot);
     ops.into_iter().map(Instruction::from).collect()
+}
+
+/// In memory: a file on disk that lives as long as a build is made, written back and forgotten at a price. What the builder
+/// writes is on disk.
+fn new_root(spec: &Spec) -> Op {
+    let (uid, gid) = (INNER_UID.to_string(), INNER_GID.to_string());
+    let options = [("mode", "0750"), ("uid", uid.as_str()), ("gid", gid.as_str())];
+    Op::NewRoot {
+        path: below(&spec.parts.chroot_dir, "root"),
+        kind: b"tmpfs".to_vec(),
+        options: mount_options(options.map(|(key, value)| (key, Some(value.as_bytes())))),
+        uid: INNER_UID,
+        gid: INNER_GID,
+    }
+}
+
+fn system_files(spec: &Spec) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let home = &spec.parts.build_dir;
+    let user = |name: &str, uid: u32, gid: u32| {
+        [format!("{name}:x:{uid}:{gid}:Nix build user:").as_bytes(), home, b":/noshell\n"].concat()
+    };
+    let mut passwd = user("root", 0, 0);
+    passwd.extend(user("nixbld", INNER_UID, INNER_GID));
+    passwd.extend_from_slice(b"nobody:x:65534:65534:Nobody:/:/noshell\n");
+    let group = format!("root:x:0:\nnixbld:!:{INNER_GID}:\nnogroup:x:65534:\n").into_bytes();
+    let network: (&[u8], &[u8]) = match spec.parts.network {
+        Network::Private => (b"/etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n"),
+        Network::Host => (b"/etc/nsswitch.conf", b"hosts: files dns\nservices: files\n"),
+    };
+    let files = [(b"/etc/passwd".as_slice(), passwd), (b"/etc/group", group), (network.0, network.1.to_vec())];
+    // What the description shows there comes from elsewhere.
+    let shown = |path: &[u8]| !owns(spec, path) || !owns(spec, b"/etc");
+    files.into_iter().filter(|(path, _)| !shown(path)).map(|(path, content)| (path.to_vec(), content)).collect()
+}
+
+fn scratch(spec: &Spec, name: &str, target: &[u8]) -> Op {
+    let source = below(&spec.parts.chroot_dir, name);
+    Op::Bind { source, target: target.to_vec(), attributes: NO_DEVICES, optional: false }
+}
+
+fn below(directory: &[u8], name: &str) -> Vec<u8> {
+    [directory, b"/", name.as_bytes()].concat()
 }
 
 /// Device nodes and network files never replace what the description shows at their place.
@@ -147,9 +185,7 @@ fn binds(spec: &Spec, machine: &Machine) -> Vec<Op> {
             });
         }
     }
-    let mut source = spec.parts.temp_dir.clone();
-    source.extend_from_slice(b"/build");
-    let target = spec.parts.build_dir.clone();
+    let (source, target) = (below(&spec.parts.temp_dir, "build"), spec.parts.build_dir.clone());
     ops.insert(target.clone(), Op::Bind { source, target, attributes: NO_DEVICES, optional: false });
     ops.into_values().collect()
 }
@@ -177,11 +213,16 @@ fn device_links(spec: &Spec) -> Vec<Op> {
 
 fn new_file_system(kind: &str, target: &str, options: &[(&str, Option<&[u8]>)], attributes: u64) -> Op {
     let source = ("source", Some(b"none".as_slice()));
-    let options = std::iter::once(&source)
-        .chain(options)
-        .map(|(key, value)| MountOption { key: key.as_bytes().to_vec(), value: value.map(<[u8]>::to_vec) })
-        .collect();
+    let options = mount_options(std::iter::once(source).chain(options.iter().copied()));
     Op::Mount { kind: kind.into(), target: target.into(), options, attributes }
+}
+
+fn mount_options<'a>(options: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Vec<MountOption> {
+    let option = |(key, value): (&str, Option<&[u8]>)| MountOption {
+        key: key.as_bytes().to_vec(),
+        value: value.map(<[u8]>::to_vec),
+    };
+    options.into_iter().map(option).collect()
 }
 
 fn shared_memory(spec: &Spec, machine: &Machine) -> Vec<Op> {
@@ -320,8 +361,11 @@ host-name
 domain-name
 private-mounts
 new-root /state/x.chroot/root
-bind-self /nix/store
-bind-self /tmp
+make-file /etc/passwd
+make-file /etc/group
+make-file /etc/hosts
+bind /state/x.chroot/tmp /tmp rw
+bind /state/x.chroot/store /nix/store rw
 bind /state/builds/1/build /build rw
 bind /dev/full /dev/full rw
 bind /dev/null /dev/null rw
@@ -383,7 +427,19 @@ execute /bin/sh";
         let plan = lines(SpecParts { network: Network::Host, ..parts() }, &machine(), Ending::Build);
         assert!(plan.contains(&"bind /run/hosts /etc/hosts ro optional".to_owned()));
         assert!(!plan.contains(&"loopback-up".to_owned()));
-        assert!(!lines(parts(), &machine(), Ending::Build).iter().any(|line| line.contains("/etc/hosts")));
+        assert!(!lines(parts(), &machine(), Ending::Build).iter().any(|line| line.contains("bind /run/hosts")));
+    }
+
+    #[test]
+    fn files_that_the_description_shows_are_not_made() {
+        let made = |binds: Vec<Bind>, network| {
+            let plan = lines(SpecParts { binds, network, ..parts() }, &machine(), Ending::Build);
+            plan.into_iter().filter(|line| line.starts_with("make-file")).collect::<Vec<_>>()
+        };
+        let shown = || vec![bind("/x", "/etc/passwd"), bind("/x", "/etc/hosts")];
+        assert_eq!(made(shown(), Network::Private), ["make-file /etc/group"]);
+        assert_eq!(made(shown(), Network::Host), ["make-file /etc/group", "make-file /etc/nsswitch.conf"]);
+        assert!(made(vec![bind("/etc", "/etc")], Network::Private).is_empty());
     }
 
     #[test]
