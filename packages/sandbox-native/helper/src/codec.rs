@@ -104,9 +104,8 @@ impl Writer {
                 self.bytes(name);
             }
             Op::PrivateMounts => self.u8(12),
-            Op::NewRoot { path, kind, options, uid, gid } => {
+            Op::NewRoot { kind, options, uid, gid } => {
                 self.u8(13);
-                self.bytes(path);
                 self.bytes(kind);
                 self.mount_options(options);
                 self.u32(*uid);
@@ -280,7 +279,6 @@ impl Reader<'_> {
             11 => Op::DomainName { name: self.bytes()? },
             12 => Op::PrivateMounts,
             13 => Op::NewRoot {
-                path: self.bytes()?,
                 kind: self.bytes()?,
                 options: self.list(Self::mount_option)?,
                 uid: self.u32()?,
@@ -343,7 +341,6 @@ mod tests {
             Op::DomainName { name: Vec::new() },
             Op::PrivateMounts,
             Op::NewRoot {
-                path: text(),
                 kind: b"tmpfs".to_vec(),
                 options: vec![MountOption { key: b"mode".to_vec(), value: Some(b"0750".to_vec()) }],
                 uid: 1000,

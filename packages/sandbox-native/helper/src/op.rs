@@ -56,10 +56,9 @@ pub enum Op {
     },
     /// Stops mounts from propagating in or out.
     PrivateMounts,
-    /// Mounts a new file system on a directory; it is the new root from here on.
+    /// Mounts a new file system on the root of the namespace, which hides nothing from who has that root already; it is the
+    /// new root from here on.
     NewRoot {
-        /// The directory.
-        path: Vec<u8>,
         /// Type of the file system.
         kind: Vec<u8>,
         /// Its options.
@@ -240,7 +239,7 @@ impl Op {
     /// The path that a failure is about.
     pub fn path(&self) -> Option<&[u8]> {
         match self {
-            Op::NewRoot { path, .. } | Op::ChangeDirectory { path } | Op::Execute { path, .. } => Some(path),
+            Op::ChangeDirectory { path } | Op::Execute { path, .. } => Some(path),
             Op::Bind { source, .. } => Some(source),
             Op::MakeDirectory { target, .. }
             | Op::MakeFile { target, .. }

@@ -44,8 +44,8 @@ impl State {
             Op::HostName { name } => sys::set_host_name(name)?,
             Op::DomainName { name } => sys::set_domain_name(name)?,
             Op::PrivateMounts => sys::private_mounts()?,
-            Op::NewRoot { path, kind, options, uid, gid } => {
-                self.root = Some(Root::new(path, kind, options, Owner { uid: *uid, gid: *gid })?);
+            Op::NewRoot { kind, options, uid, gid } => {
+                self.root = Some(Root::new(kind, options, Owner { uid: *uid, gid: *gid })?);
             }
             Op::MakeDirectory { target, mode } => self.root()?.make_directory(target, *mode)?,
             Op::MakeFile { target, content } => self.root()?.make_file(target, content)?,

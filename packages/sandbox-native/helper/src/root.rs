@@ -38,9 +38,9 @@ pub struct Root {
 }
 
 impl Root {
-    /// Mounts it on the directory.
-    pub fn new(path: &[u8], kind: &[u8], options: &[MountOption], owner: Owner) -> Result<Root, Errno> {
-        let place = sys::open_path(&sys::c_string(path)?)?;
+    /// Mounts it on the old root. Paths of this machine still begin at that one: a walk begins below what is mounted there.
+    pub fn new(kind: &[u8], options: &[MountOption], owner: Owner) -> Result<Root, Errno> {
+        let place = sys::open_path(c"/")?;
         let mount = new_mount(kind, options, 0)?;
         sys::move_mount(mount.as_fd(), place.as_fd())?;
         Ok(Root { mount, owner })

@@ -155,7 +155,7 @@ mod tests {
     fn each_refusal_of_a_layer_names_what_decides_it() {
         let clone = Op::Clone { flags: 0 };
         let proc = Op::Mount { kind: b"proc".to_vec(), target: b"/proc".to_vec(), options: vec![], attributes: 0 };
-        let root = Op::NewRoot { path: b"/x".to_vec(), kind: b"tmpfs".to_vec(), options: vec![], uid: 1000, gid: 100 };
+        let root = Op::NewRoot { kind: b"tmpfs".to_vec(), options: vec![], uid: 1000, gid: 100 };
         let none = Limits { max_user_namespaces: Some("0".into()), ..limits() };
         let debian = Limits { unprivileged_clone_off: true, ..limits() };
         let ubuntu = Limits { apparmor_restricts: true, ..limits() };

@@ -93,7 +93,7 @@ fn identity(spec: &Spec) -> Vec<Instruction> {
 }
 
 fn mounts(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
-    let mut ops = vec![Op::PrivateMounts, new_root(spec)];
+    let mut ops = vec![Op::PrivateMounts, new_root()];
     ops.extend(system_files(spec).into_iter().map(|(target, content)| Op::MakeFile { target, content }));
     // On disk and writable, whatever becomes of the root. The store may lie below the other one.
     ops.push(scratch(spec, "tmp", b"/tmp"));
@@ -114,11 +114,10 @@ fn mounts(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
 
 /// In memory: a file on disk that lives as long as a build is made, written back and forgotten at a price. What the builder
 /// writes is on disk.
-fn new_root(spec: &Spec) -> Op {
+fn new_root() -> Op {
     let (uid, gid) = (INNER_UID.to_string(), INNER_GID.to_string());
     let options = [("mode", "0750"), ("uid", uid.as_str()), ("gid", gid.as_str())];
     Op::NewRoot {
-        path: below(&spec.parts.chroot_dir, "root"),
         kind: b"tmpfs".to_vec(),
         options: mount_options(options.map(|(key, value)| (key, Some(value.as_bytes())))),
         uid: INNER_UID,
@@ -360,7 +359,7 @@ loopback-up
 host-name
 domain-name
 private-mounts
-new-root /state/x.chroot/root
+new-root
 make-file /etc/passwd
 make-file /etc/group
 make-file /etc/hosts

@@ -1,5 +1,5 @@
-//! The directories on disk where a builder writes, and the place where its root is mounted. Everything is made relative
-//! to a descriptor of a directory that did not exist before.
+//! The directories on disk where a builder writes. Everything is made relative to a descriptor of a directory that did
+//! not exist before.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -14,21 +14,20 @@ pub(crate) struct Owner {
     pub(crate) gid: u32,
 }
 
-/// Makes the directory of the root and the build directory.
+/// Makes the build directory, then the directory of the root: who tidies up finds the second by the first.
 pub(crate) fn make(spec: &Spec, owner: Option<Owner>) -> Result<(), Error> {
     let parts = &spec.parts;
     let failed = |step, path: &[u8], errno| match owner {
         Some(_) => explain_ids(step, path, errno),
         None => Error::setup(step, Some(path), errno),
     };
-    make_root(spec, owner).map_err(|errno| failed("make-root", &parts.chroot_dir, errno))?;
-    make_build_directory(spec, owner).map_err(|errno| failed("make-build-directory", &parts.temp_dir, errno))
+    make_build_directory(spec, owner).map_err(|errno| failed("make-build-directory", &parts.temp_dir, errno))?;
+    make_root(spec, owner).map_err(|errno| failed("make-root", &parts.chroot_dir, errno))
 }
 
 fn make_root(spec: &Spec, owner: Option<Owner>) -> Result<(), Errno> {
     // Nobody else passes this one, whatever the modes below are.
     let top = new_directory(None, &spec.parts.chroot_dir, 0o700)?;
-    new_directory(Some(top.as_fd()), b"root", 0o700)?;
     new_directory(Some(top.as_fd()), b"tmp", 0o1777)?;
     let store = new_directory(Some(top.as_fd()), b"store", 0o700)?;
     // Writable for the builder, and sticky so that it cannot rename what is not its own.
