@@ -118,7 +118,10 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const root = resolveStoreRoot(options.store, env, readOnly);
   const store = await openStore({ root, readOnly, onWarning: warn });
   try {
-    if (!readOnly) (await sweepDeadBuilds(buildsDirOf(store.stateDir))).forEach(warn);
+    if (!readOnly) {
+      const { realStoreDir, stateDir } = store;
+      (await sweepDeadBuilds({ buildsDir: buildsDirOf(stateDir), realStoreDir })).forEach(warn);
+    }
     return new OpenEngine({
       store,
       settings: loaded.settings,

@@ -130,6 +130,7 @@ export class OpenEngine implements Engine {
   async close(): Promise<void> {
     this.#closing.abort(new EngineSetupError("ERR_ENGINE_CLOSED", "the engine is closed"));
     await Promise.allSettled(this.#running);
+    await this.#ports.sandbox.close();
     await this.store.close();
   }
 

@@ -1,96 +1,125 @@
 import { spawnSync } from "node:child_process";
-import { chmod, mkdir, mkdtemp, readdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { removeTree } from "@drvkit/sandbox-native";
+import { dirname, join } from "node:path";
+import { lockFile, removeTree } from "@drvkit/sandbox-native";
 import { afterAll, expect, test } from "vitest";
-import { claimPlaces, sweepDeadBuilds } from "../src/sandbox/leftovers.js";
+import { BuildNames, type BuildsPlaces, sweepDeadBuilds } from "../src/sandbox/leftovers.js";
 
 const directories: string[] = [];
 afterAll(() => Promise.all(directories.map(removeTree)));
 
-async function directory() {
+async function makePlaces(): Promise<BuildsPlaces> {
   const made = await mkdtemp(join(tmpdir(), "drvkit-leftovers-"));
   directories.push(made);
-  return made;
+  const places = { buildsDir: join(made, "builds"), realStoreDir: join(made, "store") };
+  await Promise.all([mkdir(places.buildsDir), mkdir(places.realStoreDir)]);
+  return places;
 }
 
 /** What a process that was killed leaves: the files without the lock. */
-async function leave(builds: string, name: string) {
-  const chroot = `${builds}-${name}.chroot`;
-  directories.push(chroot);
-  await mkdir(join(builds, name, "build"), { recursive: true });
-  await mkdir(join(chroot, "root"), { recursive: true });
-  await symlink(chroot, join(builds, `${name}.chroot`));
-  await writeFile(join(builds, `${name}.lock`), "");
-  return chroot;
+async function leave({ buildsDir, realStoreDir }: BuildsPlaces, run: string, builds = 1) {
+  for (let n = 1; n <= builds; n += 1) {
+    await mkdir(join(buildsDir, `nix-${run}-${n}-abc`, "build"), { recursive: true });
+    await chmod(join(buildsDir, `nix-${run}-${n}-abc`), 0o700);
+    await mkdir(join(realStoreDir, `abc-${run}-${n}.chroot`, "store"), { recursive: true });
+  }
+  await writeFile(join(buildsDir, `nix-${run}.lock`), "");
+}
+
+async function left({ buildsDir, realStoreDir }: BuildsPlaces): Promise<readonly string[]> {
+  return [...(await readdir(buildsDir)), ...(await readdir(realStoreDir))].sort();
 }
 
 test("what a killed process left is removed even while its process id is another's", async () => {
-  const builds = await directory();
-  const chroot = await leave(builds, `nix-${process.pid}-1`);
-  expect(await sweepDeadBuilds(builds)).toEqual([]);
-  expect(await readdir(builds)).toEqual([]);
-  await expect(readdir(chroot)).rejects.toThrow("ENOENT");
+  const places = await makePlaces();
+  await leave(places, `${process.pid}-1`, 3);
+  expect(await sweepDeadBuilds(places)).toEqual([]);
+  expect(await left(places)).toEqual([]);
 });
 
-test("a build that runs is left alone, even when its process id is nobody's here", async () => {
-  const builds = await directory();
-  const pid = spawnSync("true").pid;
-  const places = await claimPlaces(builds, `nix-${pid}-1`, `${builds}-x.chroot`);
-  await mkdir(join(builds, `nix-${pid}-1`));
-  expect(await sweepDeadBuilds(builds)).toEqual([]);
-  expect(await readdir(builds)).toHaveLength(3);
-  places?.lock.releaseAndDelete();
+test("only what is named for the process that is gone is removed", async () => {
+  const places = await makePlaces();
+  await leave(places, "7-1");
+  await leave(places, "7-11");
+  const lock = await lockFile(join(places.buildsDir, "nix-7-11.lock"), { wait: false });
+  expect(await sweepDeadBuilds(places)).toEqual([]);
+  expect(await left(places)).toEqual(["abc-7-11-1.chroot", "nix-7-11-1-abc", "nix-7-11.lock"]);
+  lock?.release();
 });
 
-test("a name in use is not claimed; one of a kept build neither, nor is that swept", async () => {
-  const builds = await directory();
-  const places = await claimPlaces(builds, "nix-1-1", `${builds}-y.chroot`);
-  expect(await claimPlaces(builds, "nix-1-1", `${builds}-z.chroot`)).toBeUndefined();
-  places?.lock.releaseAndDelete();
-  await mkdir(join(builds, "nix-1-2"));
-  expect(await claimPlaces(builds, "nix-1-2", `${builds}-z.chroot`)).toBeUndefined();
-  await sweepDeadBuilds(builds);
-  expect(await readdir(builds)).toContain("nix-1-2");
+test("builds that run are left alone, even when their process id is nobody's here", async () => {
+  const places = await makePlaces();
+  const run = `${spawnSync("true").pid}-1`;
+  await leave(places, run);
+  const lock = await lockFile(join(places.buildsDir, `nix-${run}.lock`), { wait: false });
+  expect(await sweepDeadBuilds(places)).toEqual([]);
+  expect(await left(places)).toHaveLength(3);
+  lock?.release();
 });
 
-test("the name of what a killed build left is not claimed, and that is still swept", async () => {
-  const builds = await directory();
-  await leave(builds, "nix-3-1");
-  expect(await claimPlaces(builds, "nix-3-1", `${builds}-w.chroot`)).toBeUndefined();
-  expect(await sweepDeadBuilds(builds)).toEqual([]);
-  expect(await readdir(builds)).toEqual([]);
+test("names are held until they are closed, and then nothing is left of them", async () => {
+  const places = await makePlaces();
+  const names = new BuildNames(places);
+  const [first, second] = [await names.next("abc"), await names.next("abc")];
+  expect(first).not.toEqual(second);
+  for (const path of [first.tempDir, first.chrootDir]) await mkdir(path, { mode: 0o700 });
+  expect(await sweepDeadBuilds(places)).toEqual([]);
+  expect(await left(places)).toHaveLength(3);
+  await names.remove(first);
+  await names.close();
+  expect(await left(places)).toEqual([]);
+});
+
+test("two who name builds in one process have names of their own", async () => {
+  const places = await makePlaces();
+  const [one, other] = [new BuildNames(places), new BuildNames(places)];
+  expect(dirname((await one.next("abc")).tempDir)).toBe(places.buildsDir);
+  expect((await one.next("abc")).tempDir).not.toBe((await other.next("abc")).tempDir);
+  await Promise.all([one.close(), other.close()]);
+  expect(await left(places)).toEqual([]);
+});
+
+test("a build directory that was kept is not swept, but the root beside it is", async () => {
+  const places = await makePlaces();
+  await leave(places, "8-1", 2);
+  await chmod(join(places.buildsDir, "nix-8-1-2-abc"), 0o755);
+  expect(await sweepDeadBuilds(places)).toEqual([]);
+  expect(await left(places)).toEqual(["nix-8-1-2-abc"]);
+});
+
+test("a build that was killed while its directory was closed is swept", async () => {
+  const places = await makePlaces();
+  await leave(places, "8-2");
+  await chmod(join(places.buildsDir, "nix-8-2-1-abc"), 0o000);
+  expect(await sweepDeadBuilds(places)).toEqual([]);
+  expect(await left(places)).toEqual([]);
 });
 
 test("many sweeps at a time do not get in each other's way", async () => {
-  const builds = await directory();
-  for (let index = 0; index < 20; index += 1) await leave(builds, `nix-9-${index}`);
-  const sweeps = Array.from({ length: 8 }, () => sweepDeadBuilds(builds));
+  const places = await makePlaces();
+  for (let index = 0; index < 20; index += 1) await leave(places, `9-${index}`);
+  const sweeps = Array.from({ length: 8 }, () => sweepDeadBuilds(places));
   expect((await Promise.all(sweeps)).flat()).toEqual([]);
-  expect(await readdir(builds)).toEqual([]);
+  expect(await left(places)).toEqual([]);
 });
 
 test.skipIf(process.geteuid?.() === 0)(
   "what cannot be removed is a warning and is tried again (skipped: root may do anything)",
   async () => {
-    const builds = await directory();
-    await leave(builds, "nix-7-1");
-    const locked = await directory();
-    await mkdir(join(locked, "held/inner"), { recursive: true });
-    await symlink(join(locked, "held"), join(builds, "nix-7-2.chroot"));
-    await writeFile(join(builds, "nix-7-2.lock"), "");
-    await chmod(locked, 0o500);
-    expect(await sweepDeadBuilds(builds)).toEqual([
+    const places = await makePlaces();
+    await leave(places, "7-2");
+    await chmod(places.realStoreDir, 0o500);
+    expect(await sweepDeadBuilds(places)).toEqual([
       expect.stringContaining("cannot remove what a killed build left"),
     ]);
-    expect(await readdir(builds)).toEqual(["nix-7-2.chroot", "nix-7-2.lock"]);
-    await chmod(locked, 0o700);
-    expect(await sweepDeadBuilds(builds)).toEqual([]);
-    expect(await readdir(builds)).toEqual([]);
+    expect(await left(places)).toEqual(["abc-7-2-1.chroot", "nix-7-2-1-abc", "nix-7-2.lock"]);
+    await chmod(places.realStoreDir, 0o700);
+    expect(await sweepDeadBuilds(places)).toEqual([]);
+    expect(await left(places)).toEqual([]);
   },
 );
 
 test("a folder that is not there has nothing to sweep", async () => {
-  expect(await sweepDeadBuilds("/no/such/builds")).toEqual([]);
+  expect(await sweepDeadBuilds({ buildsDir: "/no/such/builds", realStoreDir: "/no/such" })).toEqual([]);
 });

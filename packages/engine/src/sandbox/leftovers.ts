@@ -1,18 +1,20 @@
-import { lstat, mkdir, readdir, readlink, rm, symlink } from "node:fs/promises";
+import { lstat, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type FileLock, lockFile, removeTree } from "@drvkit/sandbox-native";
 import { hasCode } from "../error.js";
 
-/** Where one build works on this machine. */
+/** The directories where builds of one store work on this machine. */
+export interface BuildsPlaces {
+  readonly buildsDir: string;
+  readonly realStoreDir: string;
+}
+
+/** Where one build works on this machine. Neither directory exists yet. */
 export interface BuildPlaces {
-  /** `BUILDS/nix-PID-N`: the build directory is in it. */
+  /** `BUILDS/nix-RUN-N-HASHPART`: the build directory is in it. Made first and removed last. */
   readonly tempDir: string;
-  /** Beside the store's objects, so that outputs can be renamed out of it. */
+  /** `STORE/HASHPART-RUN-N.chroot`: beside the store's objects, so that outputs can be renamed out of it. */
   readonly chrootDir: string;
-  /** `BUILDS/nix-PID-N.chroot`: a link to `chrootDir` as long as it may exist. */
-  readonly marker: string;
-  /** Of `BUILDS/nix-PID-N.lock`: as long as it is held nobody sweeps; without the file there is nothing to sweep. */
-  readonly lock: FileLock;
 }
 
 /** Where builds of a store have their directories. */
@@ -20,31 +22,73 @@ export function buildsDirOf(stateDir: string): string {
   return join(stateDir, "builds");
 }
 
-/** Notes where a build will work, before anything is made there; `undefined` when the name is in use. */
-export async function claimPlaces(
-  buildsDir: string,
-  name: string,
-  chrootDir: string,
-): Promise<BuildPlaces | undefined> {
-  await mkdir(buildsDir, { recursive: true, mode: 0o755 });
-  const [tempDir, marker] = [join(buildsDir, name), join(buildsDir, `${name}.chroot`)];
-  // What a kept or a killed build left under this name keeps its lock file, or the want of one.
-  if ((await exists(tempDir)) || (await exists(marker))) return undefined;
-  const lock = await lockFile(`${tempDir}.lock`, { wait: false });
-  if (lock === undefined) return undefined;
-  try {
-    await symlink(chrootDir, marker);
-  } catch (error) {
-    lock.releaseAndDelete();
-    throw error;
+/**
+ * Names of the directories of builds. They contain the name of a lock file, one for all builds of this process: as long
+ * as it is held nobody sweeps what is named after it, and without the file there is nothing to sweep.
+ */
+export class BuildNames {
+  #claim: Promise<Claim> | undefined;
+  #count = 0;
+  #leftSomething = false;
+
+  constructor(private readonly places: BuildsPlaces) {}
+
+  /** The hash part begins the name of the root, so that whoever collects garbage sees whose it is. */
+  async next(hashPart: string): Promise<BuildPlaces> {
+    this.#claim ??= claimRun(this.places.buildsDir);
+    const { run } = await this.#claim;
+    this.#count += 1;
+    return placesOf(this.places, { run, count: `${this.#count}`, hashPart });
   }
-  return { tempDir, chrootDir, marker, lock };
+
+  /** Removes what is left of a build. What could not be removed is swept once this process is gone. */
+  async remove({ chrootDir, tempDir }: BuildPlaces): Promise<void> {
+    try {
+      await removeTree(chrootDir);
+      await removeTree(tempDir);
+    } catch (error) {
+      this.#leftSomething = true;
+      throw error;
+    }
+  }
+
+  /** When no build runs any more. A later use starts again. */
+  async close(): Promise<void> {
+    const claim = await this.#claim;
+    this.#claim = undefined;
+    if (this.#leftSomething) claim?.lock.release();
+    else claim?.lock.releaseAndDelete();
+  }
 }
 
-/** Removes the root of a build and the note of it. */
-export async function removeChroot({ chrootDir, marker }: Pick<BuildPlaces, "chrootDir" | "marker">) {
-  await removeTree(chrootDir);
-  await rm(marker, { force: true });
+interface Claim {
+  readonly run: string;
+  readonly lock: FileLock;
+}
+
+/** A name that nothing has, that of a kept or a killed build neither. */
+async function claimRun(buildsDir: string): Promise<Claim> {
+  await mkdir(buildsDir, { recursive: true, mode: 0o755 });
+  for (;;) {
+    const run = `${process.pid}-${Math.floor(Math.random() * 1_000_000)}`;
+    if ((await readdir(buildsDir)).some((name) => name === `nix-${run}.lock` || isOf(run, name))) continue;
+    const lock = await lockFile(join(buildsDir, `nix-${run}.lock`), { wait: false });
+    if (lock !== undefined) return { run, lock };
+  }
+}
+
+function placesOf(
+  { buildsDir, realStoreDir }: BuildsPlaces,
+  { run, count, hashPart }: { readonly run: string; readonly count: string; readonly hashPart: string },
+): BuildPlaces {
+  return {
+    tempDir: join(buildsDir, `nix-${run}-${count}-${hashPart}`),
+    chrootDir: join(realStoreDir, `${hashPart}-${run}-${count}.chroot`),
+  };
+}
+
+function isOf(run: string, name: string): boolean {
+  return name.startsWith(`nix-${run}-`);
 }
 
 /**
@@ -53,27 +97,33 @@ export async function removeChroot({ chrootDir, marker }: Pick<BuildPlaces, "chr
  *
  * @returns what could not be removed and why; the next sweep tries it again.
  */
-export async function sweepDeadBuilds(buildsDir: string): Promise<readonly string[]> {
+export async function sweepDeadBuilds(places: BuildsPlaces): Promise<readonly string[]> {
   const warnings: string[] = [];
-  for (const file of await readdir(buildsDir).catch(nothingThere)) {
-    if (!/^nix-\d+-\d+\.lock$/u.test(file)) continue;
+  for (const file of await readdir(places.buildsDir).catch(nothingThere)) {
+    const run = /^nix-(\d+-\d+)\.lock$/u.exec(file)?.[1];
+    if (run === undefined) continue;
     try {
-      await sweepIfDead(join(buildsDir, file.slice(0, -".lock".length)));
+      await sweepIfDead(places, run);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      warnings.push(`cannot remove what a killed build left in '${buildsDir}': ${reason}`);
+      warnings.push(`cannot remove what a killed build left in '${places.buildsDir}': ${reason}`);
     }
   }
   return warnings;
 }
 
-async function sweepIfDead(tempDir: string): Promise<void> {
-  const lock = await lockFile(`${tempDir}.lock`, { wait: false });
+async function sweepIfDead(places: BuildsPlaces, run: string): Promise<void> {
+  const { buildsDir } = places;
+  const lock = await lockFile(join(buildsDir, `nix-${run}.lock`), { wait: false });
   if (lock === undefined) return;
   try {
-    const marker = `${tempDir}.chroot`;
-    if (await exists(marker)) await removeChroot({ chrootDir: await readlink(marker), marker });
-    await removeTree(tempDir);
+    for (const name of await readdir(buildsDir)) {
+      const [, count, hashPart] = /^nix-\d+-\d+-(\d+)-([a-z0-9]+)$/u.exec(name) ?? [];
+      if (!isOf(run, name) || count === undefined || hashPart === undefined) continue;
+      const { chrootDir, tempDir } = placesOf(places, { run, count, hashPart });
+      await removeTree(chrootDir);
+      if (!(await isKept(tempDir))) await removeTree(tempDir);
+    }
   } catch (error) {
     lock.release();
     throw error;
@@ -81,8 +131,10 @@ async function sweepIfDead(tempDir: string): Promise<void> {
   lock.releaseAndDelete();
 }
 
-async function exists(path: string): Promise<boolean> {
-  return (await lstat(path).catch(ignoreAbsence)) !== undefined;
+/** The directory of a build is open to nobody but us until it is decided that the build directory stays. */
+async function isKept(tempDir: string): Promise<boolean> {
+  const stat = await lstat(tempDir).catch(ignoreAbsence);
+  return stat !== undefined && (stat.mode & 0o077) !== 0;
 }
 
 function ignoreAbsence(error: unknown): undefined {

@@ -1,5 +1,5 @@
 import { chmod } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { hashPartOf, type StoreDir, type StorePath } from "@drvkit/drv-parser";
 import type { BuildSpec, RunningBuild, SandboxEvent, SandboxPort } from "@drvkit/goal";
 import {
@@ -12,7 +12,7 @@ import {
 import type { Settings } from "../settings/table.js";
 import { allocateBuildIds, type BuildIds } from "./build-ids.js";
 import { checkParents } from "./build-parents.js";
-import { type BuildPlaces, buildsDirOf, claimPlaces, removeChroot } from "./leftovers.js";
+import { BuildNames, type BuildPlaces, buildsDirOf } from "./leftovers.js";
 import { parseSandboxPaths } from "./sandbox-paths.js";
 import { defaultShellPaths, hostToolPaths } from "./shell.js";
 
@@ -20,6 +20,7 @@ import { defaultShellPaths, hostToolPaths } from "./shell.js";
 export interface SandboxPlaces {
   readonly storeDir: StoreDir;
   readonly stateDir: string;
+  readonly realStoreDir: string;
   realPathOf(path: StorePath): string;
 }
 
@@ -27,14 +28,15 @@ export interface SandboxPlaces {
 export class LocalSandbox implements SandboxPort {
   readonly buildDirInside: string;
   readonly #buildsDir: string;
+  readonly #names: BuildNames;
   #configuredBinds: Promise<readonly SandboxBind[]> | undefined;
-  #counter = Math.floor(Math.random() * 1_000_000);
 
   constructor(
     private readonly places: SandboxPlaces,
     private readonly settings: Settings,
   ) {
     this.#buildsDir = buildsDirOf(places.stateDir);
+    this.#names = new BuildNames({ buildsDir: this.#buildsDir, realStoreDir: places.realStoreDir });
     this.buildDirInside = settings["sandbox-build-dir"];
   }
 
@@ -54,30 +56,28 @@ export class LocalSandbox implements SandboxPort {
   }
 
   async #startAs(ids: BuildIds, spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild> {
-    const places = await this.#claim(spec.drvPath);
+    const places = await this.#names.next(hashPartOf(spec.drvPath));
     try {
       if (ids.allocated) checkParents(this.#buildsDir);
       const child = await startSandbox(await this.#nativeSpec(spec, ids, places));
-      const build = new LocalBuild(child, ids, places, this.places.storeDir, this.settings["host-tools"]);
+      const build = new LocalBuild(child, ids, {
+        places,
+        names: this.#names,
+        storeDir: this.places.storeDir,
+        hostTools: this.settings["host-tools"],
+      });
       if (!signal.aborted) return build;
       await build.close({ keepBuildDir: false });
     } catch (error) {
-      await removePlaces(places).catch(() => undefined); // the next sweep tries again; why the build did not start counts
+      await this.#names.remove(places).catch(() => undefined); // the next sweep tries again; why the build did not start counts
       throw error;
     }
     throw signal.reason;
   }
 
-  /** The hash part begins the name of the root, so that whoever collects garbage sees whose it is. */
-  async #claim(drvPath: StorePath): Promise<BuildPlaces> {
-    for (;;) {
-      this.#counter += 1;
-      const name = `nix-${process.pid}-${this.#counter}`;
-      const chroot = `${hashPartOf(drvPath)}-${process.pid}-${this.#counter}.chroot`;
-      const chrootDir = join(dirname(this.places.realPathOf(drvPath)), chroot);
-      const places = await claimPlaces(this.#buildsDir, name, chrootDir);
-      if (places !== undefined) return places;
-    }
+  /** When no build runs any more. */
+  close(): Promise<void> {
+    return this.#names.close();
   }
 
   async #nativeSpec(spec: BuildSpec, ids: BuildIds, places: BuildPlaces): Promise<SandboxSpec> {
@@ -120,30 +120,31 @@ async function configuredBinds(settings: Settings): Promise<readonly SandboxBind
   return parseSandboxPaths(words, settings["sandbox-writable-paths"]);
 }
 
-/** While something could not be removed the lock is held to the end of this process, so that it is swept after that. */
-async function removePlaces(places: BuildPlaces): Promise<void> {
-  await removeChroot(places);
-  await removeTree(places.tempDir);
-  places.lock.releaseAndDelete();
+/** What a build that runs belongs to. */
+interface BuildSite {
+  readonly places: BuildPlaces;
+  readonly names: BuildNames;
+  readonly storeDir: StoreDir;
+  readonly hostTools: boolean;
 }
 
 class LocalBuild implements RunningBuild {
   readonly layers: readonly string[];
   readonly builderUid: number | undefined;
   readonly buildDir: string;
+  readonly hostTools: boolean;
   readonly #events: AsyncIterator<SandboxEvent>;
   #closing: Promise<string | undefined> | undefined;
 
   constructor(
     private readonly child: SandboxProcess,
     private readonly ids: BuildIds,
-    private readonly places: BuildPlaces,
-    private readonly storeDir: StoreDir,
-    readonly hostTools: boolean,
+    private readonly site: BuildSite,
   ) {
+    this.hostTools = site.hostTools;
     this.layers = ids.allocated ? ["allocated-uid", ...child.layers] : child.layers;
     this.builderUid = ids.allocated ? ids.uid : undefined;
-    this.buildDir = join(places.tempDir, "build");
+    this.buildDir = join(site.places.tempDir, "build");
     this.#events = child[Symbol.asyncIterator]();
   }
 
@@ -153,7 +154,8 @@ class LocalBuild implements RunningBuild {
   }
 
   scratchLocation(output: StorePath): string {
-    return join(this.places.chrootDir, "store", output.slice(this.storeDir.length + 1));
+    const { places, storeDir } = this.site;
+    return join(places.chrootDir, "store", output.slice(storeDir.length + 1));
   }
 
   kill(): void {
@@ -167,18 +169,18 @@ class LocalBuild implements RunningBuild {
 
   /** The build directory is closed to everybody before anything else, so that a failing removal leaves nothing usable. */
   async #close(keep: boolean): Promise<string | undefined> {
+    const { places, names } = this.site;
     this.child.kill();
     while (!(await this.#events.next()).done);
     try {
-      await chmod(this.places.tempDir, 0o000);
+      await chmod(places.tempDir, 0o000);
       if (!keep) {
-        await removePlaces(this.places);
+        await names.remove(places);
         return undefined;
       }
-      await removeChroot(this.places);
-      await chmod(this.places.tempDir, 0o755);
+      await removeTree(places.chrootDir);
+      await chmod(places.tempDir, 0o755);
       await chmod(this.buildDir, 0o755);
-      this.places.lock.releaseAndDelete(); // what is kept is nobody's to sweep
       return this.buildDir;
     } finally {
       this.ids.release();
