@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,13 +45,8 @@ const firstAllocatedId = 872_415_232;
  */
 export async function startSandbox(spec: SandboxSpec): Promise<SandboxProcess> {
   const native = addon();
-  await Promise.all([spec.chrootDir, spec.tempDir].map(removeLeftOver));
+  await Promise.all([spec.chrootDir, spec.tempDir].map(removeTree));
   return new RunningBuilder(unwrap(await native.startSandbox(spec)));
-}
-
-/** There hardly ever is one: asking costs less than handing the removal to another thread. */
-async function removeLeftOver(path: string): Promise<void> {
-  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) await removeTree(path);
 }
 
 class RunningBuilder implements SandboxProcess {

@@ -1,3 +1,4 @@
+import { lstatSync } from "node:fs";
 import { type CancelFlag, type Cancellable, cancellable } from "./cancel.js";
 import { type Outcome, unwrap } from "./error.js";
 import { loadAddon } from "./platform.js";
@@ -170,7 +171,17 @@ export async function canonicaliseTree(path: string, options: CanonicaliseOption
  * @throws SandboxError `ERR_TREE_IO`, among others for something mounted inside.
  */
 export async function removeTree(path: string): Promise<void> {
+  // Most often there is none: asking costs less than handing the removal to another thread.
+  if (!existsWithoutFollowing(path)) return;
   unwrap(await addon().removeTree(path));
+}
+
+function existsWithoutFollowing(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true; // what is wrong with it is told by the removal
+  }
 }
 
 /**
