@@ -1,6 +1,7 @@
-import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { closeSync, constants, mkdirSync, openSync, renameSync, rmSync, writeFile } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { baseNameOf, type StorePath } from "@drvkit/drv-parser";
 import type { LogPort, LogWriter } from "../ports/log.js";
 
@@ -11,16 +12,17 @@ export interface FileLogOptions {
   readonly compress?: (source: string, target: string) => Promise<void>;
 }
 
+const write = promisify(writeFile);
+
 /**
  * Logs as files in Nix's layout: plain while the build runs, so that it can be followed, then compressed and renamed.
+ * Names are made and removed on this thread: handing a call to another one takes longer.
  */
 export function makeFileLog({ logDir, compress }: FileLogOptions): LogPort {
   return {
     async open(drvPath) {
       const path = logPath(logDir, drvPath);
-      await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-      const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
-      return new FileLog(path, await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o666), compress);
+      return new FileLog(path, openNew(path), compress);
     },
   };
 }
@@ -31,17 +33,29 @@ export function logPath(logDir: string, drvPath: StorePath): string {
   return join(logDir, "drvs", base.slice(0, 2), base.slice(2));
 }
 
+function openNew(path: string): number {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
+  const openIt = () => openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o666);
+  try {
+    return openIt();
+  } catch (error) {
+    if (!hasCode(error, "ENOENT")) throw error;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    return openIt();
+  }
+}
+
 class FileLog implements LogWriter {
   #closing: Promise<void> | undefined;
 
   constructor(
     private readonly path: string,
-    private readonly file: FileHandle,
+    private readonly fd: number,
     private readonly compress: FileLogOptions["compress"],
   ) {}
 
   async write(bytes: Uint8Array): Promise<void> {
-    await this.file.writeFile(bytes);
+    await write(this.fd, bytes);
   }
 
   close(): Promise<void> {
@@ -50,18 +64,18 @@ class FileLog implements LogWriter {
   }
 
   async #close(): Promise<void> {
-    await this.file.close();
+    closeSync(this.fd);
     const compressed = `${this.path}.bz2`;
-    if (this.compress === undefined) return rm(compressed, { force: true });
+    if (this.compress === undefined) return rmSync(compressed, { force: true });
     const temporary = `${compressed}.tmp-${process.pid}`;
     try {
       await this.compress(this.path, temporary);
-      await rename(temporary, compressed);
+      renameSync(temporary, compressed);
     } catch (error) {
-      await rm(temporary, { force: true });
+      rmSync(temporary, { force: true });
       throw error;
     }
-    await rm(this.path, { force: true });
+    rmSync(this.path, { force: true });
   }
 }
 
@@ -91,7 +105,11 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
   try {
     return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (hasCode(error, "ENOENT")) return undefined;
     throw error;
   }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }
