@@ -10,6 +10,7 @@ import {
 import type { RunningBuild } from "../ports/sandbox.js";
 import type { CanonicaliseOptions, SeenInodes } from "../ports/trees.js";
 import type { GoalContext } from "../worker/context.js";
+import type { Copies } from "./copies.js";
 import { OutputError } from "./error.js";
 
 /** One output as the builder left it, canonical, scanned and hashed. */
@@ -32,8 +33,7 @@ export interface CollectFrom {
   readonly outputs: readonly (readonly [name: OutputName, path: StorePath])[];
   /** Every path that an output may refer to. */
   readonly referenceable: readonly StorePath[];
-  /** Private directory for copies. */
-  readonly copies: string;
+  readonly copies: Copies;
 }
 
 /**
@@ -100,7 +100,7 @@ async function secured(
     await canonicalise(scratch, owner, cx);
     return scratch;
   }
-  const copy = `${from.copies}/${name}`;
+  const copy = await from.copies.placeOf(name);
   await trees.copy(scratch, copy, cx);
   await canonicalise(copy, {}, cx);
   return copy;

@@ -17,6 +17,7 @@ import type { PathInfo } from "@drvkit/narinfo";
 import { invariant } from "../error.js";
 import type { GoalContext } from "../worker/context.js";
 import type { Collected } from "./collect.js";
+import type { Copies } from "./copies.js";
 import { OutputError } from "./error.js";
 import { Rewriter } from "./rewrite.js";
 
@@ -37,10 +38,9 @@ interface Finished {
 export class Finisher {
   readonly #rewriter: Rewriter;
 
-  /** `copies`: a private directory. */
   constructor(
     private readonly drv: Derivation,
-    copies: string,
+    copies: Copies,
     private readonly cx: GoalContext,
   ) {
     this.#rewriter = new Rewriter(copies, cx);

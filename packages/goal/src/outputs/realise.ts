@@ -4,6 +4,7 @@ import type { GoalContext } from "../worker/context.js";
 import { checkOutputs } from "./check.js";
 import { type Collected, collectOutputs } from "./collect.js";
 import { compareWithRegistered } from "./compare.js";
+import { Copies } from "./copies.js";
 import type { OutputError } from "./error.js";
 import { type FinishedOutput, Finisher } from "./finish.js";
 import { orderOutputs } from "./order.js";
@@ -35,7 +36,7 @@ export async function realiseOutputs(
   cx: GoalContext,
 ): Promise<ReadonlyMap<OutputName, StorePath>> {
   const { drv } = built;
-  await using copies = await cx.ports.store.makeTempDir();
+  await using copies = new Copies(cx.ports.store);
   const all = [...built.scratch].sort(([a], [b]) => (a < b ? -1 : 1));
   const wanted = cx.mode === "check" ? all : all.filter(([, path]) => !built.valid.has(path));
   const collected = await collectOutputs(
@@ -43,11 +44,11 @@ export async function realiseOutputs(
       ...built,
       outputs: wanted,
       referenceable: [...built.inputs, ...built.scratch.values()],
-      copies: copies.path,
+      copies,
     },
     cx,
   );
-  const finisher = new Finisher(drv, copies.path, cx);
+  const finisher = new Finisher(drv, copies, cx);
   const finished: FinishedOutput[] = [];
   let mismatch: OutputError | undefined;
   for (const output of ordered(cx.drvPath, collected)) {

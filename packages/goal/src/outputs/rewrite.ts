@@ -1,6 +1,7 @@
 import { hashPartOf, type StorePath } from "@drvkit/drv-parser";
 import type { GoalContext } from "../worker/context.js";
 import type { Collected } from "./collect.js";
+import type { Copies } from "./copies.js";
 
 /** Puts final paths in the place of those that outputs had while they were built. What is changed is a copy. */
 export class Rewriter {
@@ -8,9 +9,8 @@ export class Rewriter {
   readonly #moved = new Map<StorePath, StorePath>();
   #copied = 0;
 
-  /** `copies`: a private directory. */
   constructor(
-    private readonly copies: string,
+    private readonly copies: Copies,
     private readonly cx: GoalContext,
   ) {}
 
@@ -31,7 +31,7 @@ export class Rewriter {
     const found = [...paths].filter(([from]) => output.references.has(from));
     if (found.length === 0) return output;
     this.#copied += 1;
-    const location = `${this.copies}/rewritten ${this.#copied}`; // no output has such a name
+    const location = await this.copies.placeOf(`rewritten ${this.#copied}`); // no output has such a name
     const parts = new Map(found.map(([from, to]) => [hashPartOf(from), hashPartOf(to)]));
     await trees.rewrite(output.location, location, parts, this.cx);
     await trees.canonicalise(location, { signal: this.cx.signal });
