@@ -1,4 +1,4 @@
-import { lstat, mkdir, readFile } from "node:fs/promises";
+import { lstatSync, mkdirSync, readFileSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { type FileLock, lockFile } from "@drvkit/sandbox-native";
 import { EngineSetupError } from "../error.js";
@@ -53,8 +53,9 @@ export async function allocateBuildIds(
     throw new EngineSetupError("ERR_NO_BUILD_UID", `'id-count' ${range.idCount} has no room for a build`, {
       hint: `give it at least ${idsPerSlot}`,
     });
-  const usable = await usablePools(pools);
-  const accounts = await accountUids();
+  // On this thread: handing so little to another one takes longer.
+  const usable = usablePools(pools);
+  const accounts = accountUids();
   for (let slot = 0; slot < slots; slot += 1) {
     const id = range.startId + slot * idsPerSlot;
     if (accounts.has(id))
@@ -78,12 +79,12 @@ function lockPath({ directory, isNixs }: IdPool, id: number): readonly string[] 
   return slot >= 0 && slot < nixSlots ? [join(directory, `slot-${slot}`)] : [];
 }
 
-async function usablePools(pools: readonly IdPool[]): Promise<readonly IdPool[]> {
+function usablePools(pools: readonly IdPool[]): readonly IdPool[] {
   const usable: IdPool[] = [];
   for (const pool of pools) {
     const { directory, isNixs } = pool;
-    if (!isNixs) await mkdir(directory, { recursive: true, mode: 0o755 });
-    const found = await lstat(directory).catch(() => undefined);
+    if (!isNixs) mkdirSync(directory, { recursive: true, mode: 0o755 });
+    const found = statOrNothing(directory);
     if (found?.isDirectory() && found.uid === 0 && (found.mode & 0o022) === 0) usable.push(pool);
     else if (!isNixs)
       throw new EngineSetupError("ERR_NO_BUILD_UID", `'${directory}' must be a directory of root's alone`, {
@@ -115,7 +116,26 @@ async function lockAll(paths: readonly string[]): Promise<(() => void) | undefin
   return release;
 }
 
-async function accountUids(): Promise<ReadonlySet<number>> {
-  const text = await readFile("/etc/passwd", "utf8").catch(() => "");
-  return new Set(text.split("\n").map((line) => Number(line.split(":")[2])));
+function statOrNothing(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+function readOrNothing(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function accountUids(): ReadonlySet<number> {
+  return new Set(
+    readOrNothing("/etc/passwd")
+      .split("\n")
+      .map((line) => Number(line.split(":")[2])),
+  );
 }
