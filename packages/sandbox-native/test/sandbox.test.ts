@@ -517,6 +517,18 @@ sandboxed(`binds${because}`, () => {
     await expect(start).rejects.toMatchObject({ code: "ERR_SANDBOX_SETUP", step, path, errno });
   });
 
+  test("a start survives the end of the process that helpers are copies of", async () => {
+    await build(["-c", "true"]);
+    const children = readdirSync("/proc/self/task").flatMap((thread) =>
+      readFileSync(`/proc/self/task/${thread}/children`, "utf8").trim().split(" "),
+    );
+    const isHelper = (pid: string) => readlinkSync(`/proc/${pid}/exe`).startsWith("/memfd:drvkit-helper");
+    const helpers = children.filter((pid) => pid !== "" && isHelper(pid));
+    expect(helpers).toHaveLength(1);
+    for (const pid of helpers) process.kill(Number(pid), "SIGKILL");
+    expect((await build(["-c", "echo again"])).output).toBe("again\n");
+  });
+
   test("a set-up that fails leaves no process and no mount", async () => {
     const directory = newDirectory();
     await expect(startSandbox(spec(directory, [], { binds: [bind("/no/such", "/a")] }))).rejects.toThrow();

@@ -22,5 +22,7 @@ pub const REPORT_FD: i32 = 5;
 pub const TERMINAL_FD: i32 = 6;
 /// Descriptor that becomes readable when the engine ends.
 pub const ENGINE_FD: i32 = 7;
+/// Descriptor on which the process that helpers are copies of is asked for one.
+pub const CONTROL_FD: i32 = 8;
 /// The byte that permits to go on.
 pub const GO: u8 = b'1';

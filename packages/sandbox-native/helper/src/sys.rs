@@ -1,6 +1,7 @@
 //! Every system call of the executable. One sentence each on why this call; no policy.
 
 use std::ffi::{CStr, CString};
+use std::ops::RangeInclusive;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use drvkit_helper::{REPORT_FD, Report};
@@ -121,6 +122,45 @@ fn read(fd: RawFd, buffer: &mut [u8]) -> Result<usize, Errno> {
             Err(errno) => return Err(errno),
         }
     }
+}
+
+/// Whether as many descriptors as there are numbers came, under these: the numbers are free, and the kernel takes the
+/// lowest. `None` at the end of the socket.
+pub fn receive_descriptors(socket: RawFd, numbers: RangeInclusive<RawFd>) -> Result<Option<Result<(), Errno>>, Errno> {
+    let count = numbers.clone().count();
+    let mut byte = [0_u8];
+    let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: byte.len() };
+    // Words, because the header in it has the alignment of one.
+    let mut control = [0_usize; 16];
+    // SAFETY: plain data, zero is valid.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    loop {
+        // SAFETY: the message and all that it points to live during the call.
+        match check_long(unsafe { libc::recvmsg(socket, &raw mut message, 0) } as c_long) {
+            Ok(0) => return Ok(None),
+            Ok(_) => break,
+            Err(libc::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    let mut received = vec![-1; count];
+    // SAFETY: the kernel has written the header and as many descriptors as it says; at most `count` are copied.
+    let length = unsafe {
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        if header.is_null() {
+            return Ok(Some(Err(libc::EMFILE)));
+        }
+        let length = ((*header).cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
+        let bytes = length.min(count * size_of::<RawFd>());
+        std::ptr::copy_nonoverlapping(libc::CMSG_DATA(header), received.as_mut_ptr().cast(), bytes);
+        length
+    };
+    let complete = length == count * size_of::<RawFd>() && received.iter().copied().eq(numbers);
+    Ok(Some(if complete { Ok(()) } else { Err(libc::EMFILE) }))
 }
 
 /// Whether reading would not wait; a pid descriptor is readable once its process has ended.

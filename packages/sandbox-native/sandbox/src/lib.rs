@@ -16,6 +16,7 @@ mod skeleton;
 mod spec;
 mod start;
 mod sys;
+mod template;
 
 pub use error::{Error, Kind};
 pub use layer::Layer;

@@ -5,8 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::time::Duration;
 
 use crate::sys::{self, Errno, ExitStatus};
+use crate::template::{CopyRequest, Template};
 
 /// What a builder does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,21 +28,16 @@ pub type Waiter = Box<dyn FnOnce(Option<Event>) + Send>;
 const BUFFER_LIMIT: usize = 256 * 1024;
 /// What may still lie in a terminal when its last writer has ended; a writer that got away writes for ever.
 const DRAIN_LIMIT: usize = 1024 * 1024;
+/// While no builder runs, helpers stay easy to start for this long: then the process they are copies of ends.
+const PAUSE: Duration = Duration::from_secs(1);
 const WAKE: u64 = u64::MAX;
 
 /// Identity of a builder in the reactor.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Id(u64);
 
-/// Descriptors of the helper that are handed over, with their numbers there.
-pub(crate) struct SpawnRequest {
-    /// A private directory, for a machine that runs no programs from memory.
-    pub(crate) directory: Vec<u8>,
-    pub(crate) descriptors: [(OwnedFd, i32); 5],
-}
-
 enum Command {
-    Spawn(SpawnRequest, mpsc::Sender<Result<i32, Errno>>),
+    Spawn(CopyRequest, mpsc::Sender<Result<i32, Errno>>),
     Watch(Id, Watched),
     Next(Id, Waiter),
     Kill(Id),
@@ -76,7 +73,7 @@ pub(crate) fn reactor() -> Result<&'static Reactor, Errno> {
     let start = || {
         let epoll = sys::new_epoll()?;
         sys::watch(epoll.as_fd(), reactor.wake.as_fd(), WAKE)?;
-        let state = State { reactor, epoll, builders: HashMap::new() };
+        let state = State { reactor, epoll, template: None, builders: HashMap::new() };
         let thread = std::thread::Builder::new().name("drvkit-sandbox".into()).spawn(move || state.run());
         thread.map(drop).map_err(|error| error.raw_os_error().unwrap_or(libc::EAGAIN))
     };
@@ -96,7 +93,7 @@ impl Reactor {
     }
 
     /// Starts the helper on the thread that lives; its pid.
-    pub(crate) fn spawn(&self, request: SpawnRequest) -> Result<i32, Errno> {
+    pub(crate) fn spawn(&self, request: CopyRequest) -> Result<i32, Errno> {
         let (sender, receiver) = mpsc::channel();
         self.send(Command::Spawn(request, sender));
         receiver.recv().unwrap_or(Err(libc::ECHILD))
@@ -133,6 +130,7 @@ impl Reactor {
 struct State {
     reactor: &'static Reactor,
     epoll: OwnedFd,
+    template: Option<Template>,
     builders: HashMap<Id, Builder>,
 }
 
@@ -166,7 +164,12 @@ enum Progress {
 impl State {
     fn run(mut self) {
         loop {
-            for token in sys::wait_events(self.epoll.as_fd()) {
+            let unused = self.template.is_some() && self.builders.is_empty();
+            let tokens = sys::wait_events(self.epoll.as_fd(), unused.then_some(PAUSE));
+            if tokens.is_empty() && unused {
+                self.template = None;
+            }
+            for token in tokens {
                 match token {
                     WAKE => self.obey(),
                     token => self.notice(Id(token >> 1), token & 1 == 1),
@@ -182,7 +185,7 @@ impl State {
         for command in commands {
             match command {
                 Command::Spawn(request, reply) => {
-                    let _ = reply.send(spawn(&request));
+                    let _ = reply.send(Template::copy(&mut self.template, &request));
                 }
                 Command::Watch(id, watched) => self.add(id, watched),
                 Command::Next(id, waiter) => match self.builders.get_mut(&id) {
@@ -323,30 +326,5 @@ impl Builder {
             }
             _ => None,
         }
-    }
-}
-
-/// From a sealed file in memory, which no one can change; where that is forbidden (sysctl vm.memfd_noexec), from a file
-/// in a directory that nobody else can enter, and only for as long as the start takes.
-fn spawn(request: &SpawnRequest) -> Result<i32, Errno> {
-    static EXECUTABLE: OnceLock<Result<OwnedFd, Errno>> = OnceLock::new();
-    let [a, b, c, d, e] = &request.descriptors;
-    let number = |(fd, number): &(OwnedFd, i32)| (fd.as_raw_fd(), *number);
-    let descriptors = [number(a), number(b), number(c), number(d), number(e)];
-    let from_memory = || {
-        let make = || sys::sealed_executable(crate::HELPER);
-        let executable = EXECUTABLE.get_or_init(make).as_ref().map_err(|errno| *errno)?;
-        let path = sys::c_string(format!("/proc/self/fd/{}", executable.as_raw_fd()).as_bytes())?;
-        sys::spawn(&sys::Handover { executable: &path, descriptors })
-    };
-    match from_memory() {
-        Err(libc::EACCES | libc::EPERM | libc::ENOSYS | libc::ENOENT) => {
-            let path = sys::c_string(&[request.directory.as_slice(), b"/helper"].concat())?;
-            sys::write_executable(&path, crate::HELPER)?;
-            let spawned = sys::spawn(&sys::Handover { executable: &path, descriptors });
-            sys::unlink(&path);
-            spawned
-        }
-        spawned => spawned,
     }
 }

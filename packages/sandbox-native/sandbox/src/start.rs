@@ -5,18 +5,17 @@ use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use drvkit_helper::{
-    ENGINE_FD, GO, GO_FD, Instruction, Op, PROGRAM_FD, REPORT_FD, REPORT_SIZE, Report, TERMINAL_FD, encode_program,
-};
+use drvkit_helper::{GO, Instruction, Op, REPORT_SIZE, Report, encode_program};
 
 use crate::error::{Error, explain, explain_ids};
 use crate::layer::{Layer, layers_in_force};
 use crate::machine::{Limits, Machine};
 use crate::plan::{Ending, INNER_GID, INNER_UID, plan};
-use crate::reactor::{Id, Reactor, SpawnRequest, Waiter, Watched, reactor};
+use crate::reactor::{Id, Reactor, Waiter, Watched, reactor};
 use crate::skeleton::{self, Owner};
 use crate::spec::Spec;
 use crate::sys::{self, ExitStatus};
+use crate::template::CopyRequest;
 
 /// A set-up takes milliseconds; one that takes this long will never end.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -153,16 +152,9 @@ fn set_up(spec: &Spec, owner: Option<Owner>, program: &[Instruction], reactor: &
     let pipe = || sys::pipe().map_err(failed("open-pipe"));
     let (instructions, go, reports) = (pipe()?, pipe()?, pipe()?);
     let engine = sys::own_pid_descriptor().map_err(failed("follow-process"))?;
-    let request = SpawnRequest {
-        directory: spec.parts.temp_dir.clone(),
-        descriptors: [
-            (instructions.read, PROGRAM_FD),
-            (go.read, GO_FD),
-            (reports.write, REPORT_FD),
-            (terminal.slave, TERMINAL_FD),
-            (engine, ENGINE_FD),
-        ],
-    };
+    // In the order of their numbers there.
+    let descriptors = [instructions.read, go.read, reports.write, terminal.slave, engine];
+    let request = CopyRequest { directory: spec.parts.temp_dir.clone(), descriptors };
     let helper = Child::of(reactor.spawn(request).map_err(failed("spawn-helper"))?)?;
     send_program(&instructions.write, program, deadline)?;
     let mut talk = Talk { program, reports: reports.read, skipped: Vec::new(), deadline };

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libc::{c_int, c_long, c_void};
 
@@ -48,6 +48,12 @@ pub(crate) fn error_text(errno: Errno) -> String {
 pub(crate) fn effective_uid() -> u32 {
     // SAFETY: cannot fail.
     unsafe { libc::geteuid() }
+}
+
+/// Whose rights a process that is started has.
+pub(crate) fn effective_ids() -> [u32; 2] {
+    // SAFETY: cannot fail.
+    unsafe { [libc::geteuid(), libc::getegid()] }
 }
 
 /// Asks for the version only: no ruleset is made.
@@ -146,6 +152,49 @@ pub(crate) fn pipe() -> Result<Pipe, Errno> {
     Ok(Pipe { read: above_standard(read)?, write: above_standard(write)? })
 }
 
+/// Messages keep their borders, and the end of either side shows at the other.
+pub(crate) fn socket_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let mut fds = [0; 2];
+    // SAFETY: two valid places.
+    check(unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, fds.as_mut_ptr()) })?;
+    // SAFETY: both have just been made for us.
+    let [one, other] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    Ok((above_standard(one)?, above_standard(other)?))
+}
+
+/// One byte that carries copies of the descriptors. No signal when nobody reads any more.
+pub(crate) fn send_descriptors<const N: usize>(socket: BorrowedFd<'_>, descriptors: [RawFd; N]) -> Result<(), Errno> {
+    let mut byte = [0_u8];
+    let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: byte.len() };
+    let length = size_of_val(&descriptors) as u32;
+    // Words, because the header in it has the alignment of one.
+    let mut control = [0_usize; 16];
+    // SAFETY: plain data, zero is valid.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    // SAFETY: arithmetic only.
+    message.msg_controllen = unsafe { libc::CMSG_SPACE(length) } as _;
+    assert!(message.msg_controllen as usize <= size_of_val(&control), "bug: too many descriptors for one message");
+    // SAFETY: the buffer has room for the header and the descriptors, see above.
+    unsafe {
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(length) as _;
+        std::ptr::copy_nonoverlapping(descriptors.as_ptr().cast(), libc::CMSG_DATA(header), length as usize);
+    }
+    loop {
+        // SAFETY: the message and all that it points to live during the call.
+        match unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) } {
+            0.. => return Ok(()),
+            _ if last_error() == libc::EINTR => {}
+            _ => return Err(last_error()),
+        }
+    }
+}
+
 /// The two ends of a terminal.
 pub(crate) struct Terminal {
     /// Ours: what the builder writes is read here.
@@ -231,20 +280,14 @@ pub(crate) fn wait(pid_descriptor: BorrowedFd<'_>) -> Result<ExitStatus, Errno> 
     }
 }
 
-/// Descriptors of the helper, each with the number it gets there.
-pub(crate) struct Handover<'a> {
-    pub(crate) executable: &'a CStr,
-    pub(crate) descriptors: [(RawFd, RawFd); 5],
-}
-
 /// `posix_spawn`: the C library's clone shares memory but runs nothing of ours before exec, and its cost does not grow
 /// with the heap of Node.
-pub(crate) fn spawn(handover: &Handover<'_>) -> Result<i32, Errno> {
+pub(crate) fn spawn(executable: &CStr, (ours, theirs): (RawFd, RawFd)) -> Result<i32, Errno> {
     let mut actions = std::mem::MaybeUninit::<libc::posix_spawn_file_actions_t>::uninit();
     let mut attributes = std::mem::MaybeUninit::<libc::posix_spawnattr_t>::uninit();
     // SAFETY: plain data, zero is valid; filled or emptied before use.
     let mut signals: libc::sigset_t = unsafe { std::mem::zeroed() };
-    let argv = [handover.executable.as_ptr().cast_mut(), std::ptr::null_mut()];
+    let argv = [executable.as_ptr().cast_mut(), std::ptr::null_mut()];
     let envp = [std::ptr::null_mut()];
     let mut pid = 0;
     // SAFETY: both structures are initialised first and destroyed last; every pointer is to a live local.
@@ -254,15 +297,13 @@ pub(crate) fn spawn(handover: &Handover<'_>) -> Result<i32, Errno> {
         libc::posix_spawn_file_actions_addopen(actions.as_mut_ptr(), 0, c"/dev/null".as_ptr(), libc::O_RDWR, 0);
         libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), 0, 1);
         libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), 0, 2);
-        for (ours, theirs) in handover.descriptors {
-            libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), ours, theirs);
-        }
+        libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), ours, theirs);
         libc::sigemptyset(&raw mut signals);
         libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), &raw const signals);
         libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), libc::POSIX_SPAWN_SETSIGMASK as _);
         let error = libc::posix_spawn(
             &raw mut pid,
-            handover.executable.as_ptr(),
+            executable.as_ptr(),
             actions.as_ptr(),
             attributes.as_ptr(),
             argv.as_ptr(),
@@ -344,11 +385,12 @@ pub(crate) fn unwatch(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>) {
     unsafe { libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_DEL, fd.as_raw_fd(), std::ptr::null_mut()) };
 }
 
-/// Waits for something to happen; tokens of what did.
-pub(crate) fn wait_events(epoll: BorrowedFd<'_>) -> Vec<u64> {
+/// Waits for something to happen, at most this long; tokens of what did.
+pub(crate) fn wait_events(epoll: BorrowedFd<'_>, at_most: Option<Duration>) -> Vec<u64> {
+    let timeout = at_most.map_or(-1, |limit| c_int::try_from(limit.as_millis()).unwrap_or(c_int::MAX));
     let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
     // SAFETY: the range is that of the array.
-    let count = unsafe { libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), events.len() as c_int, -1) };
+    let count = unsafe { libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), events.len() as c_int, timeout) };
     events.iter().take(usize::try_from(count).unwrap_or(0)).map(|event| event.u64).collect()
 }
 

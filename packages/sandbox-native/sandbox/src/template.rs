@@ -1,0 +1,117 @@
+//! The process that all helpers are copies of. It loads the executable once and then waits to be told to copy itself:
+//! loading it for every start would take as long as the set-up itself.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use drvkit_helper::CONTROL_FD;
+
+use crate::sys::{self, Errno};
+
+/// A copy takes a fraction of a millisecond; one that takes this long will never be made.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why there is no copy.
+enum Refusal {
+    /// The process is gone or does not answer.
+    Dead(Errno),
+    /// It cannot make one.
+    Failed(Errno),
+}
+
+/// What is asked of a copy.
+pub(crate) struct CopyRequest {
+    /// A private directory, for a machine that runs no programs from memory.
+    pub(crate) directory: Vec<u8>,
+    /// Its descriptors, in the order of their numbers there, from the first one up.
+    pub(crate) descriptors: [OwnedFd; 5],
+}
+
+/// The process. Dropped, it is killed.
+pub(crate) struct Template {
+    control: OwnedFd,
+    process: OwnedFd,
+    /// Ids of this process when it was started: a copy must not have rights that were given up since.
+    ids: [u32; 2],
+}
+
+impl Template {
+    /// A helper; its pid. It is a child of the thread that started the template, which must be the one that lives.
+    pub(crate) fn copy(current: &mut Option<Template>, request: &CopyRequest) -> Result<i32, Errno> {
+        if current.as_ref().is_some_and(|template| template.ids != sys::effective_ids()) {
+            *current = None;
+        }
+        let is_new = current.is_none();
+        let template = match current {
+            Some(template) => template,
+            None => current.insert(Template::start(&request.directory)?),
+        };
+        match template.ask(request) {
+            Ok(pid) => Ok(pid),
+            Err(Refusal::Failed(errno)) => Err(errno),
+            Err(Refusal::Dead(errno)) => {
+                *current = None;
+                // One that has served before may have been killed since.
+                if is_new { Err(errno) } else { Template::copy(current, request) }
+            }
+        }
+    }
+
+    fn start(directory: &[u8]) -> Result<Template, Errno> {
+        let (ours, theirs) = sys::socket_pair()?;
+        let process = sys::pid_descriptor(spawn(directory, &theirs)?)?;
+        Ok(Template { control: ours, process, ids: sys::effective_ids() })
+    }
+
+    fn ask(&self, request: &CopyRequest) -> Result<i32, Refusal> {
+        let descriptors = request.descriptors.each_ref().map(|fd| fd.as_raw_fd());
+        sys::send_descriptors(self.control.as_fd(), descriptors).map_err(|errno| match errno {
+            libc::ETOOMANYREFS | libc::ENOMEM => Refusal::Failed(errno),
+            errno => Refusal::Dead(errno),
+        })?;
+        let waited = [(self.control.as_fd(), libc::POLLIN)];
+        match sys::poll(waited, Instant::now() + DEADLINE).map_err(Refusal::Dead)? {
+            [true] => {}
+            [false] => return Err(Refusal::Dead(libc::ETIMEDOUT)),
+        }
+        let mut answer = [0; 4];
+        match sys::read_some(self.control.as_fd(), &mut answer).map_err(Refusal::Dead)? {
+            4 => match i32::from_ne_bytes(answer) {
+                pid if pid > 0 => Ok(pid),
+                errno => Err(Refusal::Failed(-errno)),
+            },
+            _ => Err(Refusal::Dead(libc::ECHILD)),
+        }
+    }
+}
+
+impl Drop for Template {
+    fn drop(&mut self) {
+        sys::kill(self.process.as_fd());
+        let _ = sys::wait(self.process.as_fd());
+    }
+}
+
+/// From a sealed file in memory, which no one can change; where that is forbidden (sysctl vm.memfd_noexec), from a file
+/// in a directory that nobody else can enter, and only for as long as the start takes.
+fn spawn(directory: &[u8], control: &OwnedFd) -> Result<i32, Errno> {
+    static EXECUTABLE: OnceLock<Result<OwnedFd, Errno>> = OnceLock::new();
+    let descriptor = (control.as_raw_fd(), CONTROL_FD);
+    let from_memory = || {
+        let make = || sys::sealed_executable(crate::HELPER);
+        let executable = EXECUTABLE.get_or_init(make).as_ref().map_err(|errno| *errno)?;
+        let path = sys::c_string(format!("/proc/self/fd/{}", executable.as_raw_fd()).as_bytes())?;
+        sys::spawn(&path, descriptor)
+    };
+    match from_memory() {
+        Err(libc::EACCES | libc::EPERM | libc::ENOSYS | libc::ENOENT) => {
+            let path = sys::c_string(&[directory, b"/helper"].concat())?;
+            sys::write_executable(&path, crate::HELPER)?;
+            let spawned = sys::spawn(&path, descriptor);
+            sys::unlink(&path);
+            spawned
+        }
+        spawned => spawned,
+    }
+}
