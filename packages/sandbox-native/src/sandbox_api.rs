@@ -28,11 +28,11 @@ impl NativeProcess {
         self.0.layers().iter().map(|layer| layer.name()).collect()
     }
 
-    /// The next event; nothing after the last one.
+    /// The next events; none after the last one.
     #[napi]
     pub fn next<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        promise(env, |settle: Settle<Option<JsEvent>>| {
-            self.0.next(Box::new(move |event| settle.done(Ok(event.map(JsEvent::from)))));
+        promise(env, |settle: Settle<Vec<JsEvent>>| {
+            self.0.next(Box::new(move |events| settle.done(Ok(events.into_iter().map(JsEvent::from).collect()))));
         })
     }
 

@@ -17,7 +17,7 @@ interface NativeEvent {
 interface NativeProcess {
   readonly pid: number;
   readonly layers: readonly SandboxLayer[];
-  next(): Promise<Outcome<NativeEvent | null>>;
+  next(): Promise<Outcome<readonly NativeEvent[]>>;
   kill(): void;
 }
 
@@ -66,9 +66,9 @@ class RunningBuilder implements SandboxProcess {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<SandboxEvent> {
     for (;;) {
-      const event = unwrap(await this.#native.next());
-      if (event === null) return;
-      yield fromNative(event);
+      const events = unwrap(await this.#native.next()).map(fromNative);
+      yield* events;
+      if (events.length === 0 || events.at(-1)?.type === "exit") return;
     }
   }
 }

@@ -21,8 +21,8 @@ pub enum Event {
     Exit(ExitStatus),
 }
 
-/// Who waits for the next event; `None` after the last one.
-pub type Waiter = Box<dyn FnOnce(Option<Event>) + Send>;
+/// Who waits for the next events, all that there are; there are none after the last one.
+pub type Waiter = Box<dyn FnOnce(Vec<Event>) + Send>;
 
 /// Output that is held for a reader who does not come; beyond it the builder waits in its write.
 const BUFFER_LIMIT: usize = 256 * 1024;
@@ -110,7 +110,7 @@ impl Reactor {
         id
     }
 
-    /// Calls `waiter` with the next event.
+    /// Calls `waiter` with the next events.
     pub(crate) fn next(&self, id: Id, waiter: Waiter) {
         self.send(Command::Next(id, waiter));
     }
@@ -193,7 +193,7 @@ impl State {
                         builder.waiters.push_back(waiter);
                         self.serve(id);
                     }
-                    None => waiter(None),
+                    None => waiter(Vec::new()),
                 },
                 Command::Kill(id) => {
                     if let Some(builder) = self.builders.get(&id) {
@@ -242,17 +242,16 @@ impl State {
     fn serve(&mut self, id: Id) {
         let Some(builder) = self.builders.get_mut(&id) else { return };
         while let Some(waiter) = builder.waiters.pop_front() {
-            match builder.take() {
-                Some(event) => waiter(Some(event)),
-                None => {
-                    builder.waiters.push_front(waiter);
-                    break;
-                }
+            let events: Vec<Event> = std::iter::from_fn(|| builder.take()).collect();
+            if events.is_empty() {
+                builder.waiters.push_front(waiter);
+                break;
             }
+            waiter(events);
         }
         if builder.exit == Exit::Told {
             let builder = self.builders.remove(&id);
-            builder.into_iter().flat_map(|builder| builder.waiters).for_each(|waiter| waiter(None));
+            builder.into_iter().flat_map(|builder| builder.waiters).for_each(|waiter| waiter(Vec::new()));
         } else if builder.output.len() >= BUFFER_LIMIT || builder.end_of_output != Progress::Open {
             builder.mute(&self.epoll);
         } else {

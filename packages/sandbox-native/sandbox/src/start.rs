@@ -39,7 +39,7 @@ impl Process {
         &self.layers
     }
 
-    /// Calls `waiter` with the next event, on the reactor's thread: it must not block.
+    /// Calls `waiter` with the next events, on the reactor's thread: it must not block.
     pub fn next(&self, waiter: Waiter) {
         self.reactor.next(self.id, waiter);
     }

@@ -74,10 +74,10 @@ fn events(process: &Process) -> Vec<Event> {
     let mut events = Vec::new();
     loop {
         let (sender, receiver) = mpsc::channel();
-        process.next(Box::new(move |event| sender.send(event).expect("a receiver")));
+        process.next(Box::new(move |next| sender.send(next).expect("a receiver")));
         match receiver.recv().expect("an answer") {
-            Some(event) => events.push(event),
-            None => return events,
+            next if next.is_empty() => return events,
+            next => events.extend(next),
         }
     }
 }
