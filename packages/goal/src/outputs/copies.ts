@@ -13,6 +13,7 @@ export class Copies implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await (await this.#directory)?.[Symbol.asyncDispose]();
+    const made = await this.#directory?.catch(() => undefined); // who asked for it was told
+    await made?.[Symbol.asyncDispose]();
   }
 }
