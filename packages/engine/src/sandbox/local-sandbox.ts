@@ -1,4 +1,4 @@
-import { chmod } from "node:fs/promises";
+import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { hashPartOf, type StoreDir, type StorePath } from "@drvkit/drv-parser";
 import type { BuildSpec, RunningBuild, SandboxEvent, SandboxPort } from "@drvkit/goal";
@@ -173,14 +173,14 @@ class LocalBuild implements RunningBuild {
     this.child.kill();
     while (!(await this.#events.next()).done);
     try {
-      await chmod(places.tempDir, 0o000);
+      chmodSync(places.tempDir, 0o000);
       if (!keep) {
         await names.remove(places);
         return undefined;
       }
       await removeTree(places.chrootDir);
-      await chmod(places.tempDir, 0o755);
-      await chmod(this.buildDir, 0o755);
+      chmodSync(places.tempDir, 0o755);
+      chmodSync(this.buildDir, 0o755);
       return this.buildDir;
     } finally {
       this.ids.release();

@@ -20,6 +20,7 @@ export interface WorkerParts {
   readonly contents: Contents;
   readonly passes: Passes;
   readonly slots: Readonly<Record<SlotPool, Slots>>;
+  afterwards(work: Promise<void>): void;
   waitFor(waitees: Waitees, signal: AbortSignal, audience: Audience): Promise<WaiteeResults>;
 }
 
@@ -70,6 +71,10 @@ export class GoalCommon implements CommonContext {
 
   emit(body: EventBody): void {
     this.#goal.audience.emit(body);
+  }
+
+  afterwards(work: Promise<void>): void {
+    this.parts.afterwards(work);
   }
 
   turn(): Promise<void> {

@@ -90,6 +90,8 @@ export interface CommonContext {
   slot(): Promise<Slot>;
   /** Waits a while, as between two tries for a lock. */
   sleep(ms: number): Promise<void>;
+  /** What nobody but the end of the run waits for; it does not fail. */
+  afterwards(work: Promise<void>): void;
   emit(event: EventBody): void;
 }
 

@@ -37,6 +37,7 @@ export class Worker {
   readonly #pathGoals = new Map<GoalKey, Goal<SubstitutionResult>>();
   readonly #realisationGoals = new Map<GoalKey, Goal<RealisationResult>>();
   readonly #runs = new Set<Run>();
+  readonly #afterwards = new Set<Promise<void>>();
   readonly #derivations: DerivationCache;
   readonly #parts: WorkerParts;
 
@@ -57,6 +58,10 @@ export class Worker {
       substituters: new Substituters({ ports, settings }, (text) => say("warn", text)),
       contents: new Contents(ports, say),
       waitFor: (waitees, signal, audience) => this.#waitFor(waitees, signal, audience),
+      afterwards: (work) => {
+        const followed = work.finally(() => this.#afterwards.delete(followed));
+        this.#afterwards.add(followed);
+      },
     };
   }
 
@@ -106,7 +111,7 @@ export class Worker {
     }
   }
 
-  /** Waits until every goal that worked for this run and for nobody else has cleaned up. */
+  /** Waits until every goal that worked for this run and for nobody else has cleaned up, and for what was left to the end. */
   async #settle(run: Run): Promise<void> {
     const open = () =>
       [this.#derivationGoals, this.#pathGoals, this.#realisationGoals]
@@ -114,6 +119,7 @@ export class Worker {
         .filter(({ audience: { runs } }) => runs.has(run) && [...runs].every(({ isLeaving }) => isLeaving));
     for (let goals = open(); goals.length > 0; goals = open())
       await Promise.allSettled(goals.map(({ ended }) => ended));
+    await Promise.all(this.#afterwards);
   }
 
   /** The goal of this derivation, new or under way, with one more waiter. */

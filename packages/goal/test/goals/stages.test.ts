@@ -45,6 +45,7 @@ function contextOf(
     waitFor: async () => ({ derivations: how.results ?? [], paths: [], realisations: [] }),
     slot: async () => ({ [Symbol.dispose]: () => undefined }),
     sleep: async () => undefined,
+    afterwards: () => undefined,
     emit: (event) => events.push(event),
     ...how,
   };

@@ -38,15 +38,20 @@ export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<
   const spec = await planBuild(build, inputs, cx);
 
   const { running, startedMs, startTimeSeconds } = await start(spec, cx);
+  const logs: Promise<void>[] = [];
   let done: At<"done"> | undefined;
   try {
-    const end = await follow(running, build.slot, cx);
+    const end = await follow(running, build.slot, logs, cx);
     cx.signal.throwIfAborted();
     const times = { startTimeSeconds, stopTimeSeconds: clock.nowSeconds() };
     done = await judge({ build, running, end, times, inputs }, cx);
     return done;
   } finally {
-    await closeBuild(running, done, cx);
+    const closed = closeBuild(running, done, cx);
+    // Who waits for outputs that are registered does not wait for this.
+    if (isBuilt(done)) cx.afterwards(closed);
+    else await closed;
+    await Promise.all(logs);
     cx.emit({
       type: "build-finished",
       goal: cx.key,
@@ -93,7 +98,12 @@ async function planBuild(
 }
 
 /** The builder to its end; then the slot is free, whatever remains to be done with the outputs. */
-async function follow(running: RunningBuild, slot: Slot, cx: GoalContext): Promise<RunEnd> {
+async function follow(
+  running: RunningBuild,
+  slot: Slot,
+  logs: Promise<void>[],
+  cx: GoalContext,
+): Promise<RunEnd> {
   cx.counters.start();
   cx.emit({
     type: "build-started",
@@ -110,7 +120,7 @@ async function follow(running: RunningBuild, slot: Slot, cx: GoalContext): Promi
       return await runBuilder(running, log, cx);
     } finally {
       slot[Symbol.dispose]();
-      await log.close();
+      logs.push(log.close()); // completed while the outputs are looked at
     }
   } finally {
     cx.counters.stop();
@@ -137,10 +147,13 @@ async function closeBuild(
   done: At<"done"> | undefined,
   cx: GoalContext,
 ): Promise<void> {
-  const failed = done === undefined || !("outputs" in done.result);
-  const close = () => running.close({ keepBuildDir: failed && cx.settings.keepFailed });
+  const close = () => running.close({ keepBuildDir: !isBuilt(done) && cx.settings.keepFailed });
   const kept = await warnIfFails("cannot remove the build directory", close, cx);
   if (kept !== undefined) cx.emit({ type: "kept-build-dir", goal: cx.key, path: kept });
+}
+
+function isBuilt(done: At<"done"> | undefined): boolean {
+  return done !== undefined && "outputs" in done.result;
 }
 
 interface Ended {
