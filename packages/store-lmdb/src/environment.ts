@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { fileError, readOnly, StoreError } from "./error.js";
 import { allocateFile, lockFile } from "./files.js";
 import {
@@ -20,6 +21,18 @@ import {
   type WriteTables,
 } from "./schema.js";
 
+/** Somebody's changes, on the way into a commit. */
+interface Transaction {
+  /** May be called again when a commit fails: it keeps nothing outside of the tables. */
+  readonly transact: (tables: WriteTables) => unknown;
+  /** Tells who waits for it what the attempt came to. */
+  settle(attempt: () => unknown): void;
+}
+
+function raise(error: unknown): never {
+  throw error;
+}
+
 /** Address space, not disk; LMDB grows it by itself, also when another process has grown the file. */
 const defaultMapBytes = 2 ** 30;
 
@@ -37,6 +50,8 @@ export class Environment implements Database {
   #handles: Handles | undefined;
   #mode: Mode = "read";
   #turn: Promise<unknown> = Promise.resolve();
+  readonly #waiting: Transaction[] = [];
+  #committing: Promise<void> | undefined;
 
   private constructor(lmdb: Lmdb, dir: string, mapBytes: number) {
     this.#lmdb = lmdb;
@@ -100,13 +115,50 @@ export class Environment implements Database {
     }
   }
 
+  /** Changes of several writers may be one commit; each is told after it. */
   async write<T>(transact: (tables: WriteTables) => T): Promise<T> {
     if (this.#mode !== "write") throw readOnly(`store in '${this.#dir}' is open for reading only`, this.#dir);
-    return this.#exclusively(() => this.#commit(transact));
+    return new Promise((resolve, reject) => {
+      const settle = (attempt: () => unknown) => {
+        try {
+          resolve(attempt() as T);
+        } catch (error) {
+          reject(fileError(error, this.#dir));
+        }
+      };
+      this.#waiting.push({ transact, settle });
+      if (this.#waiting.length === 1) this.#committing = this.#commitWaiting();
+    });
+  }
+
+  /** One commit, and so one wait for the disk, for all that is ready when its time has come. */
+  async #commitWaiting(): Promise<void> {
+    try {
+      await setImmediate(); // who is told of something in this go of the event loop takes part
+      await this.#exclusively(() => this.#commitTogether(this.#waiting.splice(0)));
+    } catch (error) {
+      for (const { settle } of this.#waiting.splice(0)) settle(() => raise(error));
+    }
+  }
+
+  #commitTogether(transactions: readonly Transaction[]): void {
+    const values = transactions.length > 1 ? this.#tryTogether(transactions) : undefined;
+    for (const [index, { transact, settle }] of transactions.entries())
+      settle(() => (values === undefined ? this.#commit(transact) : values[index]));
+  }
+
+  /** Who fails does not take others along: then nothing is committed here, but each by itself. */
+  #tryTogether(transactions: readonly Transaction[]): readonly unknown[] | undefined {
+    try {
+      return this.#commit((tables) => transactions.map(({ transact }) => transact(tables)));
+    } catch {
+      return undefined;
+    }
   }
 
   /** Waits for its own writers. A later use opens it again. */
   async close(): Promise<void> {
+    await this.#committing;
     await this.#turn;
     this.#drop();
   }

@@ -18,6 +18,7 @@ import {
   printContentAddress,
 } from "@drvkit/drv-parser";
 import type { PathInfo } from "@drvkit/narinfo";
+import { open } from "lmdb";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openStore } from "../src/index.js";
 import { inputOf, pathOf } from "./support/objects.js";
@@ -516,5 +517,51 @@ describe("importObject", () => {
     expect(
       await store.importObject({ path: nar.path, sourcePath: join(folder, "file"), references: [] }),
     ).toEqual(info);
+  });
+});
+
+describe("registrations at the same time", () => {
+  const lastTransaction = (root: string): number => {
+    const database = open({ path: join(root, "nix/var/nix/drvkit/db"), readOnly: true, noSubdir: false });
+    const { lastTxnId } = database.getStats() as { lastTxnId: number };
+    void database.close();
+    return lastTxnId;
+  };
+
+  test("are one commit", async () => {
+    const root = tempRoot();
+    await using store = await openStore({ root });
+    const before = lastTransaction(root);
+    const paths = Array.from({ length: 10 }, (_, n) => inputOf(`together-${n}`));
+    await Promise.all(paths.map((info) => store.registerValidPaths([info])));
+    expect(lastTransaction(root) - before).toBe(1);
+    expect(await store.queryAllValidPaths()).toHaveLength(10);
+  });
+
+  test("do not fail with one that is refused", async () => {
+    const root = tempRoot();
+    await using store = await openStore({ root });
+    const info = inputOf("good");
+    const wrong = { ...inputOf("wrong"), ca: { method: "nar", hash: info.narHash } } as PathInfo;
+    const results = await Promise.allSettled([
+      store.registerValidPaths([wrong]),
+      store.registerValidPaths([info]),
+      store
+        .registerValidPaths([{ ...inputOf("other"), references: new Set([info.path]) }])
+        .catch(() => "early"),
+    ]);
+    expect(results[0]).toMatchObject({ status: "rejected", reason: { code: "ERR_STORE_PATH_MISMATCH" } });
+    expect(results[1]).toMatchObject({ status: "fulfilled" });
+    expect(await store.queryPathInfo(wrong.path)).toBeUndefined();
+    expect(await store.queryPathInfo(info.path)).toEqual(info);
+  });
+
+  test("are over when the store is closed", async () => {
+    const root = tempRoot();
+    const store = await openStore({ root });
+    const registered = store.registerValidPaths([inputOf("late")]);
+    await Promise.all([store.close(), registered]);
+    await using again = await openStore({ root });
+    expect(await again.queryPathInfo(pathOf("late"))).toEqual(inputOf("late"));
   });
 });
