@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import {
   copyFileSync,
   existsSync,
@@ -60,19 +61,17 @@ function script(tools, name, text, variables = {}) {
 async function compare(folder, what, write) {
   const template = await makeTemplate(folder, write);
   const contestants = hasNix() ? [drvkit, nixStore] : [drvkit];
-  for (const each of contestants)
-    await inCopy(template, each, (root) => requireSandbox(root, each, template.probe));
+  for (const each of contestants) requireSandbox(copyOf(template, each), each, template.probe);
   const times = new Map(contestants.map(({ name }) => [name, []]));
   for (let round = -1; round < rounds; round += 1)
     for (const each of contestants) {
-      const took = await inCopy(template, each, (root) => timeToBuild(root, each, template.targets));
+      const took = timeToBuild(copyOf(template, each), each, template.targets);
       if (round >= 0) times.get(each.name).push(took);
     }
   report(what, times);
   const [mine, peer] = [...times.values()].map(median);
   if (peer === undefined) console.log("  nix-store skipped: no Nix here");
   else console.log(`  the peer takes ×${(peer / mine).toFixed(2)} of our time`);
-  await removeTree(template.root);
 }
 
 const drvkit = {
@@ -117,7 +116,7 @@ function hasNix() {
 
 /** A store to copy, and what Nix is to know of it. */
 async function makeTemplate(folder, write) {
-  const root = join(folder, "template");
+  const root = join(folder, write.name);
   const engine = await openEngine({ store: root });
   const tools = await engine.source(join(folder, "tools"));
   const reads = namespaces.map((kind) => `$tools/readlink /proc/self/ns/${kind}`).join("; ");
@@ -140,20 +139,16 @@ function makeTools(directory) {
   symlinkSync("sh", join(directory, "readlink"));
 }
 
-/** Gives `action` a store of its own; making and removing it is not part of what is measured. */
-async function inCopy({ root, registrations }, contestant, action) {
-  const copy = `${root}-copy`;
+/** A store of its own for each round. They are removed when all is measured: some file systems make files slowly after that. */
+function copyOf({ root, registrations }, contestant) {
+  const copy = `${root}-${contestant.name}-${randomUUID()}`;
   execFileSync("cp", ["-a", root, copy]);
   if (contestant === nixStore) {
     rmSync(join(copy, "nix/var"), { recursive: true });
     loadIntoNix(copy, registrations);
   }
   execFileSync("sync", ["--file-system", copy]);
-  try {
-    return action(copy);
-  } finally {
-    await removeTree(copy);
-  }
+  return copy;
 }
 
 function mustRun(program, args, options) {
