@@ -53,6 +53,7 @@ class RunningBuilder implements SandboxProcess {
   readonly pid: number;
   readonly layers: readonly SandboxLayer[];
   readonly #native: NativeProcess;
+  #ended = false;
 
   constructor(native: NativeProcess) {
     this.#native = native;
@@ -61,14 +62,15 @@ class RunningBuilder implements SandboxProcess {
   }
 
   kill(): void {
-    this.#native.kill();
+    if (!this.#ended) this.#native.kill();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<SandboxEvent> {
     for (;;) {
       const events = unwrap(await this.#native.next()).map(fromNative);
+      this.#ended = events.length === 0 || events.at(-1)?.type === "exit";
       yield* events;
-      if (events.length === 0 || events.at(-1)?.type === "exit") return;
+      if (this.#ended) return;
     }
   }
 }
