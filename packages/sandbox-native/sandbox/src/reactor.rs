@@ -37,7 +37,7 @@ const WAKE: u64 = u64::MAX;
 pub(crate) struct Id(u64);
 
 enum Command {
-    Spawn(CopyRequest, mpsc::Sender<Result<i32, Errno>>),
+    StartTemplate(Vec<u8>, mpsc::Sender<Result<Template, Errno>>),
     Watch(Id, Watched),
     Next(Id, Waiter),
     Kill(Id),
@@ -59,6 +59,7 @@ struct Queue {
 pub(crate) struct Reactor {
     queue: Mutex<Queue>,
     wake: OwnedFd,
+    template: Mutex<Option<Template>>,
 }
 
 /// The reactor of this process, started at the first use.
@@ -67,13 +68,17 @@ pub(crate) fn reactor() -> Result<&'static Reactor, Errno> {
     static THREAD: OnceLock<Result<(), Errno>> = OnceLock::new();
     let make = || {
         sys::stay_loaded();
-        Ok(Reactor { queue: Mutex::new(Queue { commands: VecDeque::new(), next_id: 0 }), wake: sys::new_event()? })
+        Ok(Reactor {
+            queue: Mutex::new(Queue { commands: VecDeque::new(), next_id: 0 }),
+            wake: sys::new_event()?,
+            template: Mutex::new(None),
+        })
     };
     let reactor = REACTOR.get_or_init(make).as_ref().map_err(|errno| *errno)?;
     let start = || {
         let epoll = sys::new_epoll()?;
         sys::watch(epoll.as_fd(), reactor.wake.as_fd(), WAKE)?;
-        let state = State { reactor, epoll, template: None, builders: HashMap::new() };
+        let state = State { reactor, epoll, builders: HashMap::new() };
         let thread = std::thread::Builder::new().name("drvkit-sandbox".into()).spawn(move || state.run());
         thread.map(drop).map_err(|error| error.raw_os_error().unwrap_or(libc::EAGAIN))
     };
@@ -92,11 +97,16 @@ impl Reactor {
         let _ = sys::write_all(self.wake.as_raw_fd(), &1_u64.to_ne_bytes());
     }
 
-    /// Starts the helper on the thread that lives; its pid.
-    pub(crate) fn spawn(&self, request: CopyRequest) -> Result<i32, Errno> {
-        let (sender, receiver) = mpsc::channel();
-        self.send(Command::Spawn(request, sender));
-        receiver.recv().unwrap_or(Err(libc::ECHILD))
+    /// A helper; its pid. Whoever asks, it is a child of the thread that lives, because the process it is a copy of was
+    /// started there.
+    pub(crate) fn spawn(&self, request: &CopyRequest) -> Result<i32, Errno> {
+        // There is one or none, between any two statements.
+        let mut template = self.template.lock().unwrap_or_else(PoisonError::into_inner);
+        Template::copy(&mut template, request, || {
+            let (sender, receiver) = mpsc::channel();
+            self.send(Command::StartTemplate(request.directory.clone(), sender));
+            receiver.recv().unwrap_or(Err(libc::ECHILD))
+        })
     }
 
     /// Listens to a builder.
@@ -130,7 +140,6 @@ impl Reactor {
 struct State {
     reactor: &'static Reactor,
     epoll: OwnedFd,
-    template: Option<Template>,
     builders: HashMap<Id, Builder>,
 }
 
@@ -164,10 +173,10 @@ enum Progress {
 impl State {
     fn run(mut self) {
         loop {
-            let unused = self.template.is_some() && self.builders.is_empty();
+            let unused = self.builders.is_empty() && self.has_template();
             let tokens = sys::wait_events(self.epoll.as_fd(), unused.then_some(PAUSE));
             if tokens.is_empty() && unused {
-                self.template = None;
+                self.end_template();
             }
             for token in tokens {
                 match token {
@@ -178,14 +187,25 @@ impl State {
         }
     }
 
+    /// Who uses it at this moment is not waited for: then it exists.
+    fn has_template(&self) -> bool {
+        self.reactor.template.try_lock().map_or(true, |template| template.is_some())
+    }
+
+    fn end_template(&self) {
+        if let Ok(mut template) = self.reactor.template.try_lock() {
+            *template = None;
+        }
+    }
+
     fn obey(&mut self) {
         let mut counter = [0; 8];
         let _ = sys::read_some(self.reactor.wake.as_fd(), &mut counter);
         let commands = mem::take(&mut self.reactor.lock().commands);
         for command in commands {
             match command {
-                Command::Spawn(request, reply) => {
-                    let _ = reply.send(Template::copy(&mut self.template, &request));
+                Command::StartTemplate(directory, reply) => {
+                    let _ = reply.send(Template::start(&directory));
                 }
                 Command::Watch(id, watched) => self.add(id, watched),
                 Command::Next(id, waiter) => match self.builders.get_mut(&id) {

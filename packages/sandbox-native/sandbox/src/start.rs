@@ -155,7 +155,7 @@ fn set_up(spec: &Spec, owner: Option<Owner>, program: &[Instruction], reactor: &
     // In the order of their numbers there.
     let descriptors = [instructions.read, go.read, reports.write, terminal.slave, engine];
     let request = CopyRequest { directory: spec.parts.temp_dir.clone(), descriptors };
-    let helper = Child::of(reactor.spawn(request).map_err(failed("spawn-helper"))?)?;
+    let helper = Child::of(reactor.spawn(&request).map_err(failed("spawn-helper"))?)?;
     send_program(&instructions.write, program, deadline)?;
     let mut talk = Talk { program, reports: reports.read, skipped: Vec::new(), deadline };
     let pid = match talk.next(helper.as_fd())? {

@@ -37,28 +37,37 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// A helper; its pid. It is a child of the thread that started the template, which must be the one that lives.
-    pub(crate) fn copy(current: &mut Option<Template>, request: &CopyRequest) -> Result<i32, Errno> {
+    /// A helper; its pid. It is a child of the thread that `start` starts the template on.
+    pub(crate) fn copy(
+        current: &mut Option<Template>,
+        request: &CopyRequest,
+        start: impl Fn() -> Result<Template, Errno>,
+    ) -> Result<i32, Errno> {
         if current.as_ref().is_some_and(|template| template.ids != sys::effective_ids()) {
             *current = None;
         }
-        let is_new = current.is_none();
-        let template = match current {
-            Some(template) => template,
-            None => current.insert(Template::start(&request.directory)?),
-        };
-        match template.ask(request) {
-            Ok(pid) => Ok(pid),
-            Err(Refusal::Failed(errno)) => Err(errno),
-            Err(Refusal::Dead(errno)) => {
-                *current = None;
-                // One that has served before may have been killed since.
-                if is_new { Err(errno) } else { Template::copy(current, request) }
+        loop {
+            let is_new = current.is_none();
+            let template = match current {
+                Some(template) => template,
+                None => current.insert(start()?),
+            };
+            match template.ask(request) {
+                Ok(pid) => return Ok(pid),
+                Err(Refusal::Failed(errno)) => return Err(errno),
+                Err(Refusal::Dead(errno)) => {
+                    *current = None;
+                    // One that has served before may have been killed since.
+                    if is_new {
+                        return Err(errno);
+                    }
+                }
             }
         }
     }
 
-    fn start(directory: &[u8]) -> Result<Template, Errno> {
+    /// A new one, whose copies are children of this thread.
+    pub(crate) fn start(directory: &[u8]) -> Result<Template, Errno> {
         let (ours, theirs) = sys::socket_pair()?;
         let process = sys::pid_descriptor(spawn(directory, &theirs)?)?;
         Ok(Template { control: ours, process, ids: sys::effective_ids() })
