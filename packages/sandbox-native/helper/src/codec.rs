@@ -187,10 +187,9 @@ impl Writer {
                 self.strings(environment);
             }
             Op::Finish => self.u8(33),
-            Op::KillUser { uid, gid } => {
+            Op::KillUser { uid } => {
                 self.u8(34);
                 self.u32(*uid);
-                self.u32(*gid);
             }
         }
     }
@@ -314,7 +313,7 @@ impl Reader<'_> {
             31 => Op::Seccomp { program: self.bytes()? },
             32 => Op::Execute { path: self.bytes()?, arguments: self.strings()?, environment: self.strings()? },
             33 => Op::Finish,
-            34 => Op::KillUser { uid: self.u32()?, gid: self.u32()? },
+            34 => Op::KillUser { uid: self.u32()? },
             _ => return self.fail(),
         })
     }
@@ -328,7 +327,7 @@ mod tests {
         let text = || b"/a\xff".to_vec();
         vec![
             Op::DropGroups,
-            Op::KillUser { uid: 872_415_232, gid: 1 },
+            Op::KillUser { uid: 872_415_232 },
             Op::Clone { flags: u64::MAX },
             Op::AwaitGo,
             Op::DeathSignal,

@@ -15,12 +15,10 @@ pub struct MountOption {
 pub enum Op {
     /// Gives up all supplementary groups.
     DropGroups,
-    /// SIGKILL to every process of a user id of this machine, by a process that has become that user.
+    /// SIGKILL to every process of a user id of this machine.
     KillUser {
         /// User id on this machine.
         uid: u32,
-        /// Group id on this machine.
-        gid: u32,
     },
     /// Clones with these flags; the clone goes on, the caller reports its pid and ends.
     Clone {

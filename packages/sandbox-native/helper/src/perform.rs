@@ -32,7 +32,7 @@ impl State {
     fn perform(&mut self, op: &Op) -> Result<(), Failure> {
         match op {
             Op::DropGroups => sys::drop_groups()?,
-            Op::KillUser { uid, gid } => kill_user(*uid, *gid)?,
+            Op::KillUser { uid } => sys::as_user_for_signals(*uid, sys::kill_all)?,
             Op::Clone { flags } => clone(*flags)?,
             Op::AwaitGo => await_go()?,
             Op::DeathSignal => death_signal()?,
@@ -91,22 +91,6 @@ fn clone(flags: u64) -> Result<(), Errno> {
         sys::exit(0);
     }
     Ok(())
-}
-
-/// A process that only root may signal becomes the user, because `kill` of all reaches whom the caller may signal; the
-/// user's processes cannot stop it, as those that may still run are in namespaces of their own.
-fn kill_user(uid: u32, gid: u32) -> Result<(), Errno> {
-    let pid = sys::clone(libc::SIGCHLD as u64)?;
-    if pid == 0 {
-        sys::exit(match sys::change_user(uid, gid).and_then(|()| sys::kill_all()) {
-            Ok(()) => 0,
-            Err(errno) => errno,
-        });
-    }
-    match sys::wait(pid)? {
-        0 => Ok(()),
-        errno => Err(errno),
-    }
 }
 
 fn await_go() -> Result<(), Errno> {

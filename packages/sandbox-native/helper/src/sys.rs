@@ -214,17 +214,20 @@ pub fn kill_all() -> Result<(), Errno> {
     }
 }
 
-/// The exit code of a child; one that a signal ended counts as interrupted.
-pub fn wait(pid: i32) -> Result<c_int, Errno> {
-    let mut status = 0;
-    loop {
-        // SAFETY: the status lives during the call.
-        match check(unsafe { libc::waitpid(pid, &raw mut status, 0) }) {
-            Ok(_) if libc::WIFEXITED(status) => return Ok(libc::WEXITSTATUS(status)),
-            Ok(_) => return Err(libc::EINTR),
-            Err(libc::EINTR) => {}
-            Err(errno) => return Err(errno),
-        }
+/// Does something with the rights of a user over other processes: `kill` of all reaches whom the caller may signal, and that
+/// is decided by its real and effective ids. The saved one is the way back. The user's processes cannot stop this one, as
+/// those that may still run are in namespaces of their own.
+pub fn as_user_for_signals(uid: u32, act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
+    let [mut real, mut effective, mut saved] = [u32::MAX; 3];
+    // SAFETY: three valid places, then numbers only. The raw calls act on this only thread.
+    unsafe {
+        check(libc::getresuid(&raw mut real, &raw mut effective, &raw mut saved))?;
+        check_long(libc::syscall(libc::SYS_setresuid, uid, uid, saved))?;
+        let result = act();
+        check_long(libc::syscall(libc::SYS_setresuid, real, effective, saved))?;
+        // A change of ids hides the process from who maps its ids.
+        check(libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0))?;
+        result
     }
 }
 

@@ -57,8 +57,8 @@ fn tolerating(op: Op, tolerated: &[i32]) -> Instruction {
 /// The ids were another build's before, and something of it may have outlived the engine that ran it. Who only tries
 /// holds no ids: they may be those of a build that runs.
 fn clear_user(spec: &Spec, machine: &Machine, ending: Ending) -> Option<Instruction> {
-    let (uid, gid) = (spec.parts.host_uid, spec.parts.host_gid);
-    (ending == Ending::Build && machine.uid == 0 && uid != 0).then(|| Op::KillUser { uid, gid }.into())
+    let uid = spec.parts.host_uid;
+    (ending == Ending::Build && machine.uid == 0 && uid != 0).then(|| Op::KillUser { uid }.into())
 }
 
 /// From the helper to a process of its own.
