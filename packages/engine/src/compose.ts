@@ -62,7 +62,7 @@ export function composePorts(store: LmdbStore, settings: Settings, env: NodeJS.P
 }
 
 /** Loaded with the first build: most runs have none. */
-function lazySandbox(store: LmdbStore, settings: Settings): SandboxPort {
+function lazySandbox(store: LmdbStore, settings: Settings): SandboxPort & { close(): Promise<void> } {
   let loaded: Promise<LocalSandbox> | undefined;
   const load = async () => {
     const { LocalSandbox } = await import("./sandbox/local-sandbox.js");
@@ -74,6 +74,7 @@ function lazySandbox(store: LmdbStore, settings: Settings): SandboxPort {
       loaded ??= load();
       return (await loaded).start(spec, signal);
     },
+    close: async () => (await loaded)?.close(),
   };
 }
 
