@@ -96,7 +96,10 @@ export class GoalCommon implements CommonContext {
     const keys = keysOf(waitees);
     if (keys.length === 0) return { derivations: [], paths: [], realisations: [] };
     this.emit({ type: "goal-waits", goal: this.key, for: keys });
-    const results = await this.away(this.parts.waitFor(waitees, this.signal, this.#goal.audience));
+    const waiting = this.parts.waitFor(waitees, this.signal, this.#goal.audience);
+    this.leaveTurn();
+    const results = await waiting;
+    await this.turn();
     this.throwIfAborted();
     return results;
   }

@@ -36,6 +36,12 @@ export class Passes {
     });
   }
 
+  /** Calls back at the first turn of a goal: until then nothing of it has begun. */
+  begin(key: GoalKey, start: () => void): void {
+    this.#awake.add(key, { key, resume: start });
+    this.#schedule();
+  }
+
   /** Ends the turn of this goal, if it has it. */
   leave(key: GoalKey): void {
     if (this.#turnOf !== key) return;

@@ -83,32 +83,22 @@ export class Worker {
     }
   }
 
-  async #waitFor(
-    { derivations = [], paths = [], realisations = [], mode = "normal" }: Waitees,
-    signal: AbortSignal,
-    audience: Audience,
-  ): Promise<WaiteeResults> {
-    const sorted = (results: readonly (GoalResult | undefined)[]) => {
-      const [firstPath, firstRealisation] = [derivations.length, derivations.length + paths.length];
-      return {
-        derivations: results.slice(0, firstPath),
-        paths: results.slice(firstPath, firstRealisation),
-        realisations: results.slice(firstRealisation),
-      } as WaiteeResults;
-    };
-    if (signal.aborted) return sorted([...derivations, ...paths, ...realisations].map(() => undefined));
+  #waitFor(waitees: Waitees, signal: AbortSignal, audience: Audience): Promise<WaiteeResults> {
+    const { derivations = [], paths = [], realisations = [], mode = "normal" } = waitees;
+    if (signal.aborted) return Promise.resolve(sorted(waitees, []));
     const goals: readonly Goal<GoalResult>[] = [
       ...derivations.map((request) => this.#joinDerivation(request, mode, audience)),
       ...paths.map((request) => this.#joinPath(request, audience)),
       ...realisations.map((id) => this.#joinRealisation(id, audience)),
     ];
     audience.waitFor(goals.map((goal) => goal.audience));
-    try {
-      return sorted(await collect(goals, this.#parts.settings.keepGoing, signal));
-    } finally {
-      audience.waitFor([]);
-      for (const goal of goals) leave(goal);
-    }
+    // Without a frame of its own: many thousand goals may wait.
+    return collect(goals, this.#parts.settings.keepGoing, signal)
+      .then((results) => sorted(waitees, results))
+      .finally(() => {
+        audience.waitFor([]);
+        for (const goal of goals) leave(goal);
+      });
   }
 
   /** Waits until every goal that worked for this run and for nobody else has cleaned up, and for what was left to the end. */
@@ -197,7 +187,7 @@ export class Worker {
     });
   }
 
-  /** A new goal. An aborted one of the same key cleans up first. */
+  /** A new goal, which begins with its first turn. An aborted one of the same key cleans up first. */
   #start<Result extends GoalResult>(
     goals: Map<GoalKey, Goal<Result>>,
     key: GoalKey,
@@ -206,7 +196,12 @@ export class Worker {
   ): Goal<Result> {
     const cancellation = new Cancellation();
     const before = goals.get(key)?.ended;
-    const ended = this.#run(goals, { key, cancellation }, before, run);
+    const ended = new Promise<Result | undefined>((resolve, reject) => {
+      const start = () => void this.#run(goals, { key, cancellation }, run).then(resolve, reject);
+      const begin = () => this.#parts.passes.begin(key, start);
+      if (before === undefined) begin();
+      else before.then(begin, reject);
+    });
     const goal = { key, cancellation, audience, waiters: 1, ended };
     goals.set(key, goal);
     return goal;
@@ -215,11 +210,9 @@ export class Worker {
   async #run<Result extends GoalResult>(
     goals: Map<GoalKey, Goal<Result>>,
     { key, cancellation }: Pick<Goal<Result>, "key" | "cancellation">,
-    before: Promise<Result | undefined> | undefined,
     run: (cancellation: Cancellation) => Promise<Result>,
   ): Promise<Result | undefined> {
     try {
-      await before;
       return await run(cancellation);
     } catch (error) {
       if (cancellation.isAborted) return undefined;
@@ -230,6 +223,20 @@ export class Worker {
       if (goals.get(key)?.cancellation === cancellation) goals.delete(key);
     }
   }
+}
+
+/** Results in the order of what was waited for, by kind; `undefined` for what has none. */
+function sorted(
+  { derivations = [], paths = [], realisations = [] }: Waitees,
+  results: readonly (GoalResult | undefined)[],
+): WaiteeResults {
+  let next = 0;
+  const take = (of: readonly unknown[]) => of.map(() => results[next++]);
+  return {
+    derivations: take(derivations),
+    paths: take(paths),
+    realisations: take(realisations),
+  } as WaiteeResults;
 }
 
 /** The goal of this key that is under way, with one more waiter. */

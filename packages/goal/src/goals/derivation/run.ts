@@ -14,7 +14,7 @@ export async function runDerivationGoal(cx: GoalContext): Promise<BuildResult> {
   let stage: Stage = { at: "load", because: "created", tried: "not-yet" };
   let expected = false;
   while (stage.at !== "done") {
-    await cx.turn();
+    if (stage.because !== "created") await cx.turn(); // it begins with a turn
     cx.throwIfAborted();
     const next: Stage = await step(stage, cx);
     cx.emit({ type: "goal-stage", goal: cx.key, from: stage.at, to: next.at, because: next.because });

@@ -9,7 +9,7 @@ import type { AtRealisation, NextRealisation, RealisationBecause, RealisationSta
 export async function runRealisationSubstitution(cx: RealisationContext): Promise<RealisationResult> {
   let stage: RealisationStage = { at: "init", because: "created" };
   while (stage.at !== "done") {
-    await cx.turn();
+    if (stage.because !== "created") await cx.turn(); // it begins with a turn
     cx.signal.throwIfAborted();
     const next: RealisationStage = await step(stage, cx);
     cx.emit({ type: "realisation-stage", goal: cx.key, from: stage.at, to: next.at, because: next.because });

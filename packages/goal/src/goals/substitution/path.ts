@@ -12,7 +12,7 @@ export async function runPathSubstitution(cx: SubstitutionContext): Promise<Subs
   let stage: PathStage = { at: "init", because: "created" };
   let expected = false;
   while (stage.at !== "done") {
-    await cx.turn();
+    if (stage.because !== "created") await cx.turn(); // it begins with a turn
     cx.signal.throwIfAborted();
     const next: PathStage = await step(stage, cx);
     cx.emit({ type: "substitution-stage", goal: cx.key, from: stage.at, to: next.at, because: next.because });
