@@ -2,14 +2,17 @@ import type { EventBody } from "./context.js";
 import type { GoalCounters } from "./counters.js";
 import type { Run } from "./run.js";
 
+const nobody: ReadonlySet<Run> = new Set();
+
 /**
  * The runs that a goal works for, and so do those that it waits for. Whoever comes later is told what it missed. What a
  * goal says of itself counts in each of them.
  */
 export class Audience implements GoalCounters {
-  readonly #runs = new Set<Run>();
+  /** Never changed, so that goals share it: nearly all of them work for the same runs. */
+  #runs: ReadonlySet<Run> = nobody;
   /** The last event of each type, as far as it still tells where the goal is. */
-  readonly #said: EventBody[] = [];
+  #said: EventBody[] = [];
   #below: readonly Audience[] = [];
   #expected = false;
   #running = 0;
@@ -23,7 +26,8 @@ export class Audience implements GoalCounters {
 
   /** What works for `above` includes this goal from now on. */
   join(above: Audience): void {
-    for (const run of above.#runs) this.add(run);
+    if (this.#runs === nobody && this.#below.length === 0) this.#runs = above.#runs;
+    else if (this.#runs !== above.#runs) for (const run of above.#runs) this.add(run);
   }
 
   /** With everything below it. A stack of its own: graphs are deep. */
@@ -31,9 +35,9 @@ export class Audience implements GoalCounters {
     const open: Audience[] = [this];
     for (let each = open.pop(); each !== undefined; each = open.pop()) {
       if (each.#runs.has(run)) continue;
-      each.#runs.add(run);
+      each.#runs = new Set([...each.#runs, run]);
       each.#catchUp(run);
-      open.push(...each.#below);
+      for (const below of each.#below) open.push(below);
     }
   }
 
@@ -64,6 +68,12 @@ export class Audience implements GoalCounters {
 
   end(outcome: "done" | "failed" | "dropped"): void {
     this.#count((counters) => counters.end(outcome));
+  }
+
+  /** The goal has ended: nobody can come to it any more. */
+  dismiss(): void {
+    this.#said = [];
+    this.#below = [];
   }
 
   #count(count: (counters: GoalCounters) => void): void {

@@ -6,6 +6,18 @@ export class Cancellation {
   #controller: AbortController | undefined;
   #reason: Error | undefined;
   #isOver = false;
+  #listener: (() => void) | undefined;
+
+  /** One that aborts with a signal. */
+  static following(signal: AbortSignal): Cancellation & Disposable {
+    const cancellation = new Cancellation();
+    const abort = () => cancellation.abort(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+    return Object.assign(cancellation, {
+      [Symbol.dispose]: () => signal.removeEventListener("abort", abort),
+    });
+  }
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
@@ -24,11 +36,17 @@ export class Cancellation {
     if (this.#reason !== undefined) throw this.#reason;
   }
 
+  /** Calls back at the abort; a goal waits for one thing at a time, so there is one listener or none. */
+  onAbort(listener: (() => void) | undefined): void {
+    this.#listener = listener;
+  }
+
   /** Without effect on a goal that has ended. */
   abort(reason: Error): void {
     if (this.#isOver || this.#reason !== undefined) return;
     this.#reason = reason;
     this.#controller?.abort(reason);
+    this.#listener?.();
   }
 
   /** The goal has ended. */

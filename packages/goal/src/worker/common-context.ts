@@ -21,7 +21,7 @@ export interface WorkerParts {
   readonly passes: Passes;
   readonly slots: Readonly<Record<SlotPool, Slots>>;
   afterwards(work: Promise<void>): void;
-  waitFor(waitees: Waitees, signal: AbortSignal, audience: Audience): Promise<WaiteeResults>;
+  waitFor(waitees: Waitees, cancellation: Cancellation, audience: Audience): Promise<WaiteeResults>;
 }
 
 /** Whose context it is. */
@@ -96,7 +96,8 @@ export class GoalCommon implements CommonContext {
     const keys = keysOf(waitees);
     if (keys.length === 0) return { derivations: [], paths: [], realisations: [] };
     this.emit({ type: "goal-waits", goal: this.key, for: keys });
-    const waiting = this.parts.waitFor(waitees, this.signal, this.#goal.audience);
+    const { cancellation, audience } = this.#goal;
+    const waiting = this.parts.waitFor(waitees, cancellation, audience);
     this.leaveTurn();
     const results = await waiting;
     await this.turn();

@@ -36,23 +36,23 @@ export function isFailure(result: GoalResult | undefined): boolean {
 }
 
 /**
- * Waits for all of them; without keep-going for the first failure, and for the signal. Results are in the order of the
+ * Waits for all of them; without keep-going for the first failure, and for the abort. Results are in the order of the
  * goals, `undefined` for those that have not ended by then.
  */
 export function collect(
   goals: readonly Goal<GoalResult>[],
   keepGoing: boolean,
-  signal: AbortSignal,
+  cancellation: Cancellation,
 ): Promise<readonly (GoalResult | undefined)[]> {
   return new Promise((resolve, reject) => {
     const results: (GoalResult | undefined)[] = goals.map(() => undefined);
     let left = goals.length;
     const finish = () => {
-      signal.removeEventListener("abort", finish);
+      cancellation.onAbort(undefined);
       resolve([...results]); // a copy: what ends later is not part of it
     };
     if (left === 0) return finish();
-    signal.addEventListener("abort", finish, { once: true });
+    cancellation.onAbort(finish);
     goals.forEach((goal, index) => {
       goal.ended.then((result) => {
         results[index] = result;

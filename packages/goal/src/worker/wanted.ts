@@ -9,7 +9,9 @@ export class WantedOutputs {
   #names: OutputSelection;
   #version = 0;
 
-  constructor(selection: OutputSelection) {
+  /** `first`: names of goals keep it. */
+  constructor(readonly first: OutputSelection) {
+    const selection = first;
     this.#names = selection;
   }
 

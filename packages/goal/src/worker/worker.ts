@@ -1,4 +1,3 @@
-import { type BasicDerivation, compareText, type StorePath } from "@drvkit/drv-parser";
 import { type DrvOutput, printDrvOutput } from "@drvkit/narinfo";
 import type { Level } from "../event.js";
 import { runDerivationGoal } from "../goals/derivation/run.js";
@@ -8,10 +7,11 @@ import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
 import { Audience } from "./audience.js";
 import { Cancellation } from "./cancellation.js";
-import { GoalCommon, type WorkerParts } from "./common-context.js";
+import { GoalCommon, type GoalIdentity, type WorkerParts } from "./common-context.js";
 import { Contents } from "./contents.js";
 import type { InputRequest, PathRequest, Ports, WaiteeResults, Waitees } from "./context.js";
 import { DerivationCache } from "./derivation-cache.js";
+import { DerivationContext } from "./derivation-context.js";
 import { type GoalKey, makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
 import { collect, type Goal, type GoalResult, leave } from "./goals.js";
 import { Passes } from "./passes.js";
@@ -57,7 +57,7 @@ export class Worker {
       },
       substituters: new Substituters({ ports, settings }, (text) => say("warn", text)),
       contents: new Contents(ports, say),
-      waitFor: (waitees, signal, audience) => this.#waitFor(waitees, signal, audience),
+      waitFor: (waitees, cancellation, audience) => this.#waitFor(waitees, cancellation, audience),
       afterwards: (work) => {
         const followed = work.finally(() => this.#afterwards.delete(followed));
         this.#afterwards.add(followed);
@@ -74,8 +74,9 @@ export class Worker {
     this.#runs.add(run);
     const audience = new Audience();
     audience.add(run);
+    using cancellation = Cancellation.following(signal);
     try {
-      return await this.#waitFor(waitees, signal, audience);
+      return await this.#waitFor(waitees, cancellation, audience);
     } finally {
       run.isLeaving = true;
       await this.#settle(run);
@@ -83,9 +84,9 @@ export class Worker {
     }
   }
 
-  #waitFor(waitees: Waitees, signal: AbortSignal, audience: Audience): Promise<WaiteeResults> {
+  #waitFor(waitees: Waitees, cancellation: Cancellation, audience: Audience): Promise<WaiteeResults> {
     const { derivations = [], paths = [], realisations = [], mode = "normal" } = waitees;
-    if (signal.aborted) return Promise.resolve(sorted(waitees, []));
+    if (cancellation.isAborted) return Promise.resolve(sorted(waitees, []));
     const goals: readonly Goal<GoalResult>[] = [
       ...derivations.map((request) => this.#joinDerivation(request, mode, audience)),
       ...paths.map((request) => this.#joinPath(request, audience)),
@@ -93,7 +94,7 @@ export class Worker {
     ];
     audience.waitFor(goals.map((goal) => goal.audience));
     // Without a frame of its own: many thousand goals may wait.
-    return collect(goals, this.#parts.settings.keepGoing, signal)
+    return collect(goals, this.#parts.settings.keepGoing, cancellation)
       .then((results) => sorted(waitees, results))
       .finally(() => {
         audience.waitFor([]);
@@ -132,24 +133,19 @@ export class Worker {
     const audience = new Audience("builds");
     audience.join(above);
     audience.emit({ type: "goal-created", goal: key, drvPath, wanted: wanted.names() });
-    const goal = this.#start(this.#derivationGoals, key, audience, async (cancellation) => {
-      const cx = Object.assign(new GoalCommon(this.#parts, { key, cancellation, audience }, "build"), {
-        drvPath,
-        wanted,
-        mode,
-        name: goalName(drvPath, wanted, derivation),
-        isInMemory: derivation !== undefined,
-        counters: audience,
-        derivation: async () => derivation ?? this.#derivations.get(drvPath),
-      });
-      const result = await runDerivationGoal(cx);
+    const started = this.#start(this.#derivationGoals, key, audience, async (cancellation) => {
+      const read = async () => derivation ?? this.#derivations.get(drvPath);
+      const request = { drvPath, wanted, mode, derivation };
+      const result = await runDerivationGoal(
+        new DerivationContext(this.#parts, { key, cancellation, audience }, request, read),
+      );
       for (const run of audience.runs) run.note(result);
       audience.emit({ type: "goal-done", goal: key, result });
       return result;
     });
-    const derivationGoal = Object.assign(goal, { wanted });
-    this.#derivationGoals.set(key, derivationGoal);
-    return derivationGoal;
+    const goal: DerivationGoal = { ...started, wanted };
+    this.#derivationGoals.set(key, goal);
+    return goal;
   }
 
   /** The goal of this path, new or under way, with one more waiter; what the first request knew of it counts. */
@@ -197,7 +193,7 @@ export class Worker {
     const cancellation = new Cancellation();
     const before = goals.get(key)?.ended;
     const ended = new Promise<Result | undefined>((resolve, reject) => {
-      const start = () => void this.#run(goals, { key, cancellation }, run).then(resolve, reject);
+      const start = () => void this.#run(goals, { key, cancellation, audience }, run).then(resolve, reject);
       const begin = () => this.#parts.passes.begin(key, start);
       if (before === undefined) begin();
       else before.then(begin, reject);
@@ -209,7 +205,7 @@ export class Worker {
 
   async #run<Result extends GoalResult>(
     goals: Map<GoalKey, Goal<Result>>,
-    { key, cancellation }: Pick<Goal<Result>, "key" | "cancellation">,
+    { key, cancellation, audience }: GoalIdentity,
     run: (cancellation: Cancellation) => Promise<Result>,
   ): Promise<Result | undefined> {
     try {
@@ -220,6 +216,7 @@ export class Worker {
     } finally {
       this.#parts.passes.leave(key);
       cancellation.end();
+      audience.dismiss();
       if (goals.get(key)?.cancellation === cancellation) goals.delete(key);
     }
   }
@@ -256,15 +253,4 @@ function join<SomeGoal extends Goal<GoalResult>>(
 function endedGoal<Result extends GoalResult>(key: GoalKey, result: Result): Goal<Result> {
   const cancellation = new Cancellation();
   return { key, cancellation, audience: new Audience(), waiters: 1, ended: Promise.resolve(result) };
-}
-
-function goalName(drvPath: StorePath, wanted: WantedOutputs, derivation?: BasicDerivation): string {
-  if (derivation === undefined) return `building of '${drvPath}!${printSelection(wanted)}' from .drv file`;
-  const names = [...derivation.outputs.keys()].sort(compareText).join(",");
-  return `building of '${drvPath}!${names}' from in-memory derivation`;
-}
-
-function printSelection(wanted: WantedOutputs): string {
-  const names = wanted.names();
-  return names === "all" ? "*" : [...names].sort(compareText).join(",");
 }
