@@ -123,3 +123,15 @@ test.skipIf(process.geteuid?.() === 0)(
 test("a folder that is not there has nothing to sweep", async () => {
   expect(await sweepDeadBuilds({ buildsDir: "/no/such/builds", realStoreDir: "/no/such" })).toEqual([]);
 });
+
+test("a name that could not be claimed is tried again, and closing says nothing of it", async () => {
+  const places = await makePlaces();
+  const inTheWay = join(places.buildsDir, "file");
+  await writeFile(inTheWay, "");
+  const names = new BuildNames({ ...places, buildsDir: inTheWay });
+  await expect(names.next("abc")).rejects.toThrow("EEXIST");
+  await names.close();
+  await removeTree(inTheWay);
+  expect((await names.next("abc")).tempDir).toMatch(/-1-abc$/u);
+  await names.close();
+});

@@ -35,10 +35,18 @@ export class BuildNames {
 
   /** The hash part begins the name of the root, so that whoever collects garbage sees whose it is. */
   async next(hashPart: string): Promise<BuildPlaces> {
-    this.#claim ??= claimRun(this.places.buildsDir);
-    const { run } = await this.#claim;
+    const { run } = await this.#claimed();
     this.#count += 1;
     return placesOf(this.places, { run, count: `${this.#count}`, hashPart });
+  }
+
+  /** The next build tries again what failed. */
+  #claimed(): Promise<Claim> {
+    this.#claim ??= claimRun(this.places.buildsDir).catch((error: unknown) => {
+      this.#claim = undefined;
+      throw error;
+    });
+    return this.#claim;
   }
 
   /** Removes what is left of a build. What could not be removed is swept once this process is gone. */
