@@ -1,5 +1,5 @@
-import type { AuthoredDerivation, DerivedPath, Source, StorePath } from "@drvkit/drv-parser";
-import type { BuildMode, Event, Missing, SubstituterPort } from "@drvkit/goal";
+import type { AuthoredDerivation, BasicDerivation, DerivedPath, Source, StorePath } from "@drvkit/drv-parser";
+import type { BuildMode, BuildResult, Event, Missing, SubstituterPort } from "@drvkit/goal";
 import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
 import type { Build } from "./build.js";
 import { OpenEngine } from "./open-engine.js";
@@ -48,6 +48,11 @@ export interface RepairOptions {
   readonly onEvent?: (event: Event) => void;
 }
 
+/** How a derivation that is handed over is built. */
+export interface BuildDerivationOptions extends RepairOptions {
+  readonly mode?: BuildMode;
+}
+
 /** An open engine: one store, one set of settings. */
 export interface Engine extends AsyncDisposable {
   readonly store: LmdbStore;
@@ -72,6 +77,17 @@ export interface Engine extends AsyncDisposable {
    * @throws `ERR_GOAL_PATH` when nobody has it.
    */
   ensurePath(path: StorePath, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /**
+   * Builds all outputs of a derivation that is handed over: the store need not have it, only its sources. What goes wrong is the
+   * result. Whoever takes derivations from others decides first whom to trust: an input-addressed one can claim any path.
+   *
+   * @throws `ERR_GOAL_ATTRIBUTE` for one that has input derivations.
+   */
+  buildDerivation(
+    drvPath: StorePath,
+    derivation: BasicDerivation,
+    options?: BuildDerivationOptions,
+  ): Promise<BuildResult>;
   /**
    * Whether the files of a valid path are what was registered.
    *

@@ -1,7 +1,8 @@
-import type { AuthoredDerivation, DerivedPath, StorePath } from "@drvkit/drv-parser";
+import type { AuthoredDerivation, BasicDerivation, DerivedPath, StorePath } from "@drvkit/drv-parser";
 import { Source } from "@drvkit/drv-parser";
 import {
   type BuildResult,
+  buildDerivation,
   type Event,
   ensurePath,
   isPathGood,
@@ -13,7 +14,13 @@ import {
 import type { LmdbStore } from "@drvkit/store-lmdb";
 import { type Build, type BuildOutcome, EventQueue } from "./build.js";
 import { composePorts } from "./compose.js";
-import type { BuildOptions, Engine, QueryMissingOptions, RepairOptions } from "./engine.js";
+import type {
+  BuildDerivationOptions,
+  BuildOptions,
+  Engine,
+  QueryMissingOptions,
+  RepairOptions,
+} from "./engine.js";
 import { EngineSetupError } from "./error.js";
 import { importClosure } from "./import-closure.js";
 import { instantiate } from "./instantiate.js";
@@ -91,6 +98,16 @@ export class OpenEngine implements Engine {
     const settings = workerSettings(this.settings);
     const signal = this.#signal(options.signal);
     await this.#track(ensurePath(path, { ports: this.#ports, settings, signal }));
+  }
+
+  async buildDerivation(
+    drvPath: StorePath,
+    derivation: BasicDerivation,
+    { signal, onEvent = () => undefined, mode = "normal" }: BuildDerivationOptions = {},
+  ): Promise<BuildResult> {
+    const settings = workerSettings(this.settings);
+    const how = { ports: this.#ports, settings, mode, signal: this.#signal(signal), emit: onEvent };
+    return await this.#track(buildDerivation(drvPath, derivation, how));
   }
 
   isPathGood(path: StorePath, options: { readonly signal?: AbortSignal } = {}): Promise<boolean> {

@@ -1,7 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { defaultStoreDir, derivation, parseStorePath, type StorePath } from "@drvkit/drv-parser";
+import {
+  type BasicDerivation,
+  defaultStoreDir,
+  derivation,
+  parseStorePath,
+  type StorePath,
+} from "@drvkit/drv-parser";
 import type { Event } from "@drvkit/goal";
 import { FakeSubstituter, type FakeTree } from "@drvkit/goal/testing";
 import { generateSecretKey, printKey, publicKeyOf, type SecretKey, signPathInfo } from "@drvkit/narinfo";
@@ -112,6 +118,32 @@ describe("an engine with substituters", () => {
   test("a key that cannot be read stops the build with its code", async () => {
     await using engine = await open({ "trusted-public-keys": "cache-1:?" });
     await expect(engine.build([hello]).result).rejects.toMatchObject({ code: "ERR_KEY" });
+  });
+
+  test("takes the outputs of a derivation that is handed over and in no store", async () => {
+    await offer(out, "hello");
+    await using engine = await open();
+    const given = hello.derivation as BasicDerivation; // it has no inputs
+    const events: string[] = [];
+    const result = await engine.buildDerivation(hello.drvPath, given, {
+      onEvent: ({ type }) => events.push(type),
+    });
+    expect(result).toMatchObject({ status: "substituted" });
+    expect(events).toContain("substitution-finished");
+    expect((await engine.store.queryValidPaths([hello.drvPath, out])).has(hello.drvPath)).toBe(false);
+  });
+
+  test("puts what was damaged right again", async () => {
+    await offer(out, "hello");
+    await using engine = await open();
+    await engine.ensurePath(out);
+    expect(await engine.isPathGood(out)).toBe(true);
+    const real = engine.store.realPathOf(out);
+    rmSync(real);
+    writeFileSync(real, "damaged");
+    expect(await engine.isPathGood(out)).toBe(false);
+    await engine.repairPath(out);
+    expect([readFileSync(real, "utf8"), await engine.isPathGood(out)]).toEqual(["hello", true]);
   });
 });
 

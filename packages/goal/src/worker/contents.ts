@@ -2,6 +2,9 @@ import { EngineError, hashesEqual, type StorePath } from "@drvkit/drv-parser";
 import type { Level } from "../event.js";
 import type { Ports } from "./context.js";
 
+/** No archive holds such a file or so deep a tree, so none was there when it was registered. */
+const unarchivable: ReadonlySet<unknown> = new Set(["ERR_TREE_TYPE", "ERR_TREE_DEPTH"]);
+
 /** Whether objects are still what was registered. Each is read once in a run. */
 export class Contents {
   readonly #known = new Map<StorePath, boolean>();
@@ -42,8 +45,7 @@ export class Contents {
     try {
       return hashesEqual(await trees.hash(real, "nar", "sha256", { signal }), info.narHash);
     } catch (error) {
-      // No archive holds such a file, so none was there when it was registered.
-      if (error instanceof Error && "code" in error && error.code === "ERR_TREE_TYPE") return false;
+      if (error instanceof Error && "code" in error && unarchivable.has(error.code)) return false;
       throw error;
     }
   }
