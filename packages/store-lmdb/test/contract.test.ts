@@ -12,7 +12,10 @@ async function make(): Promise<StoreUnderTest> {
   const store = await openStore({ root });
   return {
     store,
-    writeFile,
+    async writeFile(path, content) {
+      await removeTree(path); // objects cannot be written to
+      await writeFile(path, content);
+    },
     async [Symbol.asyncDispose]() {
       await store.close();
       await removeTree(root); // objects are read-only directories
