@@ -5,6 +5,7 @@ import type { Cancellation } from "./cancellation.js";
 import type { Contents } from "./contents.js";
 import type { CommonContext, EventBody, Ports, WaiteeResults, Waitees } from "./context.js";
 import { type GoalKey, makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
+import type { Told } from "./goals.js";
 import type { Passes } from "./passes.js";
 import type { Slot, SlotChange, Slots } from "./slots.js";
 import type { Substituters } from "./substituters.js";
@@ -21,7 +22,8 @@ export interface WorkerParts {
   readonly passes: Passes;
   readonly slots: Readonly<Record<SlotPool, Slots>>;
   afterwards(work: Promise<void>): void;
-  waitFor(waitees: Waitees, cancellation: Cancellation, audience: Audience): Promise<WaiteeResults>;
+  /** The goal is told with a turn. */
+  waitFor(waitees: Waitees, goal: GoalIdentity, told: Told<WaiteeResults>): void;
 }
 
 /** Whose context it is. */
@@ -93,16 +95,22 @@ export class GoalCommon implements CommonContext {
   }
 
   async waitFor(waitees: Waitees): Promise<WaiteeResults> {
-    const keys = keysOf(waitees);
-    if (keys.length === 0) return { derivations: [], paths: [], realisations: [] };
-    this.emit({ type: "goal-waits", goal: this.key, for: keys });
-    const { cancellation, audience } = this.#goal;
-    const waiting = this.parts.waitFor(waitees, cancellation, audience);
-    this.leaveTurn();
-    const results = await waiting;
-    await this.turn();
+    const results = await new Promise<WaiteeResults>((done, failed) =>
+      this.whenEnded(waitees, { done, failed }),
+    );
     this.throwIfAborted();
     return results;
+  }
+
+  whenEnded(waitees: Waitees, told: Told<WaiteeResults>): void {
+    const keys = keysOf(waitees);
+    if (keys.length === 0) {
+      told.done({ derivations: [], paths: [], realisations: [] });
+      return;
+    }
+    this.emit({ type: "goal-waits", goal: this.key, for: keys });
+    this.parts.waitFor(waitees, this.#goal, told);
+    this.leaveTurn();
   }
 
   async slot(): Promise<Slot> {

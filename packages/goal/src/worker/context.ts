@@ -14,6 +14,7 @@ import type { BuildMode, WorkerSettings } from "../settings.js";
 import type { Contents } from "./contents.js";
 import type { GoalCounters } from "./counters.js";
 import type { GoalKey } from "./goal-key.js";
+import type { Told } from "./goals.js";
 import type { Slot } from "./slots.js";
 import type { Substituters } from "./substituters.js";
 import type { OutputSelection, WantedOutputs } from "./wanted.js";
@@ -86,6 +87,8 @@ export interface CommonContext {
   away<Value>(work: Promise<Value>): Promise<Value>;
   /** Waits for other goals; ends early at the first failure unless all are to go on. */
   waitFor(waitees: Waitees): Promise<WaiteeResults>;
+  /** The same without a promise, for goals of which many thousand wait; the goal may have been aborted when it is told. */
+  whenEnded(waitees: Waitees, told: Told<WaiteeResults>): void;
   /** Waits for a right to run. */
   slot(): Promise<Slot>;
   /** Waits a while, as between two tries for a lock. */

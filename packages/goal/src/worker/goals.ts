@@ -35,30 +35,47 @@ export function isFailure(result: GoalResult | undefined): boolean {
   return "exit" in result ? result.exit === "failed" : !isSuccess(result);
 }
 
+const settled = Promise.resolve();
+
+/** Who is told of the end of a waiting. */
+export interface Told<Value> {
+  done(value: Value): void;
+  /** Something of ours broke. */
+  failed(error: unknown): void;
+}
+
+/** How ends are waited for. */
+interface Collecting {
+  readonly keepGoing: boolean;
+  readonly cancellation: Cancellation;
+  readonly failed: (error: unknown) => void;
+}
+
 /**
  * Waits for all of them; without keep-going for the first failure, and for the abort. Results are in the order of the
- * goals, `undefined` for those that have not ended by then.
+ * goals, `undefined` for those that have not ended by then. Without a promise: many thousand goals may wait.
  */
 export function collect(
   goals: readonly Goal<GoalResult>[],
-  keepGoing: boolean,
-  cancellation: Cancellation,
-): Promise<readonly (GoalResult | undefined)[]> {
-  return new Promise((resolve, reject) => {
-    const results: (GoalResult | undefined)[] = goals.map(() => undefined);
-    let left = goals.length;
-    const finish = () => {
-      cancellation.onAbort(undefined);
-      resolve([...results]); // a copy: what ends later is not part of it
-    };
-    if (left === 0) return finish();
-    cancellation.onAbort(finish);
-    goals.forEach((goal, index) => {
-      goal.ended.then((result) => {
-        results[index] = result;
-        left -= 1;
-        if (left === 0 || (isFailure(result) && !keepGoing)) finish();
-      }, reject);
-    });
+  { keepGoing, cancellation, failed }: Collecting,
+  done: (results: readonly (GoalResult | undefined)[]) => void,
+): void {
+  const results: (GoalResult | undefined)[] = goals.map(() => undefined);
+  let left = goals.length;
+  let isOver = false;
+  const finish = () => {
+    if (isOver) return;
+    isOver = true;
+    cancellation.onAbort(undefined);
+    const copy = [...results]; // what ends later is not part of it
+    void settled.then(() => done(copy)); // an abort goes down a deep graph without a deep stack
+  };
+  cancellation.onAbort(finish);
+  goals.forEach((goal, index) => {
+    goal.ended.then((result) => {
+      results[index] = result;
+      left -= 1;
+      if (left === 0 || (isFailure(result) && !keepGoing)) finish();
+    }, failed);
   });
 }

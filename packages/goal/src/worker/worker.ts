@@ -13,7 +13,7 @@ import type { InputRequest, PathRequest, Ports, WaiteeResults, Waitees } from ".
 import { DerivationCache } from "./derivation-cache.js";
 import { DerivationContext } from "./derivation-context.js";
 import { type GoalKey, makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
-import { collect, type Goal, type GoalResult, leave } from "./goals.js";
+import { collect, type Goal, type GoalResult, leave, type Told } from "./goals.js";
 import { Passes } from "./passes.js";
 import type { Run } from "./run.js";
 import { Slots } from "./slots.js";
@@ -57,7 +57,7 @@ export class Worker {
       },
       substituters: new Substituters({ ports, settings }, (text) => say("warn", text)),
       contents: new Contents(ports, say),
-      waitFor: (waitees, cancellation, audience) => this.#waitFor(waitees, cancellation, audience),
+      waitFor: (waitees, goal, told) => this.#waitFor(waitees, goal, told),
       afterwards: (work) => {
         const followed = work.finally(() => this.#afterwards.delete(followed));
         this.#afterwards.add(followed);
@@ -76,7 +76,9 @@ export class Worker {
     audience.add(run);
     using cancellation = Cancellation.following(signal);
     try {
-      return await this.#waitFor(waitees, cancellation, audience);
+      return await new Promise((done, failed) =>
+        this.#waitFor(waitees, { cancellation, audience }, { done, failed }),
+      );
     } finally {
       run.isLeaving = true;
       await this.#settle(run);
@@ -84,22 +86,34 @@ export class Worker {
     }
   }
 
-  #waitFor(waitees: Waitees, cancellation: Cancellation, audience: Audience): Promise<WaiteeResults> {
+  /** Results are in the order given. Who waits is told when all have ended, or at the first failure or the abort. */
+  #waitFor(
+    waitees: Waitees,
+    { key, cancellation, audience }: Partial<GoalIdentity> & Omit<GoalIdentity, "key">,
+    told: Told<WaiteeResults>,
+  ): void {
     const { derivations = [], paths = [], realisations = [], mode = "normal" } = waitees;
-    if (cancellation.isAborted) return Promise.resolve(sorted(waitees, []));
-    const goals: readonly Goal<GoalResult>[] = [
-      ...derivations.map((request) => this.#joinDerivation(request, mode, audience)),
-      ...paths.map((request) => this.#joinPath(request, audience)),
-      ...realisations.map((id) => this.#joinRealisation(id, audience)),
-    ];
+    const isOver = cancellation.isAborted;
+    const goals: readonly Goal<GoalResult>[] = isOver
+      ? []
+      : [
+          ...derivations.map((request) => this.#joinDerivation(request, mode, audience)),
+          ...paths.map((request) => this.#joinPath(request, audience)),
+          ...realisations.map((id) => this.#joinRealisation(id, audience)),
+        ];
+    if (goals.length === 0) {
+      told.done(sorted(waitees, []));
+      return;
+    }
     audience.waitFor(goals.map((goal) => goal.audience));
-    // Without a frame of its own: many thousand goals may wait.
-    return collect(goals, this.#parts.settings.keepGoing, cancellation)
-      .then((results) => sorted(waitees, results))
-      .finally(() => {
-        audience.waitFor([]);
-        for (const goal of goals) leave(goal);
-      });
+    const { passes, settings } = this.#parts;
+    collect(goals, { keepGoing: settings.keepGoing, cancellation, failed: told.failed }, (results) => {
+      audience.waitFor([]);
+      for (const goal of goals) leave(goal);
+      const tell = () => told.done(sorted(waitees, results));
+      if (key === undefined) tell();
+      else passes.begin(key, tell);
+    });
   }
 
   /** Waits until every goal that worked for this run and for nobody else has cleaned up, and for what was left to the end. */
@@ -133,17 +147,21 @@ export class Worker {
     const audience = new Audience("builds");
     audience.join(above);
     audience.emit({ type: "goal-created", goal: key, drvPath, wanted: wanted.names() });
-    const started = this.#start(this.#derivationGoals, key, audience, async (cancellation) => {
+    const started = this.#start(this.#derivationGoals, key, audience, (cancellation, told) => {
       const read = async () => derivation ?? this.#derivations.get(drvPath);
       const request = { drvPath, wanted, mode, derivation };
-      const result = await runDerivationGoal(
-        new DerivationContext(this.#parts, { key, cancellation, audience }, request, read),
-      );
-      for (const run of audience.runs) run.note(result);
-      audience.emit({ type: "goal-done", goal: key, result });
-      return result;
+      const cx = new DerivationContext(this.#parts, { key, cancellation, audience }, request, read);
+      runDerivationGoal(cx, {
+        ...told,
+        done: (result) => {
+          for (const run of audience.runs) run.note(result);
+          audience.emit({ type: "goal-done", goal: key, result });
+          told.done(result);
+        },
+      });
     });
-    const goal: DerivationGoal = { ...started, wanted };
+    const { cancellation, ended } = started;
+    const goal: DerivationGoal = { key, cancellation, audience, waiters: 1, ended, wanted };
     this.#derivationGoals.set(key, goal);
     return goal;
   }
@@ -156,13 +174,16 @@ export class Worker {
     const audience = new Audience("substitutions");
     audience.join(above);
     audience.emit({ type: "substitution-created", goal: key, path });
-    return this.#start(this.#pathGoals, key, audience, async (cancellation) => {
-      const { runPathSubstitution } = await import("../goals/substitution/path.js"); // most runs need none
-      const common = new GoalCommon(this.#parts, { key, cancellation, audience }, "substitution");
-      const cx = Object.assign(common, { path, ca, repair, counters: audience });
-      const result = await runPathSubstitution(cx);
-      audience.emit({ type: "substitution-done", goal: key, result });
-      return result;
+    return this.#start(this.#pathGoals, key, audience, (cancellation, told) => {
+      const run = async () => {
+        const { runPathSubstitution } = await import("../goals/substitution/path.js"); // most runs need none
+        const common = new GoalCommon(this.#parts, { key, cancellation, audience }, "substitution");
+        const cx = Object.assign(common, { path, ca, repair, counters: audience });
+        const result = await runPathSubstitution(cx);
+        audience.emit({ type: "substitution-done", goal: key, result });
+        return result;
+      };
+      run().then(told.done, told.failed);
     });
   }
 
@@ -174,12 +195,15 @@ export class Worker {
     const audience = new Audience();
     audience.join(above);
     audience.emit({ type: "realisation-created", goal: key, id: printDrvOutput(id) });
-    return this.#start(this.#realisationGoals, key, audience, async (cancellation) => {
-      const { runRealisationSubstitution } = await import("../goals/realisation/run.js"); // most runs need none
-      const common = new GoalCommon(this.#parts, { key, cancellation, audience }, "substitution");
-      const result = await runRealisationSubstitution(Object.assign(common, { id }));
-      audience.emit({ type: "realisation-done", goal: key, result });
-      return result;
+    return this.#start(this.#realisationGoals, key, audience, (cancellation, told) => {
+      const run = async () => {
+        const { runRealisationSubstitution } = await import("../goals/realisation/run.js"); // most runs need none
+        const common = new GoalCommon(this.#parts, { key, cancellation, audience }, "substitution");
+        const result = await runRealisationSubstitution(Object.assign(common, { id }));
+        audience.emit({ type: "realisation-done", goal: key, result });
+        return result;
+      };
+      run().then(told.done, told.failed);
     });
   }
 
@@ -188,37 +212,35 @@ export class Worker {
     goals: Map<GoalKey, Goal<Result>>,
     key: GoalKey,
     audience: Audience,
-    run: (cancellation: Cancellation) => Promise<Result>,
+    run: (cancellation: Cancellation, told: Told<Result>) => void,
   ): Goal<Result> {
     const cancellation = new Cancellation();
     const before = goals.get(key)?.ended;
     const ended = new Promise<Result | undefined>((resolve, reject) => {
-      const start = () => void this.#run(goals, { key, cancellation, audience }, run).then(resolve, reject);
-      const begin = () => this.#parts.passes.begin(key, start);
+      const end = () => {
+        this.#parts.passes.leave(key);
+        cancellation.end();
+        audience.dismiss();
+        if (goals.get(key)?.cancellation === cancellation) goals.delete(key);
+      };
+      const told: Told<Result> = {
+        done: (result) => {
+          end();
+          resolve(result);
+        },
+        failed: (error) => {
+          end();
+          if (cancellation.isAborted) resolve(undefined);
+          else reject(error);
+        },
+      };
+      const begin = () => this.#parts.passes.begin(key, () => run(cancellation, told));
       if (before === undefined) begin();
       else before.then(begin, reject);
     });
     const goal = { key, cancellation, audience, waiters: 1, ended };
     goals.set(key, goal);
     return goal;
-  }
-
-  async #run<Result extends GoalResult>(
-    goals: Map<GoalKey, Goal<Result>>,
-    { key, cancellation, audience }: GoalIdentity,
-    run: (cancellation: Cancellation) => Promise<Result>,
-  ): Promise<Result | undefined> {
-    try {
-      return await run(cancellation);
-    } catch (error) {
-      if (cancellation.isAborted) return undefined;
-      throw error;
-    } finally {
-      this.#parts.passes.leave(key);
-      cancellation.end();
-      audience.dismiss();
-      if (goals.get(key)?.cancellation === cancellation) goals.delete(key);
-    }
   }
 }
 

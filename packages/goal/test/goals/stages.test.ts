@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { build } from "../../src/goals/derivation/build.js";
 import { load } from "../../src/goals/derivation/load.js";
-import { realiseInputs } from "../../src/goals/derivation/realise-inputs.js";
+import { needInputs, realiseInputs } from "../../src/goals/derivation/realise-inputs.js";
 import { type Stage, transitions } from "../../src/goals/derivation/stages.js";
 import { type BuildResult, defaultWorkerSettings } from "../../src/index.js";
 import type { Recipe } from "../../src/testing/index.js";
@@ -43,6 +43,7 @@ function contextOf(
       () => undefined,
     ),
     waitFor: async () => ({ derivations: how.results ?? [], paths: [], realisations: [] }),
+    whenEnded: () => undefined,
     slot: async () => ({ [Symbol.dispose]: () => undefined }),
     sleep: async () => undefined,
     afterwards: () => undefined,
@@ -102,8 +103,12 @@ describe("load", () => {
 });
 
 describe("realiseInputs", () => {
-  const enter = (cx: GoalContext) =>
-    realiseInputs({ at: "realiseInputs", because: "needs-build", tried: "once" }, cx);
+  const enter = async (cx: GoalContext) => {
+    const stage = { at: "realiseInputs", because: "needs-build", tried: "once" } as const;
+    const needed = await needInputs(stage, cx);
+    if (!("waitees" in needed)) return needed;
+    return realiseInputs(stage, { ...needed, results: await cx.waitFor(needed.waitees) }, cx);
+  };
   const common = { timesBuilt: 0, startTimeSeconds: 0, stopTimeSeconds: 0 };
 
   test("goes on with sources and the outputs asked for, not with those that others wanted", async () => {

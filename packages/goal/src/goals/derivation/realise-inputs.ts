@@ -1,6 +1,6 @@
 import { compareText, needsResolution, type StorePath } from "@drvkit/drv-parser";
 import { isSuccess } from "../../result/exit-status.js";
-import type { GoalContext, InputRequest } from "../../worker/context.js";
+import type { GoalContext, InputRequest, WaiteeResults, Waitees } from "../../worker/context.js";
 import type { GoalResult } from "../../worker/goals.js";
 import { refuseImpureInputs } from "./features.js";
 import { type InputOutputs, outputsOf, realiseNested } from "./input-outputs.js";
@@ -9,23 +9,40 @@ import { fail } from "./result.js";
 import type { At, Next } from "./stages.js";
 import { inputRequests } from "./wanted.js";
 
-/** Makes the inputs valid. Rows B2–I6. */
-export async function realiseInputs({ tried }: At<"realiseInputs">, cx: GoalContext): Next<"realiseInputs"> {
-  const needed = await neededInputs(cx);
-  const [missing] = needed.missing;
-  if (missing !== undefined && !cx.substituters.areAny)
+/** What a goal waits for: paths only, as one that waits holds no derivation. */
+export interface Needed {
+  readonly waitees: Waitees & { readonly derivations: readonly InputRequest[] };
+}
+
+/** Names the inputs. Rows B1–B6. */
+export async function needInputs(_stage: At<"realiseInputs">, cx: GoalContext): Promise<Needed | At<"done">> {
+  const drv = await cx.derivation();
+  await refuseImpureInputs(drv, cx);
+  const valid = await cx.ports.store.queryValidPaths(drv.inputSrcs);
+  const missing = [...drv.inputSrcs].filter((path) => !valid.has(path)).sort(compareText);
+  const [first] = missing;
+  if (first !== undefined && !cx.substituters.areAny)
     return fail(cx, "missing-source", {
       status: "miscFailure",
-      message: `dependency '${missing}' of '${cx.drvPath}' does not exist, and substitution is disabled`,
+      message: `dependency '${first}' of '${cx.drvPath}' does not exist, and substitution is disabled`,
       code: "ERR_GOAL_MISSING_SOURCE",
       hint: "add the source to the store, or build from a '.drv' file that has it beside it",
     });
+  return {
+    waitees: {
+      derivations: [...inputRequests(drv)].sort((a, b) => compareText(a.drvPath, b.drvPath)),
+      paths: missing.map((path) => ({ path })),
+      mode: cx.mode === "repair" ? "repair" : "normal", // inputs are never checked
+    },
+  };
+}
 
-  const results = await cx.waitFor({
-    derivations: needed.requests,
-    paths: needed.missing.map((path) => ({ path })),
-    mode: cx.mode === "repair" ? "repair" : "normal", // inputs are never checked
-  });
+/** What became of the inputs. Rows I1–I6. */
+export async function realiseInputs(
+  { tried }: At<"realiseInputs">,
+  { waitees, results }: Needed & { readonly results: WaiteeResults },
+  cx: GoalContext,
+): Next<"realiseInputs"> {
   const failed = [
     ...results.derivations.filter((result) => result !== undefined && !isSuccess(result)),
     ...results.paths.filter((result) => result !== undefined && result.exit !== "success"),
@@ -34,21 +51,7 @@ export async function realiseInputs({ tried }: At<"realiseInputs">, cx: GoalCont
   // What was offered lacked references, and these are the inputs: now it may be had after all.
   if (tried === "incomplete")
     return { at: "load", because: "retry-after-incomplete-closure", tried: "again" };
-  return withInputs(outputsOf(needed.requests, results.derivations, cx.drvPath), cx);
-}
-
-/** What is waited for: paths only, as a goal that waits holds no derivation. */
-async function neededInputs(cx: GoalContext): Promise<{
-  readonly requests: readonly InputRequest[];
-  readonly missing: readonly StorePath[];
-}> {
-  const drv = await cx.derivation();
-  await refuseImpureInputs(drv, cx);
-  const valid = await cx.ports.store.queryValidPaths(drv.inputSrcs);
-  return {
-    requests: [...inputRequests(drv)].sort((a, b) => compareText(a.drvPath, b.drvPath)),
-    missing: [...drv.inputSrcs].filter((path) => !valid.has(path)).sort(compareText),
-  };
+  return withInputs(outputsOf(waitees.derivations, results.derivations, cx.drvPath), cx);
 }
 
 /** All inputs are valid. Rows I4, I6. */

@@ -1,22 +1,64 @@
 import { GoalError } from "../../error.js";
 import type { BuildResult } from "../../result/build-result.js";
 import { isSuccess } from "../../result/exit-status.js";
-import type { GoalContext } from "../../worker/context.js";
+import type { GoalContext, WaiteeResults } from "../../worker/context.js";
+import type { Told } from "../../worker/goals.js";
 import { load } from "./load.js";
-import { realiseInputs } from "./realise-inputs.js";
+import { type Needed, needInputs, realiseInputs } from "./realise-inputs.js";
 import { miscFailure } from "./result.js";
 import type { At, Stage } from "./stages.js";
 import { substitute } from "./substitute.js";
 import { refuseUnknownNames, wantedOutputs } from "./wanted.js";
 
-/** Takes one derivation through its stages to its result. Throws only when the goal was aborted. */
-export async function runDerivationGoal(cx: GoalContext): Promise<BuildResult> {
-  let stage: Stage = { at: "load", because: "created", tried: "not-yet" };
-  let expected = false;
+/** Where a goal is, and what it had to wait for there. */
+interface Place {
+  readonly stage: Stage;
+  /** It counts among what is expected. */
+  readonly expected: boolean;
+  readonly waited?: Waited;
+}
+
+interface Waited extends Needed {
+  /** Of what was wanted when the waiting began. */
+  readonly version: number;
+  readonly results: WaiteeResults;
+}
+
+/**
+ * Takes one derivation through its stages to its result; `failed` only when the goal was aborted. While it waits for its
+ * inputs nothing of it is left but the way back: many thousand goals may wait.
+ */
+export function runDerivationGoal(cx: GoalContext, told: Told<BuildResult>): void {
+  const goOn = (place: Place) => {
+    advance(place, cx).then((stopped) => {
+      if (!("needed" in stopped)) return told.done(stopped);
+      const { needed, version, ...at } = stopped;
+      cx.whenEnded(needed.waitees, {
+        ...told,
+        done: (results) => goOn({ ...at, waited: { ...needed, version, results } }),
+      });
+    }, told.failed);
+  };
+  goOn({ stage: { at: "load", because: "created", tried: "not-yet" }, expected: false });
+}
+
+interface Stopped extends Omit<Place, "waited"> {
+  readonly needed: Needed;
+  readonly version: number;
+}
+
+/** To the end, or to where it has to wait. It begins with a turn. */
+async function advance(place: Place, cx: GoalContext): Promise<BuildResult | Stopped> {
+  let { stage, expected, waited } = place;
+  let hasTurn = true;
   while (stage.at !== "done") {
-    if (stage.because !== "created") await cx.turn(); // it begins with a turn
+    if (!hasTurn) await cx.turn();
+    hasTurn = false;
     cx.throwIfAborted();
-    const next: Stage = await step(stage, cx);
+    const version = waited?.version ?? cx.wanted.version;
+    const next: Stage | Needed = await step(stage, { version, waited }, cx);
+    if ("waitees" in next) return { stage, expected, needed: next, version };
+    waited = undefined;
     cx.emit({ type: "goal-stage", goal: cx.key, from: stage.at, to: next.at, because: next.because });
     if (next.at === "realiseInputs" && !expected) {
       expected = true;
@@ -29,15 +71,19 @@ export async function runDerivationGoal(cx: GoalContext): Promise<BuildResult> {
 }
 
 /** One stage; what it throws is this goal's failure and nobody else's. Only aborts and bugs leave it. */
-async function step(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext): Promise<Stage> {
+async function step(
+  stage: Exclude<Stage, { readonly at: "done" }>,
+  { version, waited }: { readonly version: number; readonly waited: Waited | undefined },
+  cx: GoalContext,
+): Promise<Stage | Needed> {
   try {
-    const version = cx.wanted.version;
-    const next = await enter(stage, cx);
+    const next = await enter(stage, waited, cx);
+    if ("waitees" in next) return next;
     // A builder runs outside of turns. From here to the end of the goal nobody else may ask it for outputs.
     if (stage.at === "build") await cx.turn();
     return cx.wanted.version === version ? next : covered(stage, next, cx);
   } catch (error) {
-    cx.signal.throwIfAborted();
+    cx.throwIfAborted();
     if (error instanceof GoalError && error.code === "ERR_BUG") throw error;
     return { at: "done", because: "error", result: miscFailure(cx.drvPath, error) } satisfies At<"done">;
   }
@@ -53,14 +99,18 @@ async function covered(stage: Stage, next: Stage, cx: GoalContext): Promise<Stag
 }
 
 /** What builds is loaded with the first build: most runs find everything valid. */
-function enter(stage: Exclude<Stage, { readonly at: "done" }>, cx: GoalContext): Promise<Stage> {
+function enter(
+  stage: Exclude<Stage, { readonly at: "done" }>,
+  waited: Waited | undefined,
+  cx: GoalContext,
+): Promise<Stage | Needed> {
   switch (stage.at) {
     case "load":
       return load(stage, cx);
     case "substitute":
       return substitute(stage, cx);
     case "realiseInputs":
-      return realiseInputs(stage, cx);
+      return waited === undefined ? needInputs(stage, cx) : realiseInputs(stage, waited, cx);
     case "repairClosure":
       return import("./repair-closure.js").then(({ repairClosure }) => repairClosure(stage, cx));
     case "resolve":
