@@ -34,11 +34,13 @@ export function putRealisation(tables: WriteTables, storeDir: StoreDir, realisat
   if (!new Snapshot(tables, storeDir).isValid(outPath)) throw notValid(outPath);
   const known = queryRealisation(tables, storeDir, id);
   const next = known === undefined ? realisation : mergeRealisations(known, realisation);
+  const own = printDrvOutput(id);
   for (const [dependency, path] of next.dependentRealisations) {
+    if (dependency === own) continue;
     const found = queryRealisation(tables, storeDir, parseDrvOutput(dependency, storeDir));
-    if (found?.outPath !== path) throw missingDependency(printDrvOutput(id), dependency);
+    if (found?.outPath !== path) throw missingDependency(own, dependency);
   }
-  const key = realisationKey(printDrvOutput(id));
+  const key = realisationKey(own);
   tables.realisations.put(key, Buffer.from(printRealisation(next)));
   tables.realisationsByPath.put(pathKey(outPath), key);
   for (const dependency of next.dependentRealisations.keys())

@@ -1,6 +1,6 @@
 import { compareText, type DerivationOutline, derivationOptions, type StorePath } from "@drvkit/drv-parser";
 import { outputIds, usesRealisations } from "../goals/derivation/realisations.js";
-import { refuseUnknownNames } from "../goals/derivation/wanted.js";
+import { unknownOutputs } from "../goals/derivation/wanted.js";
 import type { SubstitutableInfo } from "../ports/substituter.js";
 import type { PathRequest } from "../worker/context.js";
 import { type OutputSelection, WantedOutputs } from "../worker/wanted.js";
@@ -168,9 +168,12 @@ interface Seen {
 }
 
 /** @throws {@link GoalError} `ERR_GOAL_UNKNOWN_OUTPUT` */
-function refuseUnknown({ derivation, outline: { outputs } }: Seen): void {
-  if (derivation.wanted.names() === "all") return;
-  refuseUnknownNames(derivation, { outputs: new Map(outputs.map((output) => [output.name, output])) });
+function refuseUnknown({ derivation: { drvPath, wanted }, outline: { outputs } }: Seen): void {
+  const names = wanted.names();
+  if (names === "all") return;
+  const known = new Set(outputs.map(({ name }) => name));
+  const unknown = names.filter((name) => !known.has(name));
+  if (unknown.length > 0) throw unknownOutputs(drvPath, unknown, known);
 }
 
 /** Whether each wanted output has a path. */

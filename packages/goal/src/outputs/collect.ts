@@ -23,6 +23,8 @@ export interface Collected {
   readonly narHash: Uint8Array;
   readonly narSizeBytes: number;
   readonly references: ReadonlySet<StorePath>;
+  /** What is found in it, whether or not that counts as a reference. */
+  readonly mentions: ReadonlySet<StorePath>;
 }
 
 /** What outputs are collected from. */
@@ -49,14 +51,15 @@ export async function collectOutputs(from: CollectFrom, cx: GoalContext): Promis
   for (const [name, path] of from.outputs) {
     const location = await secured(name, path, from, seen, cx);
     const scan = await cx.ports.trees.scan(location, [...byHashPart.keys()], cx);
-    const found = options.unsafeDiscardReferences(name) ? [] : scan.found;
+    const mentions = new Set(scan.found.flatMap((part) => byHashPart.get(part) ?? []));
     collected.push({
       name,
       scratch: path,
       location,
       narHash: scan.narHash,
       narSizeBytes: scan.narSizeBytes,
-      references: new Set(found.flatMap((part) => byHashPart.get(part) ?? [])),
+      references: options.unsafeDiscardReferences(name) ? new Set() : mentions,
+      mentions,
     });
   }
   return collected;

@@ -103,7 +103,7 @@ export class Finisher {
         `output '${output.name}' of '${this.cx.drvPath}' refers to store paths, which its hash does not allow`,
         { hint: 'outputHashMode = "recursive" and outputHashAlgo = "sha256" allow it' },
       );
-    const ca = await this.#contentAddress(output, method, algorithm, self);
+    const ca = await this.#contentAddress(output, method, algorithm, output.mentions.has(output.scratch));
     const name = namePartOf(output.scratch);
     const path = computeContentAddressedPath(storeDir, name, ca, { references, self });
     const final = await this.#rewriter.moved(output, path);

@@ -28,7 +28,7 @@ export class Rewriter {
 
   async #rewritten(output: Collected, paths: ReadonlyMap<StorePath, StorePath>): Promise<Collected> {
     const { trees } = this.cx.ports;
-    const found = [...paths].filter(([from]) => output.references.has(from));
+    const found = [...paths].filter(([from]) => output.mentions.has(from));
     if (found.length === 0) return output;
     this.#copied += 1;
     const location = await this.copies.placeOf(`rewritten ${this.#copied}`); // no output has such a name
@@ -36,7 +36,8 @@ export class Rewriter {
     await trees.rewrite(output.location, location, parts, this.cx);
     await trees.canonicalise(location, { signal: this.cx.signal });
     const { narHash, narSizeBytes } = await trees.scan(location, [], this.cx);
-    const references = new Set([...output.references].map((path) => paths.get(path) ?? path));
-    return { ...output, location, narHash, narSizeBytes, references };
+    const moved = (all: ReadonlySet<StorePath>) => new Set([...all].map((path) => paths.get(path) ?? path));
+    const [references, mentions] = [moved(output.references), moved(output.mentions)];
+    return { ...output, location, narHash, narSizeBytes, references, mentions };
   }
 }

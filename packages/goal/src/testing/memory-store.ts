@@ -107,7 +107,7 @@ export class MemoryStore implements StorePort {
     const known = this.#realisations.get(id);
     const next = known === undefined ? realisation : mergeRealisations(known, realisation);
     for (const [dependency, path] of next.dependentRealisations)
-      if (this.#realisations.get(dependency)?.outPath !== path)
+      if (dependency !== id && this.#realisations.get(dependency)?.outPath !== path)
         throw new EngineError(
           "ERR_STORE_REALISATION",
           `unable to register the derivation '${id}' as it depends on the non existent '${dependency}'`,

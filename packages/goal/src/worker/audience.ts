@@ -70,10 +70,12 @@ export class Audience implements GoalCounters {
     this.#count((counters) => counters.end(outcome));
   }
 
-  /** The goal has ended: nobody can come to it any more. */
+  /** The goal has ended: nobody can come to it any more, only to what waits for it, and should know of a failure. */
   dismiss(): void {
-    this.#said = [];
     this.#below = [];
+    this.#expected = false;
+    const isKept = ({ type }: EventBody) => type === "goal-created" || type === "goal-done";
+    this.#said = this.#said.some(isFailed) ? this.#said.filter(isKept) : [];
   }
 
   #count(count: (counters: GoalCounters) => void): void {
@@ -89,7 +91,10 @@ export class Audience implements GoalCounters {
   }
 
   #catchUp(run: Run): void {
-    for (const body of this.#said) run.emit(body);
+    for (const body of this.#said) {
+      if (body.type === "goal-done") run.note(body.result);
+      run.emit(body);
+    }
     if (this.counted === undefined) return;
     if (this.#expected) run[this.counted].expect();
     for (let running = 0; running < this.#running; running += 1) run[this.counted].start();
@@ -101,6 +106,7 @@ const endedBy: Readonly<Partial<Record<EventBody["type"], EventBody["type"]>>> =
   "goal-created": "goal-created",
   "goal-stage": "goal-stage",
   "goal-waits": "goal-waits",
+  "goal-done": "goal-done",
   "substitution-created": "substitution-created",
   "substitution-stage": "substitution-stage",
   "substitution-started": "substitution-started",
@@ -111,3 +117,7 @@ const endedBy: Readonly<Partial<Record<EventBody["type"], EventBody["type"]>>> =
   "build-started": "build-started",
   "build-finished": "build-started",
 };
+
+function isFailed(body: EventBody): boolean {
+  return body.type === "goal-done" && "errorMessage" in body.result;
+}

@@ -31,6 +31,11 @@ export class Cancellation {
     return this.#reason !== undefined;
   }
 
+  /** The goal has ended, or its end is decided. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** @throws the reason of the abort, if there was one. */
   throwIfAborted(): void {
     if (this.#reason !== undefined) throw this.#reason;

@@ -79,6 +79,10 @@ export class GoalCommon implements CommonContext {
     this.parts.afterwards(work);
   }
 
+  close(): void {
+    this.#goal.cancellation.end();
+  }
+
   turn(): Promise<void> {
     return this.parts.passes.turn(this.key);
   }
@@ -128,10 +132,10 @@ export class GoalCommon implements CommonContext {
   }
 }
 
-function keysOf({ derivations = [], paths = [], realisations = [] }: Waitees): readonly GoalKey[] {
+function keysOf({ derivations = [], paths = [], realisations = [], mode }: Waitees): readonly GoalKey[] {
   return [
-    ...derivations.map(({ drvPath }) => makeDerivationGoalKey(drvPath)),
-    ...paths.map(({ path }) => makePathGoalKey(path)),
+    ...derivations.map(({ drvPath }) => makeDerivationGoalKey(drvPath, mode)),
+    ...paths.map(({ path, repair }) => makePathGoalKey(path, repair)),
     ...realisations.map(makeRealisationGoalKey),
   ];
 }

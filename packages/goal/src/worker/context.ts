@@ -108,6 +108,8 @@ export interface GoalContext extends CommonContext {
   readonly wanted: WantedOutputs;
   /** Whether the derivation is no store object but was handed over. */
   readonly isInMemory: boolean;
+  /** The end is decided: who comes from now on gets a goal of its own. */
+  close(): void;
   /** The derivation, read again. */
   derivation(): Promise<Derivation>;
 }

@@ -1,12 +1,17 @@
 import { namePartOf, type StorePath } from "@drvkit/drv-parser";
 import { type DrvOutput, printDrvOutput } from "@drvkit/narinfo";
+import type { BuildMode } from "../settings.js";
 
 /** Identity and order of a goal: byte order of keys is the order in which goals run. */
 export type GoalKey = string & { readonly __brand: "GoalKey" };
 
-/** Key of the goal of one derivation: `b$NAME$PATH`. @see Nix: src/libstore/build/derivation-goal.cc, `key` */
-export function makeDerivationGoalKey(drvPath: StorePath): GoalKey {
-  return `b$${namePartOf(drvPath)}$${drvPath}` as GoalKey;
+/**
+ * Key of the goal of one derivation: `b$NAME$PATH`. One that checks or repairs is another goal: `b$NAME$MODE$PATH`.
+ *
+ * @see Nix: src/libstore/build/derivation-goal.cc, `key`
+ */
+export function makeDerivationGoalKey(drvPath: StorePath, mode: BuildMode = "normal"): GoalKey {
+  return `b$${namePartOf(drvPath)}$${mode === "normal" ? "" : `${mode}$`}${drvPath}` as GoalKey;
 }
 
 /**
@@ -14,8 +19,8 @@ export function makeDerivationGoalKey(drvPath: StorePath): GoalKey {
  *
  * @see Nix: src/libstore/build/substitution-goal.hh, `key`
  */
-export function makePathGoalKey(path: StorePath): GoalKey {
-  return `a$${namePartOf(path)}$${path}` as GoalKey;
+export function makePathGoalKey(path: StorePath, repair = false): GoalKey {
+  return `a$${namePartOf(path)}$${repair ? "repair$" : ""}${path}` as GoalKey;
 }
 
 /**

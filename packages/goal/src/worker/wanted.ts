@@ -11,8 +11,7 @@ export class WantedOutputs {
 
   /** `first`: names of goals keep it. */
   constructor(readonly first: OutputSelection) {
-    const selection = first;
-    this.#names = selection;
+    this.#names = first;
   }
 
   /** Changes with every growth. */
@@ -32,6 +31,12 @@ export class WantedOutputs {
       this.#names = new Set([...this.#names, name]);
       this.#version += 1;
     }
+  }
+
+  /** Later requests for what there is not are theirs alone. */
+  drop(names: readonly OutputName[]): void {
+    if (this.#names === "all" || names.length === 0) return;
+    this.#names = new Set([...this.#names].filter((name) => !names.includes(name)));
   }
 
   has(name: OutputName): boolean {

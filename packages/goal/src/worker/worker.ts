@@ -1,7 +1,11 @@
+import type { OutputName, StorePath } from "@drvkit/drv-parser";
 import { type DrvOutput, printDrvOutput } from "@drvkit/narinfo";
 import type { Level } from "../event.js";
+import { miscFailure } from "../goals/derivation/result.js";
 import { runDerivationGoal } from "../goals/derivation/run.js";
+import { unknownOutputs } from "../goals/derivation/wanted.js";
 import type { BuildResult } from "../result/build-result.js";
+import { isSuccess } from "../result/exit-status.js";
 import type { RealisationResult } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
@@ -36,6 +40,8 @@ export class Worker {
   readonly #derivationGoals = new Map<GoalKey, DerivationGoal>();
   readonly #pathGoals = new Map<GoalKey, Goal<SubstitutionResult>>();
   readonly #realisationGoals = new Map<GoalKey, Goal<RealisationResult>>();
+  /** All that have not ended, aborted ones whose place another one has taken among them. */
+  readonly #open = new Map<Cancellation, Goal<GoalResult>>();
   readonly #runs = new Set<Run>();
   readonly #afterwards = new Set<Promise<void>>();
   readonly #derivations: DerivationCache;
@@ -119,9 +125,9 @@ export class Worker {
   /** Waits until every goal that worked for this run and for nobody else has cleaned up, and for what was left to the end. */
   async #settle(run: Run): Promise<void> {
     const open = () =>
-      [this.#derivationGoals, this.#pathGoals, this.#realisationGoals]
-        .flatMap((goals): Goal<GoalResult>[] => [...goals.values()])
-        .filter(({ audience: { runs } }) => runs.has(run) && [...runs].every(({ isLeaving }) => isLeaving));
+      [...this.#open.values()].filter(
+        ({ audience: { runs } }) => runs.has(run) && [...runs].every(({ isLeaving }) => isLeaving),
+      );
     for (let goals = open(); goals.length > 0; goals = open())
       await Promise.allSettled(goals.map(({ ended }) => ended));
     await Promise.all(this.#afterwards);
@@ -133,17 +139,16 @@ export class Worker {
     mode: BuildMode,
     above: Audience,
   ): DerivationGoal {
-    const key = makeDerivationGoalKey(drvPath);
+    const key = makeDerivationGoalKey(drvPath, mode);
     const found = join(this.#derivationGoals, key, above);
     if (found !== undefined) {
       found.wanted.add(outputs);
       return found;
     }
     const wanted = new WantedOutputs(outputs);
-    const failed = [...above.runs]
-      .map((run) => run.failureOf(drvPath))
-      .find((result) => result !== undefined);
-    if (failed !== undefined) return { ...endedGoal(key, failed), wanted };
+    const failures = [...above.runs].map((run) => run.failureOf(drvPath));
+    const [failed] = failures;
+    if (failed !== undefined && !failures.includes(undefined)) return { ...endedGoal(key, failed), wanted };
     const audience = new Audience("builds");
     audience.join(above);
     audience.emit({ type: "goal-created", goal: key, drvPath, wanted: wanted.names() });
@@ -168,7 +173,7 @@ export class Worker {
 
   /** The goal of this path, new or under way, with one more waiter; what the first request knew of it counts. */
   #joinPath({ path, ca, repair = false }: PathRequest, above: Audience): Goal<SubstitutionResult> {
-    const key = makePathGoalKey(path);
+    const key = makePathGoalKey(path, repair);
     const found = join(this.#pathGoals, key, above);
     if (found !== undefined) return found;
     const audience = new Audience("substitutions");
@@ -222,6 +227,7 @@ export class Worker {
         cancellation.end();
         audience.dismiss();
         if (goals.get(key)?.cancellation === cancellation) goals.delete(key);
+        this.#open.delete(cancellation);
       };
       const told: Told<Result> = {
         done: (result) => {
@@ -240,6 +246,7 @@ export class Worker {
     });
     const goal = { key, cancellation, audience, waiters: 1, ended };
     goals.set(key, goal);
+    this.#open.set(cancellation, goal);
     return goal;
   }
 }
@@ -252,10 +259,29 @@ function sorted(
   let next = 0;
   const take = (of: readonly unknown[]) => of.map(() => results[next++]);
   return {
-    derivations: take(derivations),
+    derivations: take(derivations).map((result, index) => forRequest(derivations[index], result)),
     paths: take(paths),
     realisations: take(realisations),
   } as WaiteeResults;
+}
+
+/** Others may have asked the same goal for more, or for what there is not: nobody is told of that who did not. */
+function forRequest(
+  request: InputRequest | undefined,
+  result: GoalResult | undefined,
+): BuildResult | undefined {
+  const built = result as BuildResult | undefined; // of a derivation
+  if (built === undefined || request === undefined || !isSuccess(built) || request.outputs === "all")
+    return built;
+  const outputs = new Map<OutputName, StorePath>();
+  const unknown: OutputName[] = [];
+  for (const name of request.outputs) {
+    const path = built.outputs.get(name);
+    if (path === undefined) unknown.push(name);
+    else outputs.set(name, path);
+  }
+  if (unknown.length === 0) return { ...built, outputs };
+  return miscFailure(request.drvPath, unknownOutputs(request.drvPath, unknown, built.outputs.keys()));
 }
 
 /** The goal of this key that is under way, with one more waiter. */
@@ -265,7 +291,7 @@ function join<SomeGoal extends Goal<GoalResult>>(
   above: Audience,
 ): SomeGoal | undefined {
   const found = goals.get(key);
-  if (found === undefined || found.cancellation.isAborted) return undefined;
+  if (found === undefined || found.cancellation.isAborted || found.cancellation.isOver) return undefined;
   found.waiters += 1;
   found.audience.join(above);
   return found;

@@ -43,6 +43,7 @@ function contextOf(
       () => undefined,
     ),
     waitFor: async () => ({ derivations: how.results ?? [], paths: [], realisations: [] }),
+    close: () => undefined,
     whenEnded: () => undefined,
     slot: async () => ({ [Symbol.dispose]: () => undefined }),
     sleep: async () => undefined,

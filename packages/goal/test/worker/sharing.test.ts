@@ -1,19 +1,28 @@
-import type { StorePath } from "@drvkit/drv-parser";
+import { bytesOf, type StorePath } from "@drvkit/drv-parser";
 import { describe, expect, test } from "vitest";
-import { defaultWorkerSettings, makeWorker } from "../../src/index.js";
-import { memoryPorts } from "../../src/testing/index.js";
+import { type BuildMode, defaultWorkerSettings, type GoalRequest, makeWorker } from "../../src/index.js";
+import { FakeSubstituter, memoryPorts } from "../../src/testing/index.js";
 import { recordTraced } from "../support/trace.js";
-import { nameOf, settled, statuses, World } from "../support/world.js";
+import { failureOf, nameOf, names, outputsOf, settled, statuses, World } from "../support/world.js";
 
 /** A worker, and runs on it that each have their own events. */
-function shared(settings: Partial<typeof defaultWorkerSettings> = {}) {
-  const world = new World(memoryPorts());
-  const worker = makeWorker({ ports: world.ports, settings: { ...defaultWorkerSettings, ...settings } });
-  const run = (drvPaths: readonly StorePath[]) => {
+function shared(
+  settings: Partial<typeof defaultWorkerSettings> = {},
+  mode: BuildMode = "normal",
+  world = new World(),
+) {
+  const worker = makeWorker({
+    ports: world.ports,
+    settings: { ...defaultWorkerSettings, ...settings },
+    mode,
+  });
+  const run = (requests: readonly (StorePath | GoalRequest)[]) => {
     const controller = new AbortController();
     const events = recordTraced();
     const outcome = worker.run(
-      drvPaths.map((drvPath) => ({ drvPath, outputs: "all" })),
+      requests.map((request) =>
+        typeof request === "string" ? { drvPath: request, outputs: "all" as const } : request,
+      ),
       { signal: controller.signal, emit: events.emit },
     );
     return { outcome, events, cancel: () => controller.abort() };
@@ -150,5 +159,129 @@ describe("two runs on one worker", () => {
     await Promise.all([first.outcome, second.outcome]);
     expect(build.closed).toBeDefined();
     expect(world.ports.store.locked.size).toBe(0);
+  });
+
+  test("of which one asks for what there is not: that one alone fails", async () => {
+    const { world, run } = shared();
+    const lib = world.add({ name: "lib" });
+    const first = run([{ drvPath: lib, outputs: names("out") }]);
+    const build = await world.building(lib);
+    const second = run([{ drvPath: lib, outputs: names("nonsense") }]);
+    await settled();
+    build.succeed();
+    expect(statuses(await first.outcome)).toEqual(["built"]);
+    expect(failureOf((await second.outcome).results[0])).toMatchObject({
+      errorCode: "ERR_GOAL_UNKNOWN_OUTPUT",
+      errorMessage: `derivation '${lib}' does not have wanted outputs 'nonsense'`,
+    });
+    expect(statuses(await run([{ drvPath: lib, outputs: names("out") }]).outcome)).toEqual(["alreadyValid"]);
+  });
+
+  test("are each told of the outputs that they asked for", async () => {
+    const { world, run } = shared();
+    const lib = world.add({ name: "lib", outputs: ["out", "dev"] });
+    const first = run([{ drvPath: lib, outputs: names("out") }]);
+    const build = await world.building(lib);
+    const second = run([{ drvPath: lib, outputs: names("dev") }]);
+    await settled();
+    build.succeed();
+    const { out, dev } = world.outputs(lib);
+    expect(outputsOf((await first.outcome).results[0])).toEqual({ out });
+    expect(outputsOf((await second.outcome).results[0])).toEqual({ dev });
+  });
+
+  test.each([0, 1, 2, 3])(
+    "of which one begins when the other's goal ends, %i ticks later, miss nothing",
+    async (ticks) => {
+      const world = new World();
+      const lib = world.add({ name: "lib", outputs: ["out", "dev"] });
+      const worker = makeWorker({ ports: world.ports, settings: defaultWorkerSettings });
+      let second: ReturnType<typeof worker.run> | undefined;
+      const begin = async () => {
+        for (let tick = 0; tick < ticks; tick += 1) await undefined;
+        return worker.run([{ drvPath: lib, outputs: names("dev") }]);
+      };
+      const first = worker.run([{ drvPath: lib, outputs: names("out") }], {
+        emit: (event) => {
+          if (event.type === "goal-stage" && event.to === "done") second ??= begin();
+        },
+      });
+      (await world.building(lib)).succeed();
+      await first;
+      expect(outputsOf((await second)?.results[0])).toEqual({ dev: world.out(lib, "dev") });
+    },
+  );
+
+  test("count what ended before they came neither as expected nor as done", async () => {
+    const { world, run } = shared({ maxJobs: 2 });
+    const inputs = ["a", "b"].map((name) => world.add({ name }));
+    const top = world.add({ name: "top", inputs });
+    const first = run([top]);
+    const builds = [await world.ports.sandbox.nextBuild(), await world.ports.sandbox.nextBuild()];
+    builds[0]?.succeed();
+    await settled();
+    const second = run([top]);
+    await settled();
+    builds[1]?.succeed();
+    (await world.building(top)).succeed();
+    await Promise.all([first.outcome, second.outcome]);
+    expect(second.events.of("progress").at(-1)?.builds).toMatchObject({ done: 2, expected: 2 });
+  });
+
+  test("that come after an input failed are told of it and end as it does", async () => {
+    const { world, run } = shared({ maxJobs: 2, keepGoing: true });
+    const inputs = ["a", "b"].map((name) => world.add({ name }));
+    const top = world.add({ name: "top", inputs });
+    const first = run([top]);
+    const builds = [await world.ports.sandbox.nextBuild(), await world.ports.sandbox.nextBuild()];
+    builds[0]?.exit(1);
+    await settled();
+    const second = run([top]);
+    await settled();
+    builds[1]?.succeed();
+    expect([(await first.outcome).exitStatus, (await second.outcome).exitStatus]).toEqual([100, 100]);
+    const failed = second.events.of("goal-done").map(({ result }) => result.drvPath);
+    expect(failed).toContain(builds[0]?.spec.drvPath);
+  });
+
+  test("in check mode: what one builds as an input the other checks all the same", async () => {
+    const { world, run } = shared({ maxJobs: 2 }, "check");
+    const lib = world.add({ name: "lib", outputs: ["out", "dev"] });
+    const top = world.add({ name: "top", inputs: [lib] });
+    await world.realise([top]);
+    world.ports.store.forget(world.out(lib, "dev"));
+    const first = run([top]); // its input is made first
+    const build = await world.building(lib);
+    const second = run([{ drvPath: lib, outputs: names("out") }]);
+    await settled();
+    build.succeed();
+    first.cancel();
+    await first.outcome;
+    world.ports.clock.advance(5000);
+    const again = await world.building(lib);
+    again.put(world.out(lib), "something else");
+    again.put(world.out(lib, "dev"), `made by ${lib}\n`);
+    again.exit(0);
+    expect(statuses(await second.outcome)).toEqual(["notDeterministic"]);
+  });
+
+  test("in repair mode: what one only needs the other repairs", async () => {
+    const cache = new FakeSubstituter();
+    const world = new World({ ...memoryPorts(), substituters: [cache] });
+    const { store, trees } = world.ports;
+    const lib = world.add({ name: "lib" });
+    const app = world.add({ name: "app", inputs: [lib] });
+    cache.offer(world.out(lib), "lib");
+    cache.offer(world.out(app), "app", { references: new Set([world.out(lib)]) });
+    await world.realise([{ path: world.out(app) }]);
+    const { run } = shared({}, "repair", world);
+    for (const turns of [0, 1, 2, 3, 4, 6]) {
+      trees.put(store.realPathOf(world.out(lib)), "damaged");
+      const first = run([{ path: world.out(app) }]);
+      for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      await run([{ path: world.out(lib) }]).outcome;
+      expect(trees.get(store.realPathOf(world.out(lib)))).toMatchObject({ content: bytesOf("lib") });
+      await first.outcome;
+    }
   });
 });

@@ -30,13 +30,11 @@ async function lockAndBuild({ inputs }: At<"build">, cx: GoalContext): Promise<A
   await using right = await rightToBuild(cx, lockTargets(storeDir, cx.drvPath, outputPathsOf(drv)));
   const { slot, locks } = right;
 
+  refuseUnknownNames(cx, drv);
   const { paths, allValid } = await queryOutputs(drv, cx);
-  if (cx.mode !== "check") {
-    refuseUnknownNames(cx, drv);
-    if (allValid) {
-      locks.deleteOnRelease();
-      return succeed(cx, paths, { status: "alreadyValid", because: "built-by-another" });
-    }
+  if (allValid && cx.mode !== "check") {
+    locks.deleteOnRelease();
+    return succeed(cx, paths, { status: "alreadyValid", because: "built-by-another" });
   }
   for (const text of attributeWarnings(derivationOptions(cx.drvPath, drv)))
     cx.emit({ type: "message", goal: cx.key, level: "warn", text });

@@ -56,7 +56,10 @@ export async function realiseNested(
   let level = [...(drv.dynamicInputs ?? [])].flatMap(([drvPath, nodes]) => below(drvPath, nodes, all));
   while (level.length > 0) {
     const requests = requestsOf(level, cx);
-    const { derivations } = await cx.waitFor({ derivations: requests });
+    const { derivations } = await cx.waitFor({
+      derivations: requests,
+      mode: cx.mode === "repair" ? "repair" : "normal",
+    });
     const failed = derivations.filter((result) => result !== undefined && !isSuccess(result));
     if (failed.length > 0) return failed as readonly Failure[];
     for (const [drvPath, outputs] of outputsOf(requests, derivations, cx.drvPath))

@@ -28,7 +28,9 @@ export async function load({ tried }: At<"load">, cx: GoalContext): Next<"load">
   requireFeatures(drv, cx);
   refuseUnknownNames(cx, drv);
   if (!isPure(derivationType(drv))) return { at: "realiseInputs", because: "needs-build", tried: "once" };
-  const now = stated ?? (await queryOutputs(drv, cx));
+  // Asked anew: names that are none may have been dropped.
+  const now =
+    known === "in-memory" || usesRealisations(cx) ? await queryOutputs(drv, cx) : await outputsOf(cx, known);
   const { allValid } = now;
   if (allValid && cx.mode === "normal") return alreadyValid(cx, now);
   const { settings } = cx;

@@ -31,7 +31,7 @@ export async function resolve({ inputOutputs }: At<"resolve">, cx: GoalContext):
   invariant(result !== undefined, `'${resolved}' was waited for and has no result`);
   if (!isSuccess(result))
     return { at: "done", because: "resolved-failed", result: failureOf(result, resolved, cx) };
-  const made = await realised(result, resolved, cx);
+  const made = await realised(result, { resolved, asked: outputs }, cx);
   const status = result.status === "alreadyValid" ? "resolvesToAlreadyValid" : result.status;
   return {
     at: "done",
@@ -57,7 +57,7 @@ function failureOf(
 /** The paths of the resolved derivation's outputs, which are those of ours, too; registered as such unless ours is impure. */
 async function realised(
   result: Success,
-  resolved: StorePath,
+  { resolved, asked }: { readonly resolved: StorePath; readonly asked: "all" | ReadonlySet<OutputName> },
   cx: GoalContext,
 ): Promise<ReadonlyMap<OutputName, StorePath>> {
   const { store } = cx.ports;
@@ -66,7 +66,7 @@ async function realised(
   const [own, theirs] = [await outputIds(cx.drvPath, store), await outputIds(resolved, store)];
   const made = new Map<OutputName, StorePath>();
   for (const name of theirs.keys()) {
-    if (!cx.wanted.has(name)) continue;
+    if (asked !== "all" && !asked.has(name)) continue;
     const id = own.get(name);
     const theirId = theirs.get(name);
     if (id === undefined || theirId === undefined) throw unexpected(cx.drvPath, name, "resolve");

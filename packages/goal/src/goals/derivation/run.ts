@@ -81,12 +81,24 @@ async function step(
     if ("waitees" in next) return next;
     // A builder runs outside of turns. From here to the end of the goal nobody else may ask it for outputs.
     if (stage.at === "build") await cx.turn();
-    return cx.wanted.version === version ? next : covered(stage, next, cx);
+    return await judged(stage, next, version, cx);
   } catch (error) {
     cx.throwIfAborted();
     if (error instanceof GoalError && error.code === "ERR_BUG") throw error;
+    cx.close();
     return { at: "done", because: "error", result: miscFailure(cx.drvPath, error) } satisfies At<"done">;
   }
+}
+
+/** What follows, for all that is wanted now. Once it is the end nobody comes to the goal any more. */
+async function judged(stage: Stage, found: Stage, version: number, cx: GoalContext): Promise<Stage> {
+  let [next, seen] = [found, version];
+  while (next.at === "done" && cx.wanted.version !== seen) {
+    seen = cx.wanted.version;
+    next = await covered(stage, next, cx);
+  }
+  if (next.at === "done") cx.close();
+  return next;
 }
 
 /** More outputs were asked for during a stage. A build has made them all; any other good end is looked at again. */

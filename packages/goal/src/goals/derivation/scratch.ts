@@ -6,6 +6,7 @@ import {
   encodeNixBase32,
   isPure,
   makeStorePath,
+  namePartOf,
   type OutputName,
   outputPathName,
   type StoreDir,
@@ -49,5 +50,15 @@ export function lockTargets(
   drvPath: StorePath,
   stated: OutputPaths,
 ): readonly StorePath[] {
-  return [...stated].map(([name, path]) => path ?? makeStorePath(storeDir, `${baseNameOf(drvPath)}.${name}`));
+  return [...stated].map(([name, path]) => path ?? lockTarget(storeDir, drvPath, name));
+}
+
+const longestName = 211;
+
+/** The name of the derivation with that of the output; one that is too long for a name has a path all the same. */
+function lockTarget(storeDir: StoreDir, drvPath: StorePath, output: OutputName): StorePath {
+  const isTooLong = namePartOf(drvPath).length + 1 + output.length > longestName;
+  return isTooLong
+    ? computeScratchPath(storeDir, drvPath, output)
+    : makeStorePath(storeDir, `${baseNameOf(drvPath)}.${output}`);
 }

@@ -25,18 +25,31 @@ export function areWantedKnown({ wanted }: Pick<Wanting, "wanted">, outputs: Out
   return [...(names === "all" ? outputs.keys() : names)].every((name) => outputs.get(name) !== undefined);
 }
 
-/** @throws {@link GoalError} `ERR_GOAL_UNKNOWN_OUTPUT` for a wanted name that is none. */
+/**
+ * Names that are none. Who asked for one first is told by the failure of the goal; who came later is told alone.
+ *
+ * @throws {@link GoalError} `ERR_GOAL_UNKNOWN_OUTPUT` for a name that was wanted from the start.
+ */
 export function refuseUnknownNames(
   { drvPath, wanted }: Wanting,
   drv: { readonly outputs: ReadonlyMap<OutputName, unknown> },
 ): void {
   const names = wanted.names();
   const unknown = names === "all" ? [] : names.filter((name) => !drv.outputs.has(name));
-  if (unknown.length === 0) return;
-  throw new GoalError(
+  const first = unknown.filter((name) => wanted.first !== "all" && wanted.first.has(name));
+  if (first.length > 0) throw unknownOutputs(drvPath, first, drv.outputs.keys());
+  wanted.drop(unknown);
+}
+
+export function unknownOutputs(
+  drvPath: StorePath,
+  unknown: readonly OutputName[],
+  known: Iterable<OutputName>,
+): GoalError {
+  return new GoalError(
     "ERR_GOAL_UNKNOWN_OUTPUT",
     `derivation '${drvPath}' does not have wanted outputs ${quoted(unknown)}`,
-    { hint: `it has ${quoted(drv.outputs.keys())}` },
+    { hint: `it has ${quoted(known)}` },
   );
 }
 

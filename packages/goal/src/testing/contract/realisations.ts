@@ -73,6 +73,17 @@ export const realisations: readonly Case[] = [
     },
   ],
   [
+    "takes a realisation that names itself",
+    async ({ store }) => {
+      const { a } = objects(store.storeDir);
+      await store.registerValidPaths([a]);
+      const own = realisationOf("self", a.path);
+      const named = { ...own, dependentRealisations: new Map([[printDrvOutput(own.id), a.path]]) };
+      await store.registerRealisation(named);
+      equal((await store.queryRealisation(own.id))?.outPath, a.path);
+    },
+  ],
+  [
     "refuses realisations of other paths, of what is not valid, and on what is not known",
     async ({ store }) => {
       const { a, b } = objects(store.storeDir);
