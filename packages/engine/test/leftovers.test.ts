@@ -135,3 +135,15 @@ test("a name that could not be claimed is tried again, and closing says nothing 
   expect((await names.next("abc")).tempDir).toMatch(/-1-abc$/u);
   await names.close();
 });
+
+test("the lock file stays when something of a build was left, for the sweep after this process", async () => {
+  const places = await makePlaces();
+  const names = new BuildNames(places);
+  const { chrootDir, tempDir } = await names.next("abc");
+  await Promise.all([mkdir(chrootDir), mkdir(tempDir, { mode: 0o700 })]);
+  names.leave();
+  await names.close();
+  expect(await left(places)).toHaveLength(3);
+  expect(await sweepDeadBuilds(places)).toEqual([]);
+  expect(await left(places)).toEqual([]);
+});

@@ -49,15 +49,20 @@ export class BuildNames {
     return this.#claim;
   }
 
-  /** Removes what is left of a build. What could not be removed is swept once this process is gone. */
+  /** Removes what is left of a build. */
   async remove({ chrootDir, tempDir }: BuildPlaces): Promise<void> {
     try {
       await removeTree(chrootDir);
       await removeTree(tempDir);
     } catch (error) {
-      this.#leftSomething = true;
+      this.leave();
       throw error;
     }
+  }
+
+  /** Something of a build could not be removed: the lock file stays, so that it is swept once this process is gone. */
+  leave(): void {
+    this.#leftSomething = true;
   }
 
   /** When no build runs any more. A later use starts again. */

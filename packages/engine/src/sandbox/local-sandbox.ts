@@ -182,6 +182,9 @@ class LocalBuild implements RunningBuild {
       chmodSync(places.tempDir, 0o755);
       chmodSync(this.buildDir, 0o755);
       return this.buildDir;
+    } catch (error) {
+      names.leave();
+      throw error;
     } finally {
       this.ids.release();
     }

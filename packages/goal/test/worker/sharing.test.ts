@@ -1,7 +1,7 @@
 import { bytesOf, type StorePath } from "@drvkit/drv-parser";
 import { describe, expect, test } from "vitest";
 import { type BuildMode, defaultWorkerSettings, type GoalRequest, makeWorker } from "../../src/index.js";
-import { FakeSubstituter, memoryPorts } from "../../src/testing/index.js";
+import { type FakeBuild, FakeSubstituter, memoryPorts } from "../../src/testing/index.js";
 import { recordTraced } from "../support/trace.js";
 import { failureOf, nameOf, names, outputsOf, settled, statuses, World } from "../support/world.js";
 
@@ -283,5 +283,36 @@ describe("two runs on one worker", () => {
       expect(trees.get(store.realPathOf(world.out(lib)))).toMatchObject({ content: bytesOf("lib") });
       await first.outcome;
     }
+  });
+
+  test("of which one is over wait for what they began, though another goal has taken its place", async () => {
+    const { world, run } = shared({ maxJobs: 2 });
+    const inputs = ["a", "b"].map((name) => world.add({ name }));
+    const top = world.add({ name: "top", inputs: [world.add({ name: "mid", inputs })] });
+    const first = run([top]);
+    const builds = [await world.ports.sandbox.nextBuild(), await world.ports.sandbox.nextBuild()];
+    const [bad, other] = builds as [FakeBuild, FakeBuild];
+    let isOver = false;
+    void first.outcome.then(() => {
+      isOver = true;
+    });
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const close = other.close.bind(other);
+    other.close = async (options) => {
+      await released;
+      return close(options);
+    };
+    bad.exit(1);
+    while (!other.killed) await new Promise((resolve) => setImmediate(resolve));
+    const second = run([other.spec.drvPath]);
+    await settled();
+    expect(isOver).toBe(false);
+    release();
+    second.cancel();
+    await Promise.all([first.outcome, second.outcome]);
+    expect(first.events.of("build-finished")).toHaveLength(first.events.of("build-started").length);
   });
 });

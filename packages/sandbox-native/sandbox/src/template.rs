@@ -14,8 +14,10 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Why there is no copy.
 enum Refusal {
-    /// The process is gone or does not answer.
+    /// The process is gone: nothing was asked of it.
     Dead(Errno),
+    /// It did not answer. A copy may have been made all the same, and hold what was sent: nobody else may get it.
+    Silent(Errno),
     /// It cannot make one.
     Failed(Errno),
 }
@@ -55,6 +57,10 @@ impl Template {
             match template.ask(request) {
                 Ok(pid) => return Ok(pid),
                 Err(Refusal::Failed(errno)) => return Err(errno),
+                Err(Refusal::Silent(errno)) => {
+                    *current = None;
+                    return Err(errno);
+                }
                 Err(Refusal::Dead(errno)) => {
                     *current = None;
                     // One that has served before may have been killed since.
@@ -80,17 +86,17 @@ impl Template {
             errno => Refusal::Dead(errno),
         })?;
         let waited = [(self.control.as_fd(), libc::POLLIN)];
-        match sys::poll(waited, Instant::now() + DEADLINE).map_err(Refusal::Dead)? {
+        match sys::poll(waited, Instant::now() + DEADLINE).map_err(Refusal::Silent)? {
             [true] => {}
-            [false] => return Err(Refusal::Dead(libc::ETIMEDOUT)),
+            [false] => return Err(Refusal::Silent(libc::ETIMEDOUT)),
         }
         let mut answer = [0; 4];
-        match sys::read_some(self.control.as_fd(), &mut answer).map_err(Refusal::Dead)? {
+        match sys::read_some(self.control.as_fd(), &mut answer).map_err(Refusal::Silent)? {
             4 => match i32::from_ne_bytes(answer) {
                 pid if pid > 0 => Ok(pid),
                 errno => Err(Refusal::Failed(-errno)),
             },
-            _ => Err(Refusal::Dead(libc::ECHILD)),
+            _ => Err(Refusal::Silent(libc::ECHILD)),
         }
     }
 }
