@@ -14,6 +14,8 @@ export class Audience implements GoalCounters {
   /** The last event of each type, as far as it still tells where the goal is. */
   #said: EventBody[] = [];
   #below: readonly Audience[] = [];
+  /** Of a path or a realisation: more than that of each that waits for it. */
+  #depth = 0;
   #expected = false;
   #running = 0;
 
@@ -26,8 +28,10 @@ export class Audience implements GoalCounters {
 
   /** What works for `above` includes this goal from now on. */
   join(above: Audience): void {
-    if (this.#runs === nobody && this.#below.length === 0) this.#runs = above.#runs;
-    else if (this.#runs !== above.#runs) for (const run of above.#runs) this.add(run);
+    if (this.#runs === nobody && this.#below.length === 0) {
+      this.#runs = above.#runs;
+      this.#depth = above.#depth + 1;
+    } else if (this.#runs !== above.#runs) for (const run of above.#runs) this.add(run);
   }
 
   /** With everything below it. A stack of its own: graphs are deep. */
@@ -39,6 +43,27 @@ export class Audience implements GoalCounters {
       each.#catchUp(run);
       for (const below of each.#below) open.push(below);
     }
+  }
+
+  /**
+   * Whether the goal can wait for that one, which it cannot if that one waits for it. Depths answer without a look at
+   * everything below: only where they have to grow something can lead back.
+   */
+  canWaitFor(other: Audience): boolean {
+    const open: { readonly audience: Audience; readonly depth: number }[] = [
+      { audience: other, depth: this.#depth + 1 },
+    ];
+    let isFree = true;
+    for (let each = open.pop(); each !== undefined; each = open.pop()) {
+      const { audience, depth } = each;
+      if (audience === this)
+        isFree = false; // the others still get their depths
+      else if (audience.#depth < depth) {
+        audience.#depth = depth;
+        for (const below of audience.#below) open.push({ audience: below, depth: depth + 1 });
+      }
+    }
+    return isFree;
   }
 
   /** The goal waits for these now. */

@@ -1,11 +1,8 @@
-import type { OutputName, StorePath } from "@drvkit/drv-parser";
 import { type DrvOutput, printDrvOutput } from "@drvkit/narinfo";
+import { GoalError } from "../error.js";
 import type { Level } from "../event.js";
-import { miscFailure } from "../goals/derivation/result.js";
 import { runDerivationGoal } from "../goals/derivation/run.js";
-import { unknownOutputs } from "../goals/derivation/wanted.js";
 import type { BuildResult } from "../result/build-result.js";
-import { isSuccess } from "../result/exit-status.js";
 import type { RealisationResult } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
@@ -19,6 +16,7 @@ import { DerivationContext } from "./derivation-context.js";
 import { type GoalKey, makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
 import { collect, type Goal, type GoalResult, leave, type Told } from "./goals.js";
 import { Passes } from "./passes.js";
+import { sorted } from "./results.js";
 import type { Run } from "./run.js";
 import { Slots } from "./slots.js";
 import { Substituters } from "./substituters.js";
@@ -100,6 +98,13 @@ export class Worker {
   ): void {
     const { derivations = [], paths = [], realisations = [], mode = "normal" } = waitees;
     const isOver = cancellation.isAborted;
+    const cycle = isOver ? undefined : this.#findCycle(waitees, audience);
+    if (cycle !== undefined) {
+      const { message: text } = cycle;
+      if (key !== undefined) audience.emit({ type: "message", goal: key, level: "error", text });
+      told.failed(cycle);
+      return;
+    }
     const goals: readonly Goal<GoalResult>[] = isOver
       ? []
       : [
@@ -120,6 +125,16 @@ export class Worker {
       if (key === undefined) tell();
       else passes.begin(key, tell);
     });
+  }
+
+  /** What would wait for itself: others may say so of paths and realisations, never of derivations. */
+  #findCycle({ paths = [], realisations = [] }: Waitees, audience: Audience): GoalError | undefined {
+    const isFree = (goal: Goal<GoalResult> | undefined) =>
+      !isUnderWay(goal) || audience.canWaitFor(goal.audience);
+    const path = paths.find((each) => !isFree(this.#pathGoals.get(makePathGoalKey(each.path, each.repair))));
+    if (path !== undefined) return cycleError(path.path);
+    const id = realisations.find((each) => !isFree(this.#realisationGoals.get(makeRealisationGoalKey(each))));
+    return id === undefined ? undefined : cycleError(printDrvOutput(id));
   }
 
   /** Waits until every goal that worked for this run and for nobody else has cleaned up, and for what was left to the end. */
@@ -251,39 +266,6 @@ export class Worker {
   }
 }
 
-/** Results in the order of what was waited for, by kind; `undefined` for what has none. */
-function sorted(
-  { derivations = [], paths = [], realisations = [] }: Waitees,
-  results: readonly (GoalResult | undefined)[],
-): WaiteeResults {
-  let next = 0;
-  const take = (of: readonly unknown[]) => of.map(() => results[next++]);
-  return {
-    derivations: take(derivations).map((result, index) => forRequest(derivations[index], result)),
-    paths: take(paths),
-    realisations: take(realisations),
-  } as WaiteeResults;
-}
-
-/** Others may have asked the same goal for more, or for what there is not: nobody is told of that who did not. */
-function forRequest(
-  request: InputRequest | undefined,
-  result: GoalResult | undefined,
-): BuildResult | undefined {
-  const built = result as BuildResult | undefined; // of a derivation
-  if (built === undefined || request === undefined || !isSuccess(built) || request.outputs === "all")
-    return built;
-  const outputs = new Map<OutputName, StorePath>();
-  const unknown: OutputName[] = [];
-  for (const name of request.outputs) {
-    const path = built.outputs.get(name);
-    if (path === undefined) unknown.push(name);
-    else outputs.set(name, path);
-  }
-  if (unknown.length === 0) return { ...built, outputs };
-  return miscFailure(request.drvPath, unknownOutputs(request.drvPath, unknown, built.outputs.keys()));
-}
-
 /** The goal of this key that is under way, with one more waiter. */
 function join<SomeGoal extends Goal<GoalResult>>(
   goals: ReadonlyMap<GoalKey, SomeGoal>,
@@ -291,10 +273,20 @@ function join<SomeGoal extends Goal<GoalResult>>(
   above: Audience,
 ): SomeGoal | undefined {
   const found = goals.get(key);
-  if (found === undefined || found.cancellation.isAborted || found.cancellation.isOver) return undefined;
+  if (!isUnderWay(found)) return undefined;
   found.waiters += 1;
   found.audience.join(above);
   return found;
+}
+
+function isUnderWay<SomeGoal extends Goal<GoalResult>>(goal: SomeGoal | undefined): goal is SomeGoal {
+  return goal !== undefined && !goal.cancellation.isAborted && !goal.cancellation.isOver;
+}
+
+function cycleError(again: string): GoalError {
+  return new GoalError("ERR_GOAL_CYCLE", `cycle detected: '${again}' waits for itself`, {
+    hint: "A substituter says that it depends on itself by way of others; ask who runs the substituter.",
+  });
 }
 
 /** What is known is not worked for again. */

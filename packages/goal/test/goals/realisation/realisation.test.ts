@@ -50,6 +50,21 @@ describe("an output whose path is not known", () => {
     });
   });
 
+  test("fails when what is said of it leads back to itself, and is built with a fallback (O9)", async () => {
+    const cache = new FakeSubstituter();
+    const { world, drvPath, path, realisation } = await offered(cache);
+    const hash = hashBytes("sha256", new TextEncoder().encode("another"));
+    const other = { ...realisation, id: { type: "hash", hash, outputName: out } } as const;
+    const after = (before: Realisation) => new Map([[printDrvOutput(before.id), path]]);
+    cache.offerRealisation({ ...realisation, dependentRealisations: after(other) });
+    cache.offerRealisation({ ...other, dependentRealisations: after(realisation) });
+    cache.offer(path, "from the cache");
+    expect(statuses(await world.realise([drvPath], on))).toEqual(["transientFailure"]);
+    expect(statuses(await world.realise([drvPath], { ...on, fallback: true }))).toEqual(["built"]);
+    const results = world.events.of("realisation-done").map(({ result }) => Object(result).errorCode);
+    expect(results).toContain("ERR_GOAL_CYCLE");
+  });
+
   test("is built when nobody knows it (O3, O6)", async () => {
     const { world, drvPath } = await offered(new FakeSubstituter());
     expect(statuses(await world.realise([drvPath], on))).toEqual(["built"]);

@@ -40,6 +40,33 @@ describe("a path", () => {
     expect(world.ports.store.tempRoots.has(text)).toBe(true);
   });
 
+  test("that a substituter makes depend on itself by way of others fails, whoever asks for what of it (P13)", async () => {
+    const cache = new FakeSubstituter();
+    const [a, b, c, side] = ["a", "b", "c", "side"].map((name) => pathCalled(name)) as [
+      StorePath,
+      StorePath,
+      StorePath,
+      StorePath,
+    ];
+    cache.offer(side, "side");
+    cache.offer(a, "a", { references: new Set([b, side]) });
+    cache.offer(b, "b", { references: new Set([c]) });
+    cache.offer(c, "c", { references: new Set([a, side]) });
+    cache.offer(path, "wanted", { references: new Set([c]) });
+    for (const wanted of [a, b, c, path]) {
+      const { result, messages } = await obtain(worldWith(cache), wanted);
+      expect(result).toMatchObject({ errorCode: expect.stringMatching(/^ERR_/) });
+      expect(messages).toContainEqual(expect.stringMatching(/^cycle detected: '.*-[abc]' waits for itself$/));
+    }
+    const world = worldWith(cache);
+    const all = await world.realise([{ path: c }, { path: b }, { path: a }, { path: side }], {
+      keepGoing: true,
+    });
+    expect(statuses(all).filter((status) => status === "substituted")).toEqual(["substituted"]);
+    const codes = world.events.of("substitution-done").map(({ result }) => Object(result).errorCode);
+    expect(codes).toContain("ERR_GOAL_CYCLE");
+  });
+
   test("is obtained with its references first (P3, P7, P11, P13, P15, P18)", async () => {
     const cache = new FakeSubstituter();
     const [reference, deeper] = [pathCalled("reference"), pathCalled("deeper")];
