@@ -55,7 +55,7 @@ export class OpenEngine implements Engine {
     this.settings = settings;
     this.warnings = warnings;
     this.#ports = { ...composePorts(store, settings, env), substituters };
-    this.#workers = new Workers(() => ({ ports: this.#ports, settings: workerSettings(settings) }));
+    this.#workers = new Workers(() => this.#world());
   }
 
   build(targets: readonly BuildTarget[], options: BuildOptions = {}): Build {
@@ -86,8 +86,7 @@ export class OpenEngine implements Engine {
     const signal = this.#signal(options.signal);
     const query = async () =>
       queryMissing((await resolveTargets(this.store, targets, signal)).map(toGoal), {
-        ports: this.#ports,
-        settings: workerSettings(this.settings),
+        ...this.#world(),
         ...options,
         signal,
       });
@@ -95,9 +94,7 @@ export class OpenEngine implements Engine {
   }
 
   async ensurePath(path: StorePath, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    const settings = workerSettings(this.settings);
-    const signal = this.#signal(options.signal);
-    await this.#track(ensurePath(path, { ports: this.#ports, settings, signal }));
+    await this.#track(ensurePath(path, { ...this.#world(), signal: this.#signal(options.signal) }));
   }
 
   async buildDerivation(
@@ -105,8 +102,7 @@ export class OpenEngine implements Engine {
     derivation: BasicDerivation,
     { signal, onEvent = () => undefined, mode = "normal" }: BuildDerivationOptions = {},
   ): Promise<BuildResult> {
-    const settings = workerSettings(this.settings);
-    const how = { ports: this.#ports, settings, mode, signal: this.#signal(signal), emit: onEvent };
+    const how = { ...this.#world(), mode, signal: this.#signal(signal), emit: onEvent };
     return await this.#track(buildDerivation(drvPath, derivation, how));
   }
 
@@ -118,8 +114,7 @@ export class OpenEngine implements Engine {
     path: StorePath,
     { signal, onEvent = () => undefined }: RepairOptions = {},
   ): Promise<void> {
-    const settings = workerSettings(this.settings);
-    const how = { ports: this.#ports, settings, signal: this.#signal(signal), emit: onEvent };
+    const how = { ...this.#world(), signal: this.#signal(signal), emit: onEvent };
     await this.#track(repairPath(path, how));
   }
 
@@ -153,6 +148,11 @@ export class OpenEngine implements Engine {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** What goals work with. Settings may be wrong: only who builds or asks is told. */
+  #world() {
+    return { ports: this.#ports, settings: workerSettings(this.settings) };
   }
 
   async #link(root: string, results: readonly BuildResult[]): Promise<readonly Error[]> {

@@ -1,5 +1,6 @@
 import { baseNameOf, compareText, EngineError, type StorePath } from "@drvkit/drv-parser";
-import type { BuildResult } from "./result/build-result.js";
+import type { BuildFailure, BuildResult } from "./result/build-result.js";
+import { isCancelled } from "./result/cancelled.js";
 import { isSuccess } from "./result/exit-status.js";
 import { type GoalRequest, type RunOptions, runGoals } from "./run-goals.js";
 
@@ -47,8 +48,6 @@ interface Assembled {
   readonly alsoSaid: readonly string[];
 }
 
-type Failure = Exclude<BuildResult, { readonly outputs: unknown }>;
-
 /**
  * Failures as one error. What was cancelled because another one failed is no failure; a path that nobody has carries no
  * error of its own.
@@ -57,8 +56,8 @@ export function assembleFailure(
   requests: readonly GoalRequest[],
   results: readonly BuildResult[],
 ): Assembled | undefined {
-  const failures = new Map<StorePath, Failure>();
-  const stored: Failure[] = [];
+  const failures = new Map<StorePath, BuildFailure>();
+  const stored: BuildFailure[] = [];
   for (const [index, request] of requests.entries()) {
     const result = results[index];
     if (result === undefined || !isFailure(result) || isCancelled(result)) continue;
@@ -80,14 +79,14 @@ export function assembleFailure(
   };
 }
 
-function asItself({ errorMessage: message, errorCode: code = "ERR_BUILD_FAILED", hint }: Failure): Assembled {
+function asItself({
+  errorMessage: message,
+  errorCode: code = "ERR_BUILD_FAILED",
+  hint,
+}: BuildFailure): Assembled {
   return { message, code, hint, alsoSaid: [] };
 }
 
-function isCancelled(result: Failure): boolean {
-  return result.errorCode === "ERR_BUILD_CANCELLED";
-}
-
-function isFailure(result: BuildResult): result is Failure {
+function isFailure(result: BuildResult): result is BuildFailure {
   return !isSuccess(result);
 }

@@ -1,5 +1,6 @@
 import type { StorePath } from "@drvkit/drv-parser";
 import { GoalError } from "./error.js";
+import { refuseCancelled } from "./result/cancelled.js";
 import { isSuccess } from "./result/exit-status.js";
 import { type RunOptions, runGoals } from "./run-goals.js";
 
@@ -15,7 +16,7 @@ export async function ensurePath(path: StorePath, options: RunOptions): Promise<
   const { results } = await runGoals([{ path }], options);
   const [result] = results;
   if (result === undefined || isSuccess(result)) return;
-  const { errorCode, errorMessage: message, hint = message } = result;
-  if (errorCode === "ERR_BUILD_CANCELLED") throw new GoalError(errorCode, message);
+  refuseCancelled(result);
+  const { errorMessage, hint = errorMessage } = result;
   throw new GoalError("ERR_GOAL_PATH", `path '${path}' does not exist and cannot be created`, { hint });
 }

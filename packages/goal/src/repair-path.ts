@@ -1,6 +1,6 @@
 import { EngineError, type StorePath } from "@drvkit/drv-parser";
 import { GoalError } from "./error.js";
-import type { BuildResult } from "./result/build-result.js";
+import { refuseCancelled } from "./result/cancelled.js";
 import { isSuccess } from "./result/exit-status.js";
 import { type RunOptions, runGoals } from "./run-goals.js";
 import { Contents } from "./worker/contents.js";
@@ -44,9 +44,4 @@ export function isPathGood(
   { ports, signal }: { readonly ports: Pick<Ports, "store" | "trees">; readonly signal: AbortSignal },
 ): Promise<boolean> {
   return new Contents(ports, () => undefined).isGood(path, signal);
-}
-
-function refuseCancelled(result: Extract<BuildResult, { readonly errorMessage: string }>): void {
-  if (result.errorCode !== "ERR_BUILD_CANCELLED") return;
-  throw new GoalError(result.errorCode, result.errorMessage);
 }

@@ -10,6 +10,7 @@ import {
   type StorePath,
 } from "@drvkit/drv-parser";
 import { damaged, Writer } from "./coding.js";
+import { pathOfUnchecked } from "./record.js";
 
 const recordVersion = 1;
 const headBytes = 2;
@@ -71,7 +72,7 @@ export class OutlineDecoder {
   #path(baseName: string): StorePath {
     const known = this.#paths.get(baseName);
     if (known !== undefined) return known;
-    const path = `${this.storeDir}/${baseName}` as StorePath;
+    const path = pathOfUnchecked(this.storeDir, baseName);
     this.#paths.set(baseName, path);
     return path;
   }
@@ -98,7 +99,7 @@ export function decodeOutputPathsUnchecked(
   for (let count = reader.number(); count > 0; count -= 1) {
     const name = reader.text() as OutputName;
     const baseName = reader.text();
-    if (baseName !== "") paths.set(name, `${storeDir}/${baseName}` as StorePath);
+    if (baseName !== "") paths.set(name, pathOfUnchecked(storeDir, baseName));
     reader.text();
   }
   return paths;
@@ -110,7 +111,7 @@ function outputUnchecked(
   ...[baseName, ca]: readonly [baseName: string, ca: string]
 ): OutlinedOutput {
   if (baseName === "") return { name };
-  const path = `${storeDir}/${baseName}` as StorePath;
+  const path = pathOfUnchecked(storeDir, baseName);
   if (ca === "") return { name, path };
   return {
     name,

@@ -116,7 +116,7 @@ function readReferences(storeDir: StoreDir, path: StorePath, flags: number, read
   return references.sort(compareText);
 }
 
-function pathOfUnchecked(storeDir: StoreDir, baseName: string): StorePath {
+export function pathOfUnchecked(storeDir: StoreDir, baseName: string): StorePath {
   return `${storeDir}/${baseName}` as StorePath;
 }
 

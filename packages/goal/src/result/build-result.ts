@@ -42,4 +42,6 @@ export type BuildResult =
       readonly failedDependencies?: readonly StorePath[];
     });
 
+export type BuildSuccess = Extract<BuildResult, { readonly outputs: unknown }>;
+export type BuildFailure = Exclude<BuildResult, BuildSuccess>;
 export type BuildStatus = BuildResult["status"];

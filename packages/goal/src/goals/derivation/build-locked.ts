@@ -12,7 +12,7 @@ import { exportedGraphs } from "./exported-graphs.js";
 import { type BuildTimes, failureResult, miscFailure, succeed } from "./result.js";
 import { describeFailure, type RunEnd, runBuilder } from "./run-builder.js";
 import type { At } from "./stages.js";
-import type { OutputPaths } from "./wanted.js";
+import { knownPaths, type OutputPaths } from "./wanted.js";
 
 /** One build whose slot and locks are held. */
 export interface LockedBuild {
@@ -31,7 +31,7 @@ export interface LockedBuild {
 /** The builder from start to registered outputs. Rows T4–D1 and buildDone. */
 export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<At<"done">> {
   const { store, trees, clock } = cx.ports;
-  const known = [...build.known.values()].filter((path) => path !== undefined);
+  const known = knownPaths(build.known);
   const registered = await store.queryValidPaths(known); // one that is repaired is replaced at the end
   for (const path of known) if (!registered.has(path)) await trees.remove(store.realPathOf(path));
   const inputs = await store.queryClosure(build.inputs);

@@ -10,7 +10,7 @@ import { fail, succeed } from "./result.js";
 import { lockTargets, scratchPaths } from "./scratch.js";
 import type { At, Next } from "./stages.js";
 import { queryOutputs, queryValid } from "./validity.js";
-import { refuseUnknownNames } from "./wanted.js";
+import { knownPaths, refuseUnknownNames } from "./wanted.js";
 
 /** Builds, unless another process did it first. Rows T1–Y6, D1. */
 export async function build(stage: At<"build">, cx: GoalContext): Next<"build"> {
@@ -38,10 +38,7 @@ async function lockAndBuild({ inputs }: At<"build">, cx: GoalContext): Promise<A
   }
   for (const text of attributeWarnings(derivationOptions(cx.drvPath, drv)))
     cx.emit({ type: "message", goal: cx.key, level: "warn", text });
-  const valid = await queryValid(
-    cx,
-    [...paths.values()].filter((path) => path !== undefined),
-  );
+  const valid = await queryValid(cx, knownPaths(paths));
   const scratch = scratchPaths(storeDir, { drvPath: cx.drvPath, drv }, paths);
   return await buildLocked({ drv, inputs, known: paths, scratch, valid, slot, locks }, cx); // the right is held to the end
 }

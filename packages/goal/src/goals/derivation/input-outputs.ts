@@ -6,14 +6,12 @@ import {
   type StorePath,
 } from "@drvkit/drv-parser";
 import { GoalError, invariant } from "../../error.js";
-import type { BuildResult } from "../../result/build-result.js";
+import type { BuildFailure, BuildResult } from "../../result/build-result.js";
 import { isSuccess } from "../../result/exit-status.js";
 import type { GoalContext, InputRequest } from "../../worker/context.js";
 
 /** Paths of outputs, by the derivation that makes them. */
 export type InputOutputs = ReadonlyMap<StorePath, ReadonlyMap<OutputName, StorePath>>;
-
-type Failure = Exclude<BuildResult, { readonly outputs: unknown }>;
 
 /** The outputs asked for here; the goals may have been asked for more by others. All of them succeeded. */
 export function outputsOf(
@@ -51,7 +49,7 @@ export async function realiseNested(
   drv: Derivation,
   known: InputOutputs,
   cx: GoalContext,
-): Promise<InputOutputs | readonly Failure[]> {
+): Promise<InputOutputs | readonly BuildFailure[]> {
   const all = new Map(known);
   let level = [...(drv.dynamicInputs ?? [])].flatMap(([drvPath, nodes]) => below(drvPath, nodes, all));
   while (level.length > 0) {
@@ -61,7 +59,7 @@ export async function realiseNested(
       mode: cx.mode === "repair" ? "repair" : "normal",
     });
     const failed = derivations.filter((result) => result !== undefined && !isSuccess(result));
-    if (failed.length > 0) return failed as readonly Failure[];
+    if (failed.length > 0) return failed as readonly BuildFailure[];
     for (const [drvPath, outputs] of outputsOf(requests, derivations, cx.drvPath))
       all.set(drvPath, new Map([...(all.get(drvPath) ?? []), ...outputs]));
     level = level.flatMap(({ drvPath, node }) => below(drvPath, node.dynamicOutputs, all));

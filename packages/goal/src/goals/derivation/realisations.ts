@@ -27,7 +27,7 @@ export async function ownOutputIds(
   const { hashes } = computeHashModulo(drv, true, () => {
     throw new GoalError("ERR_BUG", "bug: a derivation that was handed over has inputs");
   });
-  return new Map([...hashes].map(([outputName, hash]) => [outputName, makeOutputId(hash, outputName)]));
+  return idsOf(hashes);
 }
 
 /** What the realisations of a valid derivation are named by, by output. */
@@ -35,12 +35,11 @@ export async function outputIds(
   drvPath: StorePath,
   store: Pick<StorePort, "queryOutputHashes">,
 ): Promise<ReadonlyMap<OutputName, DrvOutput>> {
-  const hashes = await store.queryOutputHashes(drvPath);
-  return new Map([...hashes].map(([outputName, hash]) => [outputName, makeOutputId(hash, outputName)]));
+  return idsOf(await store.queryOutputHashes(drvPath));
 }
 
-export function makeOutputId(hash: Hash, outputName: OutputName): DrvOutput {
-  return { type: "hash", hash, outputName };
+function idsOf(hashes: ReadonlyMap<OutputName, Hash>): ReadonlyMap<OutputName, DrvOutput> {
+  return new Map([...hashes].map(([outputName, hash]) => [outputName, { type: "hash", hash, outputName }]));
 }
 
 /** A realisation of our own. */

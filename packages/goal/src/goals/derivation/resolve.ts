@@ -7,14 +7,12 @@ import {
   type StorePath,
 } from "@drvkit/drv-parser";
 import { GoalError, invariant } from "../../error.js";
-import type { BuildResult } from "../../result/build-result.js";
+import type { BuildFailure, BuildResult, BuildSuccess } from "../../result/build-result.js";
 import { isSuccess } from "../../result/exit-status.js";
 import type { GoalContext } from "../../worker/context.js";
 import { dependentRealisations, makeRealisation, outputIds } from "./realisations.js";
 import { failureResult } from "./result.js";
 import type { At, Next } from "./stages.js";
-
-type Success = Extract<BuildResult, { readonly outputs: unknown }>;
 
 /** Builds the derivation whose inputs are plain paths, in the place of this one. Rows I4, R1. */
 export async function resolve({ inputOutputs }: At<"resolve">, cx: GoalContext): Next<"resolve"> {
@@ -41,11 +39,7 @@ export async function resolve({ inputOutputs }: At<"resolve">, cx: GoalContext):
 }
 
 /** The cause has been said by the goal that failed. */
-function failureOf(
-  { status }: Exclude<BuildResult, Success>,
-  resolved: StorePath,
-  cx: GoalContext,
-): BuildResult {
+function failureOf({ status }: BuildFailure, resolved: StorePath, cx: GoalContext): BuildResult {
   return failureResult(cx.drvPath, {
     status,
     message: `build of resolved derivation '${resolved}' failed`,
@@ -56,7 +50,7 @@ function failureOf(
 
 /** The paths of the resolved derivation's outputs, which are those of ours, too; registered as such unless ours is impure. */
 async function realised(
-  result: Success,
+  result: BuildSuccess,
   { resolved, asked }: { readonly resolved: StorePath; readonly asked: "all" | ReadonlySet<OutputName> },
   cx: GoalContext,
 ): Promise<ReadonlyMap<OutputName, StorePath>> {

@@ -1,19 +1,7 @@
+import { type RowAnswer, rowsOf } from "../row-answer.js";
 import type { Because } from "./stages.js";
 
-/** A row of the table of states: the reasons it shows as, or why it cannot occur, for good or until something is added. */
-export type RowAnswer =
-  | { readonly because: readonly [Because, ...Because[]]; readonly note?: string }
-  | { readonly notApplicable: string }
-  | { readonly comesLater: string };
-
-const because = (...reasons: readonly [Because, ...Because[]]): RowAnswer => ({ because: reasons });
-const noting = (note: string, ...reasons: readonly [Because, ...Because[]]): RowAnswer => ({
-  because: reasons,
-  note,
-});
-const none = (notApplicable: string): RowAnswer => ({ notApplicable });
-const later = (comesLater: string): RowAnswer => ({ comesLater });
-
+const { because, noting, none, later } = rowsOf<Because>();
 const noHook = "no build hook exists yet";
 
 /**
@@ -92,4 +80,4 @@ export const rows = {
   Y6: noting("within `build`; the event `build-started`", "built", "checked", "failed"),
   D1: because("built", "checked", "failed"),
   R1: because("resolved-built", "resolved-failed"),
-} as const satisfies Readonly<Record<string, RowAnswer>>;
+} as const satisfies Readonly<Record<string, RowAnswer<Because>>>;

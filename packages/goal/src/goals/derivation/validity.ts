@@ -2,7 +2,7 @@ import { type Derivation, derivationType, isPure, outputPathsOf, type StorePath 
 import type { KnownOutputs } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
 import { pathsByRealisations, usesRealisations } from "./realisations.js";
-import { areWantedKnown, type OutputPaths, wantedOutputs } from "./wanted.js";
+import { areWantedKnown, knownPaths, type OutputPaths, wantedOutputs } from "./wanted.js";
 
 /** The outputs as they are now: where, as far as that is known, and whether the wanted ones are valid. */
 export interface OutputsNow {
@@ -14,7 +14,7 @@ export interface OutputsNow {
 export async function queryOutputs(drv: Derivation, cx: GoalContext): Promise<OutputsNow> {
   if (!isPure(derivationType(drv))) return { paths: outputPathsOf(drv), allValid: false };
   const paths = usesRealisations(cx) ? await pathsByRealisations(drv, cx) : outputPathsOf(drv);
-  await cx.ports.store.addTempRoots([...paths.values()].filter((path) => path !== undefined));
+  await cx.ports.store.addTempRoots(knownPaths(paths));
   return { paths, allValid: await areWantedValid(cx, paths) };
 }
 

@@ -8,6 +8,11 @@ type Wanting = Pick<GoalContext, "drvPath" | "wanted">;
 /** Outputs and where they are, as far as that is known. */
 export type OutputPaths = ReadonlyMap<OutputName, StorePath | undefined>;
 
+/** Those paths of outputs that are known. */
+export function knownPaths(outputs: OutputPaths): readonly StorePath[] {
+  return [...outputs.values()].filter((path) => path !== undefined);
+}
+
 /** The outputs somebody wants now, and where they are. */
 export function wantedOutputs(
   { wanted }: Pick<Wanting, "wanted">,

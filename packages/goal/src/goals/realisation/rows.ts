@@ -1,17 +1,7 @@
+import { type RowAnswer, rowsOf } from "../row-answer.js";
 import type { RealisationBecause } from "./stages.js";
 
-/** A row of the table of states: the reasons it shows as, or why it cannot occur. */
-type RowAnswer =
-  | { readonly because: readonly [RealisationBecause, ...RealisationBecause[]]; readonly note?: string }
-  | { readonly notApplicable: string };
-
-const because = (...reasons: readonly [RealisationBecause, ...RealisationBecause[]]): RowAnswer => ({
-  because: reasons,
-});
-const noting = (
-  note: string,
-  ...reasons: readonly [RealisationBecause, ...RealisationBecause[]]
-): RowAnswer => ({ because: reasons, note });
+const { because, noting } = rowsOf<RealisationBecause>();
 
 /**
  * Every row of the state table of output substitution goals (Nix: src/libstore/build/drv-output-substitution-goal.cc) and
@@ -34,4 +24,4 @@ export const realisationRows = {
   O8: noting("the event `goal-waits` lists the waitees", "offered"),
   O9: because("path-failed"),
   O10: noting("an error when the store knows another path by then", "registered", "error"),
-} as const satisfies Readonly<Record<string, RowAnswer>>;
+} as const satisfies Readonly<Record<string, RowAnswer<RealisationBecause>>>;

@@ -1,15 +1,7 @@
+import { type RowAnswer, rowsOf } from "../row-answer.js";
 import type { PathBecause } from "./stages.js";
 
-/** A row of the table of states: the reasons it shows as, or why it cannot occur, for good or until something is added. */
-type RowAnswer =
-  | { readonly because: readonly [PathBecause, ...PathBecause[]]; readonly note?: string }
-  | { readonly notApplicable: string };
-
-const because = (...reasons: readonly [PathBecause, ...PathBecause[]]): RowAnswer => ({ because: reasons });
-const noting = (note: string, ...reasons: readonly [PathBecause, ...PathBecause[]]): RowAnswer => ({
-  because: reasons,
-  note,
-});
+const { because, noting, none } = rowsOf<PathBecause>();
 
 /**
  * Every row of the state table of path substitution goals (Nix: src/libstore/build/substitution-goal.cc) and what it is
@@ -17,7 +9,7 @@ const noting = (note: string, ...reasons: readonly [PathBecause, ...PathBecause[
  */
 export const pathRows = {
   P1: because("already-valid"),
-  P2: { notApplicable: "a store that cannot be written is refused before the run" },
+  P2: none("a store that cannot be written is refused before the run"),
   P3: because("not-valid", "needs-repair"),
   P4: because("no-substituters"),
   P5: noting("the path is recomputed within `tryNext`", "offered", "not-offered"),
@@ -34,4 +26,4 @@ export const pathRows = {
   P16: because("gone"),
   P17: because("fetch-failed"),
   P18: because("substituted"),
-} as const satisfies Readonly<Record<string, RowAnswer>>;
+} as const satisfies Readonly<Record<string, RowAnswer<PathBecause>>>;
