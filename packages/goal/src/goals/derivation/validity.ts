@@ -19,7 +19,7 @@ export async function queryOutputs(drv: Derivation, cx: GoalContext): Promise<Ou
 }
 
 /** Whether all outputs that are wanted now are known and valid. */
-export async function areWantedValid(cx: GoalContext, outputs: OutputPaths): Promise<boolean> {
+async function areWantedValid(cx: GoalContext, outputs: OutputPaths): Promise<boolean> {
   if (!areWantedKnown(cx, outputs)) return false;
   const wanted = [...wantedOutputs(cx, outputs).values()];
   const valid = await queryValid(cx, wanted);
