@@ -14,7 +14,7 @@ use crate::plan::{Ending, INNER_GID, INNER_UID, plan};
 use crate::reactor::{Id, Reactor, Waiter, Watched, reactor};
 use crate::skeleton::{self, Owner};
 use crate::spec::Spec;
-use crate::sys::{self, ExitStatus};
+use crate::sys::{self, Errno, ExitStatus};
 use crate::template::CopyRequest;
 
 /// A set-up takes milliseconds; one that takes this long will never end.
@@ -140,41 +140,74 @@ impl Drop for Child {
     }
 }
 
-fn set_up(spec: &Spec, owner: Option<Owner>, program: &[Instruction], reactor: &Reactor) -> Result<SetUp, Failed> {
-    let failed = |step: &'static str| move |errno| Error::setup(step, None, errno);
-    let deadline = Instant::now() + DEADLINE;
-    let terminal = sys::terminal().map_err(failed("open-terminal"))?;
-    if let Some(Owner { uid, .. }) = owner {
-        // The builder may open it again, as /dev/stderr.
-        sys::change_owner(terminal.slave.as_fd(), Some(uid), Some(0)).map_err(failed("open-terminal"))?;
+/// A helper and the ways to talk to it.
+struct Helper {
+    process: Child,
+    terminal: OwnedFd,
+    instructions: OwnedFd,
+    go: OwnedFd,
+    reports: OwnedFd,
+}
+
+impl Helper {
+    /// The process that helpers are copies of may be killed at the moment it is asked. Whether it made a copy is not known
+    /// then, so the second is asked with descriptors of its own: a first one finds its instructions closed, and ends.
+    fn start(spec: &Spec, owner: Option<Owner>, reactor: &Reactor) -> Result<Helper, Error> {
+        let failed = |errno| Error::setup("spawn-helper", None, errno);
+        match Self::ask(spec, owner, reactor)? {
+            Err(libc::ECHILD) => Self::ask(spec, owner, reactor)?.map_err(failed),
+            asked => asked.map_err(failed),
+        }
     }
-    sys::change_mode(terminal.slave.as_fd(), 0o600).map_err(failed("open-terminal"))?;
-    let pipe = || sys::pipe().map_err(failed("open-pipe"));
-    let (instructions, go, reports) = (pipe()?, pipe()?, pipe()?);
-    let engine = sys::own_pid_descriptor().map_err(failed("follow-process"))?;
-    // In the order of their numbers there.
-    let descriptors = [instructions.read, go.read, reports.write, terminal.slave, engine];
-    let request = CopyRequest { directory: spec.parts.temp_dir.clone(), descriptors };
-    let helper = Child::of(reactor.spawn(&request).map_err(failed("spawn-helper"))?)?;
-    send_program(&instructions.write, program, deadline)?;
-    let mut talk = Talk { program, reports: reports.read, skipped: Vec::new(), deadline };
+
+    fn ask(spec: &Spec, owner: Option<Owner>, reactor: &Reactor) -> Result<Result<Helper, Errno>, Error> {
+        let failed = |step: &'static str| move |errno| Error::setup(step, None, errno);
+        let terminal = sys::terminal().map_err(failed("open-terminal"))?;
+        if let Some(Owner { uid, .. }) = owner {
+            // The builder may open it again, as /dev/stderr.
+            sys::change_owner(terminal.slave.as_fd(), Some(uid), Some(0)).map_err(failed("open-terminal"))?;
+        }
+        sys::change_mode(terminal.slave.as_fd(), 0o600).map_err(failed("open-terminal"))?;
+        let pipe = || sys::pipe().map_err(failed("open-pipe"));
+        let (instructions, go, reports) = (pipe()?, pipe()?, pipe()?);
+        let engine = sys::own_pid_descriptor().map_err(failed("follow-process"))?;
+        // In the order of their numbers there.
+        let descriptors = [instructions.read, go.read, reports.write, terminal.slave, engine];
+        let pid = match reactor.spawn(&CopyRequest { directory: spec.parts.temp_dir.clone(), descriptors }) {
+            Ok(pid) => pid,
+            Err(errno) => return Ok(Err(errno)),
+        };
+        Ok(Ok(Helper {
+            process: Child::of(pid)?,
+            terminal: terminal.master,
+            instructions: instructions.write,
+            go: go.write,
+            reports: reports.read,
+        }))
+    }
+}
+
+fn set_up(spec: &Spec, owner: Option<Owner>, program: &[Instruction], reactor: &Reactor) -> Result<SetUp, Failed> {
+    let deadline = Instant::now() + DEADLINE;
+    let Helper { process: helper, terminal, instructions, go, reports } = Helper::start(spec, owner, reactor)?;
+    send_program(&instructions, program, deadline)?;
+    let mut talk = Talk { program, reports, skipped: Vec::new(), deadline };
     let pid = match talk.next(helper.as_fd())? {
         Some(Report::Cloned { pid }) => pid,
         _ => return Err(ended("clone", helper.wait()).into()),
     };
     let builder = Child::of(pid)?;
     let _ = helper.wait();
-    let permitted =
-        map_ids(pid, spec).and_then(|()| sys::write_all(go.write.as_raw_fd(), &[GO]).map_err(failed("map-ids")));
-    if let Err(error) = permitted {
-        drop(go.write);
+    let say_go = || sys::write_all(go.as_raw_fd(), &[GO]).map_err(|errno| Error::setup("map-ids", None, errno));
+    if let Err(error) = map_ids(pid, spec).and_then(|()| say_go()) {
+        drop(go);
         return Err(instead_of(error, &mut talk, builder));
     }
     match talk.next(builder.as_fd())? {
         Some(Report::Ready) => {}
         _ => return Err(ended("set-up", builder.wait()).into()),
     }
-    Ok(SetUp { pid, process: builder.release(), terminal: terminal.master, skipped: talk.skipped })
+    Ok(SetUp { pid, process: builder.release(), terminal, skipped: talk.skipped })
 }
 
 /// A process that is gone has no ids to map: then its own report, or its end, is the reason. One that is alive sees the

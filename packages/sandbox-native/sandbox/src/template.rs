@@ -39,7 +39,8 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// A helper; its pid. It is a child of the thread that `start` starts the template on.
+    /// A helper; its pid. It is a child of the thread that `start` starts the template on. ECHILD if the template ended
+    /// while it was asked.
     pub(crate) fn copy(
         current: &mut Option<Template>,
         request: &CopyRequest,
@@ -91,7 +92,11 @@ impl Template {
             [false] => return Err(Refusal::Silent(libc::ETIMEDOUT)),
         }
         let mut answer = [0; 4];
-        match sys::read_some(self.control.as_fd(), &mut answer).map_err(Refusal::Silent)? {
+        match sys::read_some(self.control.as_fd(), &mut answer).map_err(|errno| match errno {
+            // It ended without having read.
+            libc::ECONNRESET => Refusal::Dead(errno),
+            errno => Refusal::Silent(errno),
+        })? {
             4 => match i32::from_ne_bytes(answer) {
                 pid if pid > 0 => Ok(pid),
                 errno => Err(Refusal::Failed(-errno)),
