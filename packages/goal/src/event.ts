@@ -2,13 +2,14 @@ import type { OutputName, StorePath } from "@drvkit/drv-parser";
 import type { Because, StageName } from "./goals/derivation/stages.js";
 import type { RealisationBecause, RealisationStageName } from "./goals/realisation/stages.js";
 import type { PathBecause, PathStageName } from "./goals/substitution/stages.js";
+import type { ActivityMessage } from "./log/messages.js";
 import type { BuildResult } from "./result/build-result.js";
 import type { RealisationResult } from "./result/realisation-result.js";
 import type { SubstitutionResult } from "./result/substitution-result.js";
 import type { GoalKey } from "./worker/goal-key.js";
 
 /** Version of the union below; it grows with every change that a consumer can see. */
-export const eventVersion = 3;
+export const eventVersion = 4;
 
 /** Nix's verbosity numbers. */
 export type Level = "error" | "warn" | "notice" | "info" | "talkative" | "chatty" | "debug" | "vomit";
@@ -117,6 +118,13 @@ export type Event =
       readonly outputs: readonly StorePath[];
     }
   | {
+      /** The build hook has no machine free for it now. */
+      readonly type: "waiting-for-machine";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly drvPath: StorePath;
+    }
+  | {
       readonly type: "slot";
       readonly atMs: number;
       readonly goal: GoalKey;
@@ -129,6 +137,9 @@ export type Event =
       readonly goal: GoalKey;
       readonly drvPath: StorePath;
       readonly mode: "normal" | "check" | "repair";
+      /** Where a build hook has it built; empty: here. */
+      readonly machine: string;
+      /** Of the sandbox, in force; none of a build elsewhere. */
       readonly layers: readonly string[];
       readonly hostTools: boolean;
     }
@@ -142,6 +153,28 @@ export type Event =
       readonly status: BuildResult["status"];
       readonly durationMs: number;
     }
+  | {
+      /** Of something that a build does itself, as a download or a copy to another machine; it says so by `@nix` lines. */
+      readonly type: "activity";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      /** The ids are the teller's own. */
+      readonly message: ActivityMessage;
+    }
+  | {
+      readonly type: "post-build-hook-started";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly drvPath: StorePath;
+      readonly program: string;
+    }
+  | {
+      readonly type: "post-build-hook-line";
+      readonly atMs: number;
+      readonly goal: GoalKey;
+      readonly line: string;
+    }
+  | { readonly type: "post-build-hook-finished"; readonly atMs: number; readonly goal: GoalKey }
   | { readonly type: "kept-build-dir"; readonly atMs: number; readonly goal: GoalKey; readonly path: string }
   | {
       readonly type: "registered";
@@ -168,6 +201,13 @@ export type Event =
         readonly expected: number;
         readonly running: number;
         readonly failed: number;
+      };
+      readonly transfers: {
+        readonly doneDownloadBytes: number;
+        /** As compressed; 0 where that is not said. */
+        readonly expectedDownloadBytes: number;
+        readonly doneNarBytes: number;
+        readonly expectedNarBytes: number;
       };
     }
   | {

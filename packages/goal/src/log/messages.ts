@@ -26,6 +26,9 @@ export type LogMessage =
     }
   | { readonly action: "setPhase"; readonly phase: string };
 
+/** One that tells of an activity. */
+export type ActivityMessage = Extract<LogMessage, { readonly id: bigint }>;
+
 const marker = "@nix ";
 const limit = 2n ** 64n;
 

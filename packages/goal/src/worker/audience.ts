@@ -1,5 +1,5 @@
 import type { EventBody } from "./context.js";
-import type { GoalCounters } from "./counters.js";
+import { type GoalCounters, noBytes, type SubstitutionCounters, type TransferBytes } from "./counters.js";
 import type { Run } from "./run.js";
 
 const nobody: ReadonlySet<Run> = new Set();
@@ -8,7 +8,7 @@ const nobody: ReadonlySet<Run> = new Set();
  * The runs that a goal works for, and so do those that it waits for. Whoever comes later is told what it missed. What a
  * goal says of itself counts in each of them.
  */
-export class Audience implements GoalCounters {
+export class Audience implements SubstitutionCounters {
   /** Never changed, so that goals share it: nearly all of them work for the same runs. */
   #runs: ReadonlySet<Run> = nobody;
   /** The last event of each type, as far as it still tells where the goal is. */
@@ -18,6 +18,7 @@ export class Audience implements GoalCounters {
   #depth = 0;
   #expected = false;
   #running = 0;
+  #expectedBytes = noBytes;
 
   /** `counted`: among which goals of a run this one counts. */
   constructor(private readonly counted?: "builds" | "substitutions") {}
@@ -95,6 +96,23 @@ export class Audience implements GoalCounters {
     this.#count((counters) => counters.end(outcome));
   }
 
+  expectBytes({ downloadBytes, narBytes }: TransferBytes): void {
+    const before = this.#expectedBytes;
+    this.#expectedBytes = {
+      downloadBytes: Math.max(downloadBytes, before.downloadBytes),
+      narBytes: Math.max(narBytes, before.narBytes),
+    };
+    const more = {
+      downloadBytes: this.#expectedBytes.downloadBytes - before.downloadBytes,
+      narBytes: this.#expectedBytes.narBytes - before.narBytes,
+    };
+    for (const run of this.#runs) run.transfers.expect(more);
+  }
+
+  doneBytes(bytes: TransferBytes): void {
+    for (const run of this.#runs) run.transfers.done(bytes);
+  }
+
   /** The goal has ended: nobody can come to it any more, only to what waits for it, and should know of a failure. */
   dismiss(): void {
     this.#below = [];
@@ -123,6 +141,7 @@ export class Audience implements GoalCounters {
     if (this.counted === undefined) return;
     if (this.#expected) run[this.counted].expect();
     for (let running = 0; running < this.#running; running += 1) run[this.counted].start();
+    if (this.#expectedBytes !== noBytes) run.transfers.expect(this.#expectedBytes);
   }
 }
 

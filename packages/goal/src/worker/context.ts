@@ -12,7 +12,7 @@ import type { RealisationResult } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
 import type { Contents } from "./contents.js";
-import type { GoalCounters } from "./counters.js";
+import type { GoalCounters, SubstitutionCounters } from "./counters.js";
 import type { GoalKey } from "./goal-key.js";
 import type { Told } from "./goals.js";
 import type { Slot } from "./slots.js";
@@ -116,7 +116,7 @@ export interface GoalContext extends CommonContext {
 
 /** Everything the goal of one substituted path works with. */
 export interface SubstitutionContext extends CommonContext {
-  readonly counters: GoalCounters;
+  readonly counters: SubstitutionCounters;
   readonly path: StorePath;
   readonly ca?: ContentAddress | undefined;
   readonly repair: boolean;

@@ -50,3 +50,48 @@ export class Counters implements GoalCounters {
     if (outcome !== "dropped") this.changed();
   }
 }
+
+/** Sizes of one object, or of many. */
+export interface TransferBytes {
+  /** As it is fetched. */
+  readonly downloadBytes: number;
+  /** As an archive. */
+  readonly narBytes: number;
+}
+
+/** What the goal of a substituted path says of itself. */
+export interface SubstitutionCounters extends GoalCounters {
+  /** Somebody offers it in this size; what another one offers instead counts only as far as it is more. */
+  expectBytes(bytes: TransferBytes): void;
+  /** It has come in this size. */
+  doneBytes(bytes: TransferBytes): void;
+}
+
+export const noBytes: TransferBytes = { downloadBytes: 0, narBytes: 0 };
+
+/** What a run obtains elsewhere. Every figure only grows; goals say next that they run or have ended. */
+export class Transfers {
+  #expected = noBytes;
+  #done = noBytes;
+
+  get figures() {
+    return {
+      doneDownloadBytes: this.#done.downloadBytes,
+      expectedDownloadBytes: this.#expected.downloadBytes,
+      doneNarBytes: this.#done.narBytes,
+      expectedNarBytes: this.#expected.narBytes,
+    };
+  }
+
+  expect(bytes: TransferBytes): void {
+    this.#expected = sum(this.#expected, bytes);
+  }
+
+  done(bytes: TransferBytes): void {
+    this.#done = sum(this.#done, bytes);
+  }
+}
+
+function sum(a: TransferBytes, b: TransferBytes): TransferBytes {
+  return { downloadBytes: a.downloadBytes + b.downloadBytes, narBytes: a.narBytes + b.narBytes };
+}

@@ -4,13 +4,14 @@ import type { ClockPort } from "../ports/clock.js";
 import type { BuildResult } from "../result/build-result.js";
 import { flag, noFlags, type RunFlags } from "../result/exit-status.js";
 import type { EventBody } from "./context.js";
-import { Counters } from "./counters.js";
+import { Counters, Transfers } from "./counters.js";
 
 /** One call that goals work for: what it is told of them, and what it remembers. */
 export class Run {
   readonly flags: RunFlags = noFlags();
   readonly builds: Counters;
   readonly substitutions: Counters;
+  readonly transfers = new Transfers();
   /** Builds that failed: whoever asks for them later in this run is told, nothing is built twice. */
   readonly #failed = new Map<StorePath, BuildResult>();
   readonly #startedMs: number;
@@ -28,6 +29,7 @@ export class Run {
         type: "progress",
         builds: this.builds.figures,
         substitutions: this.substitutions.figures,
+        transfers: this.transfers.figures,
       });
     this.builds = new Counters(progress);
     this.substitutions = new Counters(progress);

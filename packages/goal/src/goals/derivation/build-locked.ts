@@ -110,6 +110,7 @@ async function follow(
     goal: cx.key,
     drvPath: cx.drvPath,
     mode: cx.mode,
+    machine: "",
     layers: running.layers,
     hostTools: running.hostTools,
   });

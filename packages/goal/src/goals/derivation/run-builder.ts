@@ -1,10 +1,8 @@
 import { type Derivation, derivationType, isSandboxed } from "@drvkit/drv-parser";
-import { readBuilderLine } from "../../log/json-messages.js";
-import { Lines } from "../../log/lines.js";
-import { Tail } from "../../log/tail.js";
 import type { LogWriter } from "../../ports/log.js";
 import type { ExitStatus, RunningBuild } from "../../ports/sandbox.js";
 import type { GoalContext } from "../../worker/context.js";
+import { BuildOutput } from "./build-output.js";
 import { Deadlines } from "./deadlines.js";
 import type { Failure } from "./result.js";
 
@@ -20,15 +18,13 @@ type Stopped = { readonly status: "timedOut" | "logLimitExceeded"; readonly mess
 
 /** Follows a builder to its end: lines, log file, limits. Its end is that of its output; what runs on is killed. */
 export async function runBuilder(running: RunningBuild, log: LogWriter, cx: GoalContext): Promise<RunEnd> {
-  const { settings } = cx;
-  const tail = new Tail(settings.logLines);
-  const lines = new Lines((line) => followLine(line, tail, cx));
+  const output = new BuildOutput(log, cx);
   let stopped: Stopped | undefined;
   const stop = (why: Stopped) => {
     stopped ??= why;
     running.kill();
   };
-  const deadlines = new Deadlines(cx.ports.clock, settings, (message) =>
+  const deadlines = new Deadlines(cx.ports.clock, cx.settings, (message) =>
     stop({ status: "timedOut", message: `${cx.name} ${message}` }),
   );
   const onAbort = () => running.kill();
@@ -36,50 +32,21 @@ export async function runBuilder(running: RunningBuild, log: LogWriter, cx: Goal
   if (cx.signal.aborted) onAbort();
 
   try {
-    let size = 0;
     let status: ExitStatus | undefined;
     for await (const event of running) {
       if (event.type === "exit") status = event.status;
       else if (event.type === "eof") running.kill();
       else if (stopped === undefined) {
         deadlines.heard();
-        size += event.bytes.length;
-        const limit = settings.maxBuildLogSizeBytes;
-        if (limit > 0 && size > limit)
-          stop({
-            status: "logLimitExceeded",
-            message: `${cx.name} killed after writing more than ${limit} bytes of log output`,
-          });
-        else {
-          lines.write(event.bytes);
-          await log.write(event.bytes);
-        }
+        const message = await output.write(event.bytes);
+        if (message !== undefined) stop({ status: "logLimitExceeded", message });
       }
     }
-    lines.end();
-    return { status: status ?? { kind: "signalled", signal: 9 }, stopped, tail: tail.lines() };
+    return { status: status ?? { kind: "signalled", signal: 9 }, stopped, tail: output.end() };
   } finally {
     deadlines.stop();
     cx.signal.removeEventListener("abort", onAbort);
   }
-}
-
-function followLine(line: string, tail: Tail, cx: GoalContext): void {
-  const read = readBuilderLine(line);
-  if (read.type === "swallowed") return;
-  if (read.type === "phase") {
-    cx.emit({ type: "build-phase", goal: cx.key, phase: read.phase });
-    return;
-  }
-  if (read.type === "malformed")
-    cx.emit({
-      type: "message",
-      goal: cx.key,
-      level: "warn",
-      text: `bad JSON log message from builder: ${read.reason}`,
-    });
-  tail.add(line);
-  cx.emit({ type: "build-line", goal: cx.key, line });
 }
 
 /** Free space below which a failure may have been caused by it. */

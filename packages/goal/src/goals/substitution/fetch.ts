@@ -1,5 +1,7 @@
 import { describeError } from "../../error.js";
+import type { SubstitutableInfo } from "../../ports/substituter.js";
 import type { SubstitutionContext } from "../../worker/context.js";
+import type { TransferBytes } from "../../worker/counters.js";
 import { asOurs } from "./ask.js";
 import { success } from "./result.js";
 import type { AtPath, NextPath } from "./stages.js";
@@ -29,6 +31,7 @@ export async function fetch(
     cx.leaveTurn();
     await added;
     cx.contents.markGood(cx.path);
+    cx.counters.doneBytes(transferBytes(info));
     outcome = "substituted";
     return success(cx, "substituted", "substituted");
   } catch (error) {
@@ -51,4 +54,9 @@ export async function fetch(
     cx.counters.stop();
     cx.emit({ type: "substitution-finished", goal: cx.key, path: cx.path, uri: from.uri, outcome });
   }
+}
+
+/** What it takes to obtain an object. */
+export function transferBytes({ downloadSizeBytes = 0, narSizeBytes }: SubstitutableInfo): TransferBytes {
+  return { downloadBytes: downloadSizeBytes, narBytes: narSizeBytes };
 }

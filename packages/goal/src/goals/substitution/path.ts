@@ -3,7 +3,7 @@ import { describeError, GoalError } from "../../error.js";
 import type { SubstitutionResult } from "../../result/substitution-result.js";
 import type { SubstitutionContext } from "../../worker/context.js";
 import { ask } from "./ask.js";
-import { fetch } from "./fetch.js";
+import { fetch, transferBytes } from "./fetch.js";
 import { done, success } from "./result.js";
 import type { AtPath, NextPath, PathStage } from "./stages.js";
 
@@ -92,6 +92,7 @@ async function tryNext({ next, failure }: AtPath<"tryNext">, cx: SubstitutionCon
     warn: (text) => cx.emit({ type: "message", goal: cx.key, level: "warn", text }),
   });
   if (info === undefined) return { at: "tryNext", because, next: next + 1, failure };
+  cx.counters.expectBytes(transferBytes(info));
   return { at: "references", because, next: next + 1, failure, offer: { from, info } };
 }
 

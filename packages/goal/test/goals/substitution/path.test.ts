@@ -291,4 +291,22 @@ describe("a path", () => {
     expect(figures.map(({ running }) => running)).toEqual([0, 1, 0, 0]); // expected, running, no more, done
     expect(figures.at(-1)).toEqual({ done: 1, expected: 1, running: 0, failed: 0 });
   });
+
+  test("is counted in bytes once, whoever gives it in the end", async () => {
+    const [first, second] = [new FakeSubstituter(), new FakeSubstituter({ uri: "fake://second" })];
+    first.offer(path, "x", { downloadSizeBytes: 10 });
+    first.behaviour = "broken";
+    const { narSizeBytes } = second.offer(path, "x", { downloadSizeBytes: 7 });
+    const world = worldWith(first, second);
+    await obtain(world);
+    const transfers = world.events.all.flatMap((event) =>
+      event.type === "progress" ? [event.transfers] : [],
+    );
+    expect(transfers.at(-1)).toEqual({
+      expectedDownloadBytes: 10,
+      doneDownloadBytes: 7,
+      expectedNarBytes: narSizeBytes,
+      doneNarBytes: narSizeBytes,
+    });
+  });
 });
