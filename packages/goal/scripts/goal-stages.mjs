@@ -25,7 +25,6 @@ const line = (...cells) => `| ${cells.join(" | ")} |`;
 const code = (text) => `\`${text}\``;
 const answer = (row) => {
   if (row.notApplicable !== undefined) return `not applicable: ${row.notApplicable}`;
-  if (row.comesLater !== undefined) return `comes later: ${row.comesLater}`;
   return row.because.map(code).join(", ") + (row.note === undefined ? "" : ` (${row.note})`);
 };
 

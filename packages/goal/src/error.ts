@@ -13,6 +13,9 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_GOAL_CHECK`: there is nothing to compare with
  * - `ERR_GOAL_REPAIR`: what is corrupted could neither be obtained nor built
  * - `ERR_GOAL_ATTRIBUTE`: an attribute asks for something that cannot be done
+ * - `ERR_HOOK_PROTOCOL`: a build hook said what it must not, or ended when it must not
+ * - `ERR_HOOK_MACHINE`: an entry of a list of machines that cannot be read
+ * - `ERR_HOOK_OUTPUTS`: a build hook did not bring back what it said it had built
  * - `ERR_LOG_MESSAGE`: a message of Nix's logger protocol that cannot be read
  * - `ERR_BUILD_FAILED`: a builder or its outputs failed, see the result's status
  * - `ERR_BUILD_REJECTED`: this machine cannot build the derivation, or the derivation asks for what is not there
@@ -30,6 +33,9 @@ export type GoalErrorCode =
   | "ERR_GOAL_CHECK"
   | "ERR_GOAL_REPAIR"
   | "ERR_GOAL_ATTRIBUTE"
+  | "ERR_HOOK_PROTOCOL"
+  | "ERR_HOOK_MACHINE"
+  | "ERR_HOOK_OUTPUTS"
   | "ERR_LOG_MESSAGE"
   | "ERR_BUILD_FAILED"
   | "ERR_BUILD_REJECTED"

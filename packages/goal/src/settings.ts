@@ -1,4 +1,4 @@
-import type { PublicKey } from "@drvkit/narinfo";
+import type { PublicKey, SecretKey } from "@drvkit/narinfo";
 
 /** What steers goals. Names and defaults of Nix, in our units. */
 export interface WorkerSettings {
@@ -17,6 +17,8 @@ export interface WorkerSettings {
   /** Whether what comes from elsewhere needs a signature, unless its path follows from its content. */
   readonly requireSignatures: boolean;
   readonly trustedPublicKeys: readonly PublicKey[];
+  /** Keys that sign what is built. */
+  readonly secretKeys: readonly SecretKey[];
   readonly keepGoing: boolean;
   readonly keepFailed: boolean;
   /** 0: no limit. */
@@ -42,6 +44,7 @@ export const defaultWorkerSettings: WorkerSettings = {
   maxSubstitutionJobs: 16,
   requireSignatures: true,
   trustedPublicKeys: [],
+  secretKeys: [],
   keepGoing: false,
   keepFailed: false,
   timeoutSeconds: 0,

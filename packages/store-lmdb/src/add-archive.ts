@@ -18,6 +18,8 @@ export interface AddFromArchiveOptions {
   readonly signal?: AbortSignal | undefined;
   /** Takes the place of an object that is valid already. */
   readonly repair?: boolean;
+  /** The caller holds the lock of its path. */
+  readonly isLocked?: boolean;
 }
 
 /**
@@ -28,7 +30,7 @@ export async function addFromArchive(
   cx: AddContext,
   info: PathInfo,
   archive: AsyncIterable<Uint8Array>,
-  { signal, repair = false }: AddFromArchiveOptions,
+  { signal, repair = false, isLocked = false }: AddFromArchiveOptions,
 ): Promise<PathInfo> {
   await cx.addTempRoot(info.path);
   const known = await cx.queryPathInfo(info.path);
@@ -46,7 +48,7 @@ export async function addFromArchive(
     cx,
     content,
     { ...rest, ...(address === undefined ? {} : { ca: address }) },
-    { repair },
+    { repair, isLocked },
   );
 }
 

@@ -210,14 +210,14 @@ export async function install(
   cx: AddContext,
   content: Content,
   object: Pick<PathInfo, "path" | "references" | "ca" | "deriver"> & Partial<Pick<PathInfo, "signatures">>,
-  { repair = false }: { readonly repair?: boolean } = {},
+  { repair = false, isLocked = false }: { readonly repair?: boolean; readonly isLocked?: boolean } = {},
 ): Promise<PathInfo> {
   const { path } = object;
   await cx.addTempRoot(path);
-  await using locks = await cx.lockOutputs([path]);
+  await using locks = isLocked ? undefined : await cx.lockOutputs([path]);
   const known = await cx.queryPathInfo(path);
   if (known !== undefined && !repair) {
-    locks.deleteOnRelease();
+    locks?.deleteOnRelease();
     return known;
   }
   const { digest, sizeBytes } = await content.nar();
@@ -239,7 +239,7 @@ export async function install(
     else await replaceTree(content.tree, place);
     throw error;
   } finally {
-    locks.deleteOnRelease();
+    locks?.deleteOnRelease();
   }
   return info;
 }

@@ -66,6 +66,17 @@ export function parseLogMessage(line: string): LogMessage {
   }
 }
 
+/** {@link parseLogMessage} of a line that may be something else. */
+export function tryParseLogMessage(line: string): LogMessage | undefined {
+  if (!line.startsWith(marker)) return undefined;
+  try {
+    return parseLogMessage(line);
+  } catch (error) {
+    if (error instanceof GoalError && error.code === "ERR_LOG_MESSAGE") return undefined;
+    throw error;
+  }
+}
+
 /** The line of a message: compact, members in byte order, no `fields` where there are none. */
 export function printLogMessage(message: LogMessage): string {
   const members = Object.entries(message).filter(([, value]) => !Array.isArray(value) || value.length > 0);

@@ -10,6 +10,7 @@ import { makeRealisation, ownOutputIds, usesRealisations } from "../goals/deriva
 import type { OutputLocks } from "../ports/store.js";
 import type { GoalContext } from "../worker/context.js";
 import type { FinishedOutput } from "./finish.js";
+import { signOutput, signOwnRealisation } from "./sign.js";
 
 /**
  * Trees first, then one registration of all: a crash between leaves paths that are not valid, or, in repair mode, ones that
@@ -24,7 +25,7 @@ export async function moveAndRegister(finished: readonly FinishedOutput[], cx: G
     await trees.replace(location, store.realPathOf(info.path));
     cx.contents.markGood(info.path);
   }
-  await store.registerValidPaths(fresh.map(({ info }) => info));
+  await store.registerValidPaths(await Promise.all(fresh.map(({ info }) => signOutput(info, cx.settings))));
   cx.emit({
     type: "registered",
     goal: cx.key,
@@ -76,6 +77,7 @@ export async function registerRealisations(
   const { store } = cx.ports;
   for (const [name, id] of await ownOutputIds(drv, cx)) {
     const path = made.get(name);
-    if (path !== undefined) await store.registerRealisation(makeRealisation(id, path));
+    if (path === undefined) continue;
+    await store.registerRealisation(await signOwnRealisation(makeRealisation(id, path), cx.settings));
   }
 }

@@ -68,14 +68,15 @@ export interface StorePort {
   makeTempDir(): Promise<{ readonly path: string } & AsyncDisposable>;
   /**
    * Makes an object valid whose archive comes from elsewhere; its references are. Verified before it is visible, and
-   * nothing is left of one that is refused. With `repair` it takes the place of an object that is valid already. Throws
+   * nothing is left of one that is refused. With `repair` it takes the place of an object that is valid already;
+   * with `isLocked` the caller holds the lock of its path, which is taken otherwise. Throws
    * `ERR_STORE_HASH_MISMATCH` when hash, size or content address are not what `info` says; whatever `archive` throws;
    * the reason of the signal.
    */
   addFromArchive(
     info: PathInfo,
     archive: AsyncIterable<Uint8Array>,
-    options: { readonly signal: AbortSignal; readonly repair?: boolean },
+    options: { readonly signal: AbortSignal; readonly repair?: boolean; readonly isLocked?: boolean },
   ): Promise<void>;
   /** Make all of them valid in one transaction, or none. */
   registerValidPaths(infos: readonly PathInfo[]): Promise<void>;

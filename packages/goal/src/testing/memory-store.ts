@@ -173,7 +173,7 @@ export class MemoryStore implements StorePort {
   async addFromArchive(
     info: PathInfo,
     archive: AsyncIterable<Uint8Array>,
-    { signal, repair = false }: { readonly signal: AbortSignal; readonly repair?: boolean },
+    { signal, repair = false }: Parameters<StorePort["addFromArchive"]>[2],
   ): Promise<void> {
     const pieces: Uint8Array[] = [];
     for await (const piece of archive) {

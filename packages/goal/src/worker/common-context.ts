@@ -1,6 +1,7 @@
 import type { Event } from "../event.js";
 import type { WorkerSettings } from "../settings.js";
 import type { Audience } from "./audience.js";
+import type { BuildHook } from "./build-hook.js";
 import type { Cancellation } from "./cancellation.js";
 import type { Contents } from "./contents.js";
 import type { CommonContext, EventBody, Ports, WaiteeResults, Waitees } from "./context.js";
@@ -19,6 +20,7 @@ export interface WorkerParts {
   readonly settings: WorkerSettings;
   readonly substituters: Substituters;
   readonly contents: Contents;
+  readonly buildHook: BuildHook;
   readonly passes: Passes;
   readonly slots: Readonly<Record<SlotPool, Slots>>;
   afterwards(work: Promise<void>): void;
@@ -61,6 +63,10 @@ export class GoalCommon implements CommonContext {
 
   get contents(): Contents {
     return this.parts.contents;
+  }
+
+  get buildHook(): BuildHook {
+    return this.parts.buildHook;
   }
 
   get signal(): AbortSignal {
@@ -118,12 +124,23 @@ export class GoalCommon implements CommonContext {
   }
 
   async slot(): Promise<Slot> {
-    const changed = (change: SlotChange) =>
-      this.emit({ type: "slot", goal: this.key, pool: this.pool, change });
-    const slot = await this.away(this.parts.slots[this.pool].acquire(this.key, this.signal, changed));
+    const { slots } = this.parts;
+    const slot = await this.away(slots[this.pool].acquire(this.key, this.signal, this.#slotChanged()));
     if (this.signal.aborted) slot[Symbol.dispose]();
     this.throwIfAborted();
     return slot;
+  }
+
+  get isSlotFree(): boolean {
+    return this.parts.slots[this.pool].isFree;
+  }
+
+  trySlot(): Slot | undefined {
+    return this.parts.slots[this.pool].tryAcquire(this.#slotChanged());
+  }
+
+  #slotChanged(): (change: SlotChange) => void {
+    return (change) => this.emit({ type: "slot", goal: this.key, pool: this.pool, change });
   }
 
   async sleep(ms: number): Promise<void> {

@@ -1,8 +1,10 @@
 import type { BasicDerivation, ContentAddress, Derivation, StorePath } from "@drvkit/drv-parser";
 import type { DrvOutput } from "@drvkit/narinfo";
 import type { Event } from "../event.js";
+import type { BuildHookPort } from "../ports/build-hook.js";
 import type { ClockPort } from "../ports/clock.js";
 import type { LogPort } from "../ports/log.js";
+import type { PostBuildHookPort } from "../ports/post-build-hook.js";
 import type { SandboxPort } from "../ports/sandbox.js";
 import type { StorePort } from "../ports/store.js";
 import type { SubstituterPort } from "../ports/substituter.js";
@@ -11,6 +13,7 @@ import type { BuildResult } from "../result/build-result.js";
 import type { RealisationResult } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
+import type { BuildHook } from "./build-hook.js";
 import type { Contents } from "./contents.js";
 import type { GoalCounters, SubstitutionCounters } from "./counters.js";
 import type { GoalKey } from "./goal-key.js";
@@ -28,6 +31,10 @@ export interface Ports {
   readonly clock: ClockPort;
   /** Where objects may come from; none unless given. */
   readonly substituters?: readonly SubstituterPort[];
+  /** Who may build elsewhere; nobody unless given. */
+  readonly buildHook?: BuildHookPort;
+  /** What is run after each build. */
+  readonly postBuildHook?: PostBuildHookPort;
   /** Values of `impureEnvVars`. */
   readonly impureEnv?: (name: string) => string | undefined;
 }
@@ -91,6 +98,10 @@ export interface CommonContext {
   whenEnded(waitees: Waitees, told: Told<WaiteeResults>): void;
   /** Waits for a right to run. */
   slot(): Promise<Slot>;
+  /** Whether one could be had at once. */
+  readonly isSlotFree: boolean;
+  /** One that is free, or nothing. */
+  trySlot(): Slot | undefined;
   /** Waits a while, as between two tries for a lock. */
   sleep(ms: number): Promise<void>;
   /** What nobody but the end of the run waits for; it does not fail. */
@@ -105,6 +116,7 @@ export interface GoalContext extends CommonContext {
   readonly counters: GoalCounters;
   readonly drvPath: StorePath;
   readonly mode: BuildMode;
+  readonly buildHook: BuildHook;
   readonly wanted: WantedOutputs;
   /** Whether the derivation is no store object but was handed over. */
   readonly isInMemory: boolean;

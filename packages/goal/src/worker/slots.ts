@@ -55,6 +55,19 @@ export class Slots {
     });
   }
 
+  /** Whether one could be had at once. */
+  get isFree(): boolean {
+    return this.#free > 0 && this.#waiting.size === 0;
+  }
+
+  /** A slot that is free, or nothing. */
+  tryAcquire(changed: (change: SlotChange) => void = () => undefined): Slot | undefined {
+    if (!this.isFree) return undefined;
+    this.#free -= 1;
+    changed("granted");
+    return this.#slot(changed);
+  }
+
   #schedule(): void {
     if (this.#scheduled || this.#free === 0 || this.#waiting.size === 0) return;
     this.#scheduled = true;

@@ -7,6 +7,7 @@ import type { RealisationResult } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
 import { Audience } from "./audience.js";
+import { BuildHook } from "./build-hook.js";
 import { Cancellation } from "./cancellation.js";
 import { GoalCommon, type GoalIdentity, type WorkerParts } from "./common-context.js";
 import { Contents } from "./contents.js";
@@ -61,6 +62,7 @@ export class Worker {
       },
       substituters: new Substituters({ ports, settings }, (text) => say("warn", text)),
       contents: new Contents(ports, say),
+      buildHook: new BuildHook(ports.buildHook),
       waitFor: (waitees, goal, told) => this.#waitFor(waitees, goal, told),
       afterwards: (work) => {
         const followed = work.finally(() => this.#afterwards.delete(followed));

@@ -5,6 +5,7 @@ import { needInputs, realiseInputs } from "../../src/goals/derivation/realise-in
 import { type Stage, transitions } from "../../src/goals/derivation/stages.js";
 import { type BuildResult, defaultWorkerSettings } from "../../src/index.js";
 import type { Recipe } from "../../src/testing/index.js";
+import { BuildHook } from "../../src/worker/build-hook.js";
 import { Contents } from "../../src/worker/contents.js";
 import type { EventBody, GoalContext } from "../../src/worker/context.js";
 import { Counters } from "../../src/worker/counters.js";
@@ -37,6 +38,7 @@ function contextOf(
     leaveTurn: () => undefined,
     derivation: () => world.ports.store.readDerivation(drvPath),
     contents: new Contents(how.ports ?? world.ports, () => undefined),
+    buildHook: new BuildHook(how.ports?.buildHook),
     away: (work) => work,
     substituters: new Substituters(
       { ports: how.ports ?? world.ports, settings: how.settings ?? defaultWorkerSettings },
@@ -46,6 +48,8 @@ function contextOf(
     close: () => undefined,
     whenEnded: () => undefined,
     slot: async () => ({ [Symbol.dispose]: () => undefined }),
+    isSlotFree: true,
+    trySlot: () => ({ [Symbol.dispose]: () => undefined }),
     sleep: async () => undefined,
     afterwards: () => undefined,
     emit: (event) => events.push(event),

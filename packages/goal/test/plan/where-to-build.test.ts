@@ -10,7 +10,10 @@ function refusalOf(recipe: Omit<Recipe, "name">, how: Partial<WorkerSettings> = 
   const drvPath = world.add({ name: "there", ...recipe });
   const drv = world.ports.store.readDerivationSync(drvPath);
   try {
-    requireBuildable(drvPath, drv, derivationOptions(drvPath, drv), { ...defaultWorkerSettings, ...how });
+    requireBuildable(
+      { drvPath, drv, options: derivationOptions(drvPath, drv) },
+      { ...defaultWorkerSettings, ...how },
+    );
     return undefined;
   } catch (error) {
     return (error as Error).message.replace(drvPath, "DRV");

@@ -9,6 +9,7 @@ import type { OutputLocks } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
 import type { Slot } from "../../worker/slots.js";
 import { exportedGraphs } from "./exported-graphs.js";
+import { afterBuild } from "./post-build-hook.js";
 import { type BuildTimes, failureResult, miscFailure, succeed } from "./result.js";
 import { describeFailure, type RunEnd, runBuilder } from "./run-builder.js";
 import type { At } from "./stages.js";
@@ -180,7 +181,8 @@ async function judge({ build, running, end, times, inputs }: Ended, cx: GoalCont
   }
   build.locks.deleteOnRelease();
   const because = cx.mode === "check" ? "checked" : "built";
-  return { ...succeed(cx, made, { status: "built", because, times }), made };
+  const done = { ...succeed(cx, made, { status: "built", because, times }), made };
+  return afterBuild(cx.mode === "check" ? build.known : made, done, cx);
 }
 
 /** The builder ended well, and its outputs are refused or could not be taken over. */

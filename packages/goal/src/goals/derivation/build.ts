@@ -1,18 +1,17 @@
-import { derivationOptions, outputPathsOf, type StorePath } from "@drvkit/drv-parser";
+import { type Derivation, derivationOptions, outputPathsOf, type StorePath } from "@drvkit/drv-parser";
 import { GoalError } from "../../error.js";
 import { attributeWarnings } from "../../plan/attribute-warnings.js";
-import { requireBuildable } from "../../plan/where-to-build.js";
-import type { OutputLocks } from "../../ports/store.js";
+import { type Demands, isForHook, requireBuildable, requiredFeatures } from "../../plan/where-to-build.js";
+import type { HookReply } from "../../ports/build-hook.js";
 import type { GoalContext } from "../../worker/context.js";
-import type { Slot } from "../../worker/slots.js";
-import { buildLocked } from "./build-locked.js";
+import { Held } from "./held.js";
 import { fail, succeed } from "./result.js";
 import { lockTargets, scratchPaths } from "./scratch.js";
 import type { At, Next } from "./stages.js";
 import { queryOutputs, queryValid } from "./validity.js";
 import { knownPaths, refuseUnknownNames } from "./wanted.js";
 
-/** Builds, unless another process did it first. Rows T1–Y6, D1. */
+/** Builds here or elsewhere, unless another process did it first. Rows T1–Y6, D1. */
 export async function build(stage: At<"build">, cx: GoalContext): Next<"build"> {
   try {
     return await lockAndBuild(stage, cx);
@@ -23,12 +22,60 @@ export async function build(stage: At<"build">, cx: GoalContext): Next<"build"> 
   }
 }
 
+/** What is to be built. */
+interface Wanted extends Demands {
+  readonly drv: Derivation;
+  readonly inputs: readonly StorePath[];
+  /** What is locked. */
+  readonly targets: readonly StorePath[];
+  /** A hook is asked first, if there is one. */
+  readonly isForHook: boolean;
+}
+
+/** Why it could not begin. */
+type Obstacle = "waiting-for-lock" | "waiting-for-machine" | "no-slot";
+
 async function lockAndBuild({ inputs }: At<"build">, cx: GoalContext): Promise<At<"done">> {
+  const { drvPath } = cx;
   const drv = await cx.derivation();
-  const { storeDir } = cx.ports.store;
-  requireBuildable(cx.drvPath, drv, derivationOptions(cx.drvPath, drv), cx.settings);
-  await using right = await rightToBuild(cx, lockTargets(storeDir, cx.drvPath, outputPathsOf(drv)));
-  const { slot, locks } = right;
+  const demands = { drvPath, drv, options: derivationOptions(drvPath, drv) };
+  const targets = lockTargets(cx.ports.store.storeDir, drvPath, outputPathsOf(drv));
+  const asks = !cx.isInMemory && isForHook(demands, cx.settings, cx.mode);
+  const wanted: Wanted = { ...demands, inputs, targets, isForHook: asks };
+  const said = new Set<Obstacle>();
+  await using held = new Held();
+  for (;;) {
+    const tried = await tryToBuild(wanted, held, cx);
+    if (typeof tried !== "string") return tried;
+    await held.release();
+    if (tried === "no-slot") {
+      held.slot = await cx.slot();
+      continue;
+    }
+    if (!said.has(tried)) announce(tried, wanted, cx);
+    said.add(tried);
+    await cx.sleep(cx.settings.pollIntervalMs);
+  }
+}
+
+function announce(obstacle: Exclude<Obstacle, "no-slot">, { targets }: Wanted, cx: GoalContext): void {
+  const { key: goal, drvPath } = cx;
+  if (obstacle === "waiting-for-lock") cx.emit({ type: obstacle, goal, drvPath, outputs: targets });
+  else cx.emit({ type: obstacle, goal, drvPath });
+}
+
+/** One try, with a slot where one is held. Rows T1–T7. */
+async function tryToBuild(wanted: Wanted, held: Held, cx: GoalContext): Promise<At<"done"> | Obstacle> {
+  const { drv, inputs, targets } = wanted;
+  const { store } = cx.ports;
+  const asks = wanted.isForHook && !cx.buildHook.isOff;
+  if (!asks) {
+    requireBuildable(wanted, cx.settings);
+    held.slot ??= await cx.slot();
+  }
+  const locks = await store.tryLockOutputs(targets);
+  if (locks === undefined) return "waiting-for-lock";
+  held.locks = locks;
 
   refuseUnknownNames(cx, drv);
   const { paths, allValid } = await queryOutputs(drv, cx);
@@ -36,49 +83,39 @@ async function lockAndBuild({ inputs }: At<"build">, cx: GoalContext): Promise<A
     locks.deleteOnRelease();
     return succeed(cx, paths, { status: "alreadyValid", because: "built-by-another" });
   }
-  for (const text of attributeWarnings(derivationOptions(cx.drvPath, drv)))
-    cx.emit({ type: "message", goal: cx.key, level: "warn", text });
   const valid = await queryValid(cx, knownPaths(paths));
-  const scratch = scratchPaths(storeDir, { drvPath: cx.drvPath, drv }, paths);
-  return await buildLocked({ drv, inputs, known: paths, scratch, valid, slot, locks }, cx); // the right is held to the end
-}
-
-/** A slot and the output locks, both or none: neither is held while waiting for the other. */
-interface RightToBuild extends AsyncDisposable {
-  readonly locks: OutputLocks;
-  /** Given back as soon as the builder has ended: what follows needs no slot. */
-  readonly slot: Slot;
-}
-
-async function rightToBuild(cx: GoalContext, outputs: readonly StorePath[]): Promise<RightToBuild> {
-  for (let announced = false; ; announced = true) {
-    const slot = await cx.slot();
-    const locks = await tryLock(cx, outputs, slot);
-    if (locks !== undefined) {
-      return {
-        locks,
-        slot,
-        async [Symbol.asyncDispose]() {
-          slot[Symbol.dispose]();
-          await locks[Symbol.asyncDispose]();
-        },
-      };
+  if (asks) {
+    const answer = await ask(wanted, held, cx);
+    if (answer.reply === "postpone") return "waiting-for-machine";
+    if (answer.reply === "accept") {
+      held.releaseSlot();
+      const { buildElsewhere } = await import("./build-elsewhere.js"); // most builds are here
+      return buildElsewhere({ accepted: answer, drv, inputs, known: paths, valid, targets, locks }, cx);
     }
-    slot[Symbol.dispose]();
-    if (!announced) cx.emit({ type: "waiting-for-lock", goal: cx.key, drvPath: cx.drvPath, outputs });
-    await cx.sleep(cx.settings.pollIntervalMs);
+    requireBuildable(wanted, cx.settings);
   }
+  held.slot ??= cx.trySlot();
+  if (held.slot === undefined) return "no-slot";
+  for (const text of attributeWarnings(wanted.options))
+    cx.emit({ type: "message", goal: cx.key, level: "warn", text });
+  const scratch = scratchPaths(store.storeDir, { drvPath: cx.drvPath, drv }, paths);
+  const { buildLocked } = await import("./build-locked.js"); // what is built elsewhere needs none of it
+  return buildLocked({ drv, inputs, known: paths, scratch, valid, slot: held.slot, locks }, cx);
 }
 
-async function tryLock(
-  cx: GoalContext,
-  outputs: readonly StorePath[],
-  slot: Slot,
-): Promise<OutputLocks | undefined> {
-  try {
-    return await cx.ports.store.tryLockOutputs(outputs);
-  } catch (error) {
-    slot[Symbol.dispose]();
-    throw error;
-  }
+async function ask(wanted: Wanted, held: Held, cx: GoalContext): Promise<HookReply> {
+  const { followHook } = await import("./hook-messages.js");
+  const question = {
+    drvPath: cx.drvPath,
+    platform: wanted.drv.platform,
+    requiredFeatures: requiredFeatures(wanted),
+    /** At the moment it is read: questions wait for each other. */
+    get amWilling() {
+      return cx.settings.maxJobs > 0 && (held.slot !== undefined || cx.isSlotFree);
+    },
+  };
+  const tell = (message: Parameters<typeof followHook>[0]) => void followHook(message, cx);
+  const reply = await cx.away(cx.buildHook.ask(question, { signal: cx.signal, tell }));
+  cx.throwIfAborted();
+  return reply;
 }

@@ -7,9 +7,11 @@ import {
   type StorePath,
 } from "@drvkit/drv-parser";
 import { GoalError, invariant } from "../../error.js";
+import { signOwnRealisation } from "../../outputs/sign.js";
 import type { BuildFailure, BuildResult, BuildSuccess } from "../../result/build-result.js";
 import { isSuccess } from "../../result/exit-status.js";
 import type { GoalContext } from "../../worker/context.js";
+import { afterBuild } from "./post-build-hook.js";
 import { dependentRealisations, makeRealisation, outputIds } from "./realisations.js";
 import { failureResult } from "./result.js";
 import type { At, Next } from "./stages.js";
@@ -31,11 +33,8 @@ export async function resolve({ inputOutputs }: At<"resolve">, cx: GoalContext):
     return { at: "done", because: "resolved-failed", result: failureOf(result, resolved, cx) };
   const made = await realised(result, { resolved, asked: outputs }, cx);
   const status = result.status === "alreadyValid" ? "resolvesToAlreadyValid" : result.status;
-  return {
-    at: "done",
-    because: "resolved-built",
-    result: { ...result, drvPath: cx.drvPath, status, outputs: made },
-  };
+  const done = { ...result, drvPath: cx.drvPath, status, outputs: made } as const;
+  return afterBuild(made, { at: "done", because: "resolved-built", result: done }, cx);
 }
 
 /** The cause has been said by the goal that failed. */
@@ -57,11 +56,11 @@ async function realised(
   const { store } = cx.ports;
   const drv = await cx.derivation();
   const type = derivationType(drv);
-  const [own, theirs] = [await outputIds(cx.drvPath, store), await outputIds(resolved, store)];
+  const [ours, theirs] = [await outputIds(cx.drvPath, store), await outputIds(resolved, store)];
   const made = new Map<OutputName, StorePath>();
   for (const name of theirs.keys()) {
     if (asked !== "all" && !asked.has(name)) continue;
-    const id = own.get(name);
+    const id = ours.get(name);
     const theirId = theirs.get(name);
     if (id === undefined || theirId === undefined) throw unexpected(cx.drvPath, name, "resolve");
     const path = result.outputs.get(name) ?? (await store.queryRealisation(theirId))?.outPath;
@@ -69,7 +68,8 @@ async function realised(
     made.set(name, path);
     if (!isPure(type)) continue;
     const dependencies = isFixed(type) ? undefined : await dependentRealisations(drv, path, store);
-    await store.registerRealisation(makeRealisation(id, path, dependencies));
+    const own = makeRealisation(id, path, dependencies);
+    await store.registerRealisation(await signOwnRealisation(own, cx.settings));
   }
   return made;
 }

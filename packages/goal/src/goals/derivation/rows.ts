@@ -1,8 +1,7 @@
 import { type RowAnswer, rowsOf } from "../row-answer.js";
 import type { Because } from "./stages.js";
 
-const { because, noting, none, later } = rowsOf<Because>();
-const noHook = "no build hook exists yet";
+const { because, noting, none } = rowsOf<Because>();
 
 /**
  * Every row of the state table of derivation goals (Nix: src/libstore/build/derivation-goal.cc) and what it is here.
@@ -69,9 +68,9 @@ export const rows = {
   T2: noting("within `build`", "built-by-another", "built", "checked", "failed"),
   T3: because("built-by-another"),
   T4: noting("within `build`", "built", "checked", "failed"),
-  T5: later(noHook),
-  T6: later(noHook),
-  T7: noting("every build is local; within `build`", "built", "checked", "failed"),
+  T5: noting("within `build`; the event `build-started` names the machine", "built", "failed", "error"),
+  T6: noting("within `build`; the event `waiting-for-machine`", "inputs-ready"),
+  T7: noting("within `build`; check and repair never ask", "built", "checked", "failed", "rejected"),
   Y1: none("the store port is a local store"),
   Y2: noting("within `build`, before the locks; the event `slot`", "inputs-ready"),
   Y3: noting("ids are allocated by the sandbox port; `__noChroot` is refused", "error"),

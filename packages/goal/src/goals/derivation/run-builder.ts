@@ -4,6 +4,7 @@ import type { ExitStatus, RunningBuild } from "../../ports/sandbox.js";
 import type { GoalContext } from "../../worker/context.js";
 import { BuildOutput } from "./build-output.js";
 import { Deadlines } from "./deadlines.js";
+import { failureMessage } from "./failure-message.js";
 import type { Failure } from "./result.js";
 
 /** How a builder ended and the last it said. */
@@ -70,39 +71,8 @@ export async function describeFailure(
   const transient = diskFull || !isSandboxed(derivationType(drv));
   return {
     status: transient ? "transientFailure" : "permanentFailure",
-    message: failureMessage(end, diskFull, cx),
+    message: failureMessage(end, cx, diskFull),
     code: "ERR_BUILD_FAILED",
     logTail: end.tail,
   };
-}
-
-/** @see Nix: src/libstore/build/derivation-goal.cc, `buildDone` */
-function failureMessage({ status, tail }: RunEnd, diskFull: boolean, cx: GoalContext): string {
-  const last =
-    tail.length === 0
-      ? ""
-      : `;\nlast ${tail.length} log lines:\n${tail.map((line) => `> ${line}\n`).join("")}For full logs, run 'drv log ${cx.drvPath}'.`;
-  const note = diskFull ? "\nnote: build failure may have been caused by lack of free disk space" : "";
-  return `builder for '${cx.drvPath}' ${describeStatus(status)}${last}${note}`;
-}
-
-const signalNames: Readonly<Record<number, string>> = {
-  1: "Hangup",
-  2: "Interrupt",
-  3: "Quit",
-  4: "Illegal instruction",
-  6: "Aborted",
-  7: "Bus error",
-  8: "Floating point exception",
-  9: "Killed",
-  11: "Segmentation fault",
-  13: "Broken pipe",
-  14: "Alarm clock",
-  15: "Terminated",
-  31: "Bad system call",
-};
-
-function describeStatus(status: ExitStatus): string {
-  if (status.kind === "exited") return `failed with exit code ${status.code}`;
-  return `failed due to signal ${status.signal} (${signalNames[status.signal] ?? "Unknown signal"})`;
 }

@@ -28,6 +28,15 @@ export const archives: readonly Case[] = [
     },
   ],
   [
+    "adds an object whose lock the caller holds",
+    async ({ store }) => {
+      const { info, archive } = archived(store.storeDir);
+      await using _locks = await store.tryLockOutputs([info.path]);
+      await store.addFromArchive(info, inPieces(archive, 50), { ...unaborted(), isLocked: true });
+      equal([...(await store.queryValidPaths([info.path]))], [info.path]);
+    },
+  ],
+  [
     "adds nothing of an archive that is not what was said",
     async ({ store }) => {
       const { info, archive } = archived(store.storeDir);

@@ -1,0 +1,53 @@
+import type { Level } from "../../event.js";
+import type { LogField, LogMessage } from "../../log/messages.js";
+import type { GoalContext } from "../../worker/context.js";
+
+const levels: readonly Level[] = ["error", "warn", "notice", "info", "talkative", "chatty", "debug", "vomit"];
+const results = { buildLogLine: 101n, setPhase: 104n };
+
+/**
+ * What a build hook says, as events; `undefined` unless it is what the builder wrote, which is then for the log. Stores that
+ * have no other way tell lines and phases of the builder so.
+ *
+ * @see Nix: src/libstore/build/derivation-goal.cc, `handleChildOutput`
+ */
+export function followHook(
+  message: LogMessage,
+  cx: Pick<GoalContext, "key" | "emit">,
+): Uint8Array | undefined {
+  switch (message.action) {
+    case "msg":
+      cx.emit({ type: "message", goal: cx.key, level: levelOf(message.level), text: message.msg });
+      return undefined;
+    case "setPhase":
+      return phaseLine(message.phase);
+    case "result": {
+      const [text] = message.fields;
+      if (message.type === results.buildLogLine && isText(text)) return line(text);
+      if (message.type === results.setPhase && isText(text)) return phaseLine(text);
+      break;
+    }
+    default:
+      break;
+  }
+  cx.emit({ type: "activity", goal: cx.key, message });
+  return undefined;
+}
+
+/** The name of one of Nix's verbosity numbers; those beyond are the last one. */
+export function levelOf(number: bigint): Level {
+  return levels[Number(number)] ?? "vomit";
+}
+
+function isText(field: LogField | undefined): field is string {
+  return typeof field === "string";
+}
+
+/** As a builder says it. */
+function phaseLine(phase: string): Uint8Array {
+  return line(`@nix ${JSON.stringify({ action: "setPhase", phase })}`);
+}
+
+function line(text: string): Uint8Array {
+  return new TextEncoder().encode(`${text}\n`);
+}
