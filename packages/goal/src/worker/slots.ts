@@ -64,6 +64,7 @@ export class Slots {
   tryAcquire(changed: (change: SlotChange) => void = () => undefined): Slot | undefined {
     if (!this.isFree) return undefined;
     this.#free -= 1;
+    changed("waiting");
     changed("granted");
     return this.#slot(changed);
   }

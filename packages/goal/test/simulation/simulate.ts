@@ -1,6 +1,9 @@
 import { getEventListeners } from "node:events";
 // Loaded when they are needed; time stands still meanwhile, so they have to be there.
 import "../../src/goals/derivation/build.js";
+import "../../src/goals/derivation/build-elsewhere.js";
+import "../../src/goals/derivation/build-locked.js";
+import "../../src/goals/derivation/hook-messages.js";
 import "../../src/goals/substitution/path.js";
 import type { StorePath } from "@drvkit/drv-parser";
 import { type BuildResult, defaultWorkerSettings, type Event, isSuccess, runGoals } from "../../src/index.js";
@@ -10,11 +13,14 @@ import { checkEvents, isUndisturbed, require } from "./invariants.js";
 import { Model } from "./model.js";
 import { Random } from "./random.js";
 import { makeScenario, type Node, type Scenario } from "./scenario.js";
+import { SimulatedHook } from "./simulated-hook.js";
 
 /** What a simulated run did. */
 export interface Simulated {
   readonly goals: number;
   readonly builds: number;
+  /** Built by a hook. */
+  readonly elsewhere: number;
   readonly substituted: number;
   readonly failed: number;
   /** Requests whose end the model knows. */
@@ -26,7 +32,7 @@ export interface Simulated {
 /** One run of a graph that the seed decides, on a virtual clock. Throws when something does not hold. */
 export async function simulate(seed: number, size: number): Promise<Simulated> {
   const scenario = makeScenario(new Random(seed), size);
-  const run = new SimulatedRun(scenario, new Random(seed ^ 0x5eed));
+  const run = new SimulatedRun(scenario, new Random(seed ^ 0x5eed), new Random(seed ^ 0x400c));
   return await run.run();
 }
 
@@ -37,12 +43,22 @@ class SimulatedRun {
   #decided = 0;
   /** Timers of the world, not of the goals. */
   #worldTimers = 0;
+  /** In some runs. */
+  readonly #hook: SimulatedHook | undefined;
 
   constructor(
     private readonly scenario: Scenario,
     private readonly random: Random,
+    hookRandom: Random,
   ) {
     this.#byPath = new Map(scenario.nodes.map((node) => [node.drvPath, node]));
+    if (!hookRandom.chance(0.3)) return;
+    this.#hook = new SimulatedHook({
+      random: hookRandom,
+      nodeOf: (drvPath) => this.#byPath.get(drvPath) as Node,
+      pause: () => this.#pause(hookRandom),
+      after: (ms, callback) => this.#after(ms, callback),
+    });
   }
 
   async run(): Promise<Simulated> {
@@ -53,7 +69,7 @@ class SimulatedRun {
     const running = runGoals(
       requests.map(({ node, outputs }) => ({ drvPath: node.drvPath, outputs: names(...outputs) })),
       {
-        ports,
+        ports: this.#hook === undefined ? ports : { ...ports, buildHook: this.#hook },
         settings: { ...defaultWorkerSettings, ...settings },
         signal: this.#interrupt.signal,
         emit: (event) => this.#events.push(event),
@@ -68,6 +84,7 @@ class SimulatedRun {
     return {
       goals: count("goal-created") + count("substitution-created"),
       builds: ports.sandbox.builds.length,
+      elsewhere: this.#hook?.finished.length ?? 0,
       substituted: count("substitution-finished"),
       failed: results.filter((result) => !isSuccess(result)).length,
       decided: this.#decided,
@@ -122,9 +139,8 @@ class SimulatedRun {
     });
   }
 
-  async #pause(): Promise<void> {
-    if (this.random.chance(0.5))
-      await new Promise<void>((resolve) => this.#after(this.random.below(100), resolve));
+  async #pause(random = this.random): Promise<void> {
+    if (random.chance(0.5)) await new Promise<void>((resolve) => this.#after(random.below(100), resolve));
   }
 
   #after(ms: number, callback: () => void): void {
@@ -157,7 +173,10 @@ class SimulatedRun {
 
   /** Nothing is built twice; every builder was closed. */
   #checkBuilds(): void {
-    const finished = new Set<StorePath>();
+    const elsewhere = this.#hook?.finished ?? [];
+    const finished = new Set(elsewhere);
+    require(finished.size === elsewhere.length, "the hook built something twice");
+    require((this.#hook?.building ?? 0) === 0, "the hook was left alone");
     for (const { spec, killed, closed, ended } of this.scenario.ports.sandbox.builds) {
       require(ended && closed !== undefined, `the builder of ${spec.drvPath} was left alone`);
       const byFate = this.#byPath.get(spec.drvPath)?.fate === "is killed";

@@ -34,7 +34,7 @@ describe("simulated runs on random graphs end as the model says and leave nothin
   test.each(batches)(
     "$runs of at most $most derivations",
     async ({ runs, most }) => {
-      const totals = { goals: 0, builds: 0, substituted: 0, failed: 0, decided: 0 };
+      const totals = { goals: 0, builds: 0, elsewhere: 0, substituted: 0, failed: 0, decided: 0 };
       const reasons = new Set<string>();
       for (let run = 0; run < runs; run += 1) {
         const seed = firstSeed + run;
@@ -49,6 +49,7 @@ describe("simulated runs on random graphs end as the model says and leave nothin
         `${runs} runs from seed ${firstSeed}, at most ${most} derivations: ${JSON.stringify(totals)}`,
       );
       expect(totals.decided).toBeGreaterThan(runs / 2);
+      if (runs >= 200) expect(totals.elsewhere).toBeGreaterThan(runs / 10);
       if (runs >= 200) expect([...reasons]).toEqual(expect.arrayContaining(reached));
     },
     3_600_000,
