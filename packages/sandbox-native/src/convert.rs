@@ -112,6 +112,8 @@ impl From<Error> for Failure {
             Kind::Spec => "ERR_SANDBOX_SPEC",
             Kind::Unavailable => "ERR_SANDBOX_UNAVAILABLE",
             Kind::Setup => "ERR_SANDBOX_SETUP",
+            Kind::ProgramSpec => "ERR_PROGRAM_SPEC",
+            Kind::ProgramStart => "ERR_PROGRAM_START",
         };
         let Error { message, hint, step, path, errno, .. } = error;
         Failure { code, message, hint, step, path, errno }

@@ -4,6 +4,7 @@
 
 mod convert;
 mod os_api;
+mod program_api;
 mod sandbox_api;
 mod task;
 mod trees_api;

@@ -33,6 +33,12 @@ pub fn try_lock_file(path: String, shared: bool) -> Outcome<Option<FileLock>> {
     Outcome(lock.map(|lock| lock.map(|lock| FileLock(Some(lock)))).map_err(failure))
 }
 
+/// Locks the file behind a descriptor, if that is free.
+#[napi]
+pub fn lock_descriptor(descriptor: i32, shared: bool) -> Outcome<bool> {
+    Outcome(os::lock_descriptor(descriptor, lock_mode(shared)).map_err(failure))
+}
+
 /// One wait for a lock.
 #[napi]
 pub struct LockRequest {
@@ -110,7 +116,7 @@ fn lock_mode(shared: bool) -> LockMode {
 fn failure(error: OsError) -> Failure {
     Failure {
         code: error.code(),
-        path: Some(String::from_utf8_lossy(&error.path).into_owned()),
+        path: (!error.path.is_empty()).then(|| String::from_utf8_lossy(&error.path).into_owned()),
         step: Some(error.step.to_owned()),
         errno: error.errno,
         message: error.message,

@@ -62,7 +62,7 @@ pub fn probe_sandbox<'env>(env: &'env Env, directory: String, uid: u32, gid: u32
 }
 
 /// A set-up waits for the helper, so it has a thread of its own while it lasts: a few milliseconds.
-fn on_thread<T>(settle: Settle<T>, work: impl FnOnce() -> Result<T, Failure> + Send + 'static)
+pub fn on_thread<T>(settle: Settle<T>, work: impl FnOnce() -> Result<T, Failure> + Send + 'static)
 where
     T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
 {

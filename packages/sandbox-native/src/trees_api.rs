@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use drvkit_trees::{
-    self as trees, Algorithm, Bzip2Source, Cancel, ChunkSource, Dumper, HashPart, Keep, Pool, Restorer, TopStat,
-    TopType, TreeError,
+    self as trees, Algorithm, Cancel, ChunkSource, Codec, Decompressed, Dumper, HashPart, Keep, Pool, Restorer,
+    TopStat, TopType, TreeError,
 };
 use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue, Uint8Array};
@@ -210,8 +210,14 @@ pub fn stat_tree(path: String) -> Outcome<Option<TreeTop>> {
 
 /// Compression of a file into another.
 #[napi]
-pub fn compress_bzip2<'env>(env: &'env Env, source: String, target: String) -> napi::Result<Object<'env>> {
-    on_pool(env, move || trees::compress_bzip2(source.as_bytes(), target.as_bytes()))
+pub fn compress_file<'env>(
+    env: &'env Env,
+    codec: String,
+    source: String,
+    target: String,
+) -> napi::Result<Object<'env>> {
+    let codec = parse_codec(&codec)?;
+    on_pool(env, move || trees::compress_file(codec, source.as_bytes(), target.as_bytes()))
 }
 
 /// Bytes that are produced one chunk at a time, each when it is asked for. No thread waits between two chunks.
@@ -274,8 +280,9 @@ pub fn dump_tree(path: String) -> ChunkStream {
 
 /// What a compressed file holds.
 #[napi]
-pub fn decompress_bzip2(path: String) -> ChunkStream {
-    ChunkStream::new(move || Ok(Box::new(Bzip2Source::open(path.as_bytes())?)))
+pub fn decompress_file(codec: String, path: String) -> napi::Result<ChunkStream> {
+    let codec = parse_codec(&codec)?;
+    Ok(ChunkStream::new(move || Ok(Box::new(Decompressed::open(codec, path.as_bytes())?))))
 }
 
 /// A tree that grows as its archive comes. Absent before the first bytes, after the last, and after a failure.
@@ -366,6 +373,11 @@ fn tree_top(top: TopStat) -> TreeTop {
 
 fn parse_algorithm(name: &str) -> napi::Result<Algorithm> {
     Algorithm::from_name(name).ok_or_else(|| invalid(format!("unknown hash algorithm '{name}'")))
+}
+
+fn parse_codec(name: &str) -> napi::Result<Codec> {
+    let codec = [Codec::Bzip2, Codec::Zstd].into_iter().find(|codec| codec.name() == name);
+    codec.ok_or_else(|| invalid(format!("unknown compression '{name}'")))
 }
 
 fn parse_hash_part(text: &str) -> napi::Result<HashPart> {

@@ -248,6 +248,18 @@ export function processesWith(mark: string): readonly string[] {
   });
 }
 
+/** Command line before one of a program: where nothing runs from memory. */
+export const withoutMemory = [
+  "unshare",
+  "-pf",
+  "--mount-proc",
+  "sh",
+  "-c",
+  'echo 2 > /proc/sys/vm/memfd_noexec && exec "$@"',
+  "sh",
+] as const;
+export const canSeal = spawnSync(withoutMemory[0], [...withoutMemory.slice(1), "true"]).status === 0;
+
 /** Waits until `holds`, which some process makes true soon. */
 export async function eventually(holds: () => boolean): Promise<boolean> {
   for (let round = 0; round < 200; round++) {

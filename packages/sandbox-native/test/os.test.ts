@@ -1,12 +1,22 @@
 import { spawn, spawnSync } from "node:child_process";
 import { pbkdf2 } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isMapped } from "../ts/id-map.js";
-import { allocateFile, fileSystemType, freeBytes, lockFile } from "../ts/os.js";
+import { allocateFile, fileSystemType, freeBytes, lockDescriptor, lockFile } from "../ts/os.js";
 import { isHostId } from "../ts/sandbox.js";
 
 let dir = "";
@@ -154,6 +164,45 @@ describe("lockFile", () => {
       expect(await isFree(`${dir}/held.lock`)).toBe(true);
     },
   );
+});
+
+describe("lockDescriptor", () => {
+  test("tells a log that is being written from one that is not", () => {
+    const path = `${dir}/log`;
+    const writer = openSync(path, "w");
+    const followers = [openSync(path, "r"), openSync(path, "r")] as const;
+    expect(lockDescriptor(writer, "exclusive")).toBe(true);
+    expect(followers.map((fd) => lockDescriptor(fd, "shared"))).toEqual([false, false]);
+    expect(lockDescriptor(writer, "exclusive")).toBe(true);
+    closeSync(writer);
+    expect(followers.map((fd) => lockDescriptor(fd, "shared"))).toEqual([true, true]);
+    expect(lockDescriptor(followers[0], "exclusive")).toBe(false);
+    followers.forEach(closeSync);
+  });
+
+  const hasFlock = spawnSync("flock", ["--version"]).status === 0;
+  test.skipIf(!hasFlock)("excludes other processes (skipped without the program flock)", () => {
+    const path = `${dir}/log`;
+    const fd = openSync(path, "w");
+    const other = () => spawnSync("flock", ["-n", "-s", path, "true"]).status;
+    expect(lockDescriptor(fd, "exclusive")).toBe(true);
+    expect(other()).toBe(1);
+    expect(lockDescriptor(fd, "shared")).toBe(true);
+    expect(other()).toBe(0);
+    closeSync(fd);
+  });
+
+  test.each([-1, 1_000_000])("refuses %i, which is no open descriptor", (fd) => {
+    expect(() => lockDescriptor(fd, "shared")).toThrow(
+      expect.objectContaining({
+        name: "SandboxError",
+        code: "ERR_OS",
+        message: `cannot lock descriptor '${fd}': Bad file descriptor`,
+        step: "lock",
+        errno: 9,
+      }),
+    );
+  });
 });
 
 describe("file systems", () => {

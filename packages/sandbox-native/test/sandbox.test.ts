@@ -35,16 +35,6 @@ const ownIds = () => {
 };
 const canChangeUser =
   isRoot && works("setpriv", "--reuid", "65534", "--clear-groups", process.execPath, "--version");
-const withoutMemory = [
-  "unshare",
-  "-pf",
-  "--mount-proc",
-  "sh",
-  "-c",
-  'echo 2 > /proc/sys/vm/memfd_noexec && exec "$@"',
-  "sh",
-];
-const canSeal = works(withoutMemory[0] ?? "", ...withoutMemory.slice(1), "true");
 const canNest = works("unshare", "-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_user_namespaces");
 
 sandboxed(`what a builder sees${because}`, () => {
@@ -641,11 +631,11 @@ sandboxed(`who starts it${because}`, () => {
     },
   );
 
-  const isolated = canSeal ? "" : " (skipped: the sysctl vm.memfd_noexec is not there or not ours)";
-  test.skipIf(!canSeal)(`works where no program runs from memory${isolated}`, () => {
+  const isolated = harness.canSeal ? "" : " (skipped: the sysctl vm.memfd_noexec is not there or not ours)";
+  test.skipIf(!harness.canSeal)(`works where no program runs from memory${isolated}`, () => {
     const ids = ownIds();
     const command = harness.driverCommand(harness.makeDriver(), ["-c", "ls -A /build; echo ran"], ids);
-    const result = harness.runDriver([...withoutMemory, ...command]);
+    const result = harness.runDriver([...harness.withoutMemory, ...command]);
     expect(result).toMatchObject({ output: "ran\n", status: { kind: "exited", code: 0 } });
     expect(readdirSync(join(result.directory ?? "", "temp"))).toEqual(["build"]);
   });

@@ -13,13 +13,17 @@ import {
   writeFileSync,
 } from "node:fs";
 import { promisify } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { copyTree } from "../ts/copy.js";
 import {
   canonicaliseTree,
   compressBzip2,
+  compressZstd,
   decompressBzip2,
+  decompressZstd,
   dumpTree,
   hashFile,
   hashTree,
@@ -405,27 +409,52 @@ describe("copyTree, moveTree, removeTree, statTree", () => {
   });
 });
 
-describe("bzip2", () => {
+describe.each([
+  { codec: "bzip2", compress: compressBzip2, decompress: decompressBzip2, code: "ERR_BZIP2_DATA" },
+  { codec: "zstd", compress: compressZstd, decompress: decompressZstd, code: "ERR_ZSTD_DATA" },
+])("$codec", ({ codec, compress, decompress, code }) => {
   test("decompresses in chunks what it compressed", async () => {
     const dir = tempDir();
     const text = Buffer.from("a line of a log\n".repeat(60_000));
     writeFileSync(`${dir}/log`, text);
-    await compressBzip2(`${dir}/log`, `${dir}/log.bz2`);
-    expect(statSync(`${dir}/log.bz2`).size).toBeLessThan(text.length / 100);
+    await compress(`${dir}/log`, `${dir}/packed`);
+    expect(statSync(`${dir}/packed`).size).toBeLessThan(text.length / 100);
     const chunks: number[] = [];
-    for await (const chunk of decompressBzip2(`${dir}/log.bz2`)) chunks.push(chunk.length);
+    for await (const chunk of decompress(`${dir}/packed`)) chunks.push(chunk.length);
     expect(Math.max(...chunks)).toBeLessThanOrEqual(256 * 1024);
-    expect(text.equals(await collect(decompressBzip2(`${dir}/log.bz2`)))).toBe(true);
+    expect(text.equals(await collect(decompress(`${dir}/packed`)))).toBe(true);
   });
 
-  test("refuses a file that ends early", async () => {
+  test("refuses a file that ends early, and one that is something else", async () => {
     const dir = tempDir();
     writeFileSync(`${dir}/log`, "text");
-    await compressBzip2(`${dir}/log`, `${dir}/log.bz2`);
-    writeFileSync(`${dir}/short.bz2`, readFileSync(`${dir}/log.bz2`).subarray(0, -3));
-    await expect(collect(decompressBzip2(`${dir}/short.bz2`))).rejects.toMatchObject({
-      code: "ERR_BZIP2_DATA",
-      path: `${dir}/short.bz2`,
-    });
+    await compress(`${dir}/log`, `${dir}/packed`);
+    writeFileSync(`${dir}/short`, readFileSync(`${dir}/packed`).subarray(0, -3));
+    for (const path of [`${dir}/short`, `${dir}/log`]) {
+      await expect(collect(decompress(path))).rejects.toMatchObject({
+        code,
+        message: `'${path}' is not complete ${codec} data`,
+        path,
+      });
+    }
+  });
+
+  test("needs no more memory for a large file than for a small one", async () => {
+    const dir = tempDir();
+    writeFileSync(`${dir}/log`, Buffer.alloc(64_000_000, "all of it is the same\n"));
+    await compress(`${dir}/log`, `${dir}/packed`);
+    setFlagsFromString("--expose-gc");
+    const collectGarbage = runInNewContext("gc") as () => void;
+    collectGarbage();
+    const before = process.memoryUsage().rss;
+    let [length, count, highest] = [0, 0, 0];
+    for await (const chunk of decompress(`${dir}/packed`)) {
+      length += chunk.length;
+      // Chunks that were read are garbage that the engine of JavaScript takes its time to collect.
+      if (++count % 16 === 0) collectGarbage();
+      highest = Math.max(highest, process.memoryUsage().rss);
+    }
+    expect(length).toBe(64_000_000);
+    expect(highest - before).toBeLessThan(32_000_000);
   });
 });

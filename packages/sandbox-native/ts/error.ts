@@ -5,6 +5,9 @@
  * - `ERR_SANDBOX_SPEC`: a field of the sandbox description has no single meaning.
  * - `ERR_SANDBOX_UNAVAILABLE`: an isolation layer cannot be had on this machine; the hint names what decides it.
  * - `ERR_SANDBOX_SETUP`: a step of the set-up failed; `step`, `path` and `errno` say which.
+ * - `ERR_PROGRAM_SPEC`: options of a program outside of the sandbox that have no single meaning.
+ * - `ERR_PROGRAM_START`: such a program cannot be started or executed; `step`, `path` and `errno` say why.
+ * - `ERR_PIPE_CLOSED`: a program does not read its standard input any more.
  * - `ERR_TREE_OWNERSHIP`: a file in a tree belongs to somebody else.
  * - `ERR_TREE_TYPE`: a file in a tree is of a type that has no place in a store object.
  * - `ERR_TREE_DEPTH`: a tree is nested more deeply than an archive may be.
@@ -14,6 +17,7 @@
  * - `ERR_TREE_CHANGED`: a file was changed or replaced while it was read.
  * - `ERR_CANCELLED`: the call ended on request; callers get the reason of their signal instead.
  * - `ERR_BZIP2_DATA`: compressed data is damaged or cut short.
+ * - `ERR_ZSTD_DATA`: the same of the other format.
  * - `ERR_NO_SPACE`: the file system or the user's share of it is full.
  * - `ERR_LOCK_IO`: a lock file cannot be used.
  * - `ERR_OS`: another operation of the system failed; `errno` says why.
@@ -24,6 +28,9 @@ export type SandboxErrorCode =
   | "ERR_SANDBOX_SPEC"
   | "ERR_SANDBOX_UNAVAILABLE"
   | "ERR_SANDBOX_SETUP"
+  | "ERR_PROGRAM_SPEC"
+  | "ERR_PROGRAM_START"
+  | "ERR_PIPE_CLOSED"
   | "ERR_TREE_OWNERSHIP"
   | "ERR_TREE_TYPE"
   | "ERR_TREE_DEPTH"
@@ -33,6 +40,7 @@ export type SandboxErrorCode =
   | "ERR_TREE_CHANGED"
   | "ERR_CANCELLED"
   | "ERR_BZIP2_DATA"
+  | "ERR_ZSTD_DATA"
   | "ERR_NO_SPACE"
   | "ERR_LOCK_IO"
   | "ERR_OS"

@@ -33,6 +33,7 @@ interface LockRequest {
 }
 
 interface OsAddon {
+  lockDescriptor(descriptor: number, shared: boolean): Outcome<boolean>;
   tryLockFile(path: string, shared: boolean): Outcome<NativeLock | null>;
   readonly LockRequest: new (path: string, shared: boolean) => LockRequest;
   fileSystemType(path: string): Outcome<FileSystemType>;
@@ -82,6 +83,22 @@ function fileLock(lock: NativeLock): FileLock {
     release: () => lock.release(),
     releaseAndDelete: () => unwrap(lock.releaseAndDelete()),
   };
+}
+
+/**
+ * Takes the `flock` of a file that is open as `fd`, without waiting; `false` when somebody else has it in a mode that excludes this one.
+ *
+ * The lock lasts until the descriptor is closed. One that `fd` has already changes to `mode`; if it cannot, it may be lost. Two opens of one
+ * file exclude each other, also in one process.
+ *
+ * @throws SandboxError `ERR_OS`, with `errno` EBADF for what is no open descriptor.
+ * @see flock(2)
+ * @example
+ * const writing = openSync("/tmp/x.log", "w");
+ * lockDescriptor(writing, "exclusive"); // whoever gets "shared" of it knows that nobody writes any more
+ */
+export function lockDescriptor(fd: number, mode: "shared" | "exclusive"): boolean {
+  return unwrap(addon().lockDescriptor(fd, mode === "shared"));
 }
 
 /**

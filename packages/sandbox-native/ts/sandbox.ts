@@ -6,9 +6,17 @@ import { type Outcome, unwrap } from "./error.js";
 import { isMapped } from "./id-map.js";
 import { loadAddon } from "./platform.js";
 import { removeTree } from "./trees.js";
-import type { LayerProbe, SandboxEvent, SandboxLayer, SandboxProcess, SandboxSpec } from "./types.js";
+import type {
+  ExitStatus,
+  LayerProbe,
+  SandboxEvent,
+  SandboxLayer,
+  SandboxProcess,
+  SandboxSpec,
+} from "./types.js";
 
-interface NativeEvent {
+/** An event as the addon reports it. */
+export interface NativeEvent {
   readonly kind: "output" | "eof" | "exited" | "signalled";
   readonly bytes?: Uint8Array;
   readonly number?: number;
@@ -75,16 +83,22 @@ class RunningBuilder implements SandboxProcess {
   }
 }
 
-function fromNative({ kind, bytes, number }: NativeEvent): SandboxEvent {
+function fromNative(event: NativeEvent): SandboxEvent {
+  const status = exitStatus(event);
+  if (status !== undefined) return { type: "exit", status };
+  return event.kind === "eof" ? { type: "eof" } : { type: "output", bytes: event.bytes ?? new Uint8Array() };
+}
+
+/** The status that an event tells, if it is an end. */
+export function exitStatus({ kind, number = 0 }: NativeEvent): ExitStatus | undefined {
   switch (kind) {
-    case "output":
-      return { type: "output", bytes: bytes ?? new Uint8Array() };
-    case "eof":
-      return { type: "eof" };
     case "exited":
-      return { type: "exit", status: { kind: "exited", code: number ?? 0 } };
+      return { kind, code: number };
     case "signalled":
-      return { type: "exit", status: { kind: "signalled", signal: number ?? 0 } };
+      return { kind, signal: number };
+    case "output":
+    case "eof":
+      return undefined;
   }
 }
 

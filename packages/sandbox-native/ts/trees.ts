@@ -30,6 +30,8 @@ export interface CanonicaliseOptions extends Cancellable {
   readonly seen?: SeenInodes;
 }
 
+type Codec = "bzip2" | "zstd";
+
 interface TreeRestore {
   write(bytes: Uint8Array): Promise<Outcome<undefined>>;
   finish(): Promise<Outcome<undefined>>;
@@ -55,8 +57,8 @@ interface TreesAddon {
   moveTree(from: string, to: string): Promise<Outcome<void>>;
   replaceTree(from: string, to: string): Promise<Outcome<void>>;
   statTree(path: string): Outcome<TreeStat | null>;
-  compressBzip2(source: string, target: string): Promise<Outcome<void>>;
-  decompressBzip2(path: string): ChunkStream;
+  compressFile(codec: Codec, source: string, target: string): Promise<Outcome<void>>;
+  decompressFile(codec: Codec, path: string): ChunkStream;
   dumpTree(path: string): ChunkStream;
   readonly SeenInodes: new () => SeenInodes;
   readonly TreeRestore: new (target: string) => TreeRestore;
@@ -218,7 +220,7 @@ export async function statTree(path: string): Promise<TreeStat | undefined> {
  * @throws SandboxError `ERR_TREE_TYPE`; `ERR_NO_SPACE`; `ERR_TREE_IO`.
  */
 export async function compressBzip2(sourcePath: string, targetPath: string): Promise<void> {
-  unwrap(await addon().compressBzip2(sourcePath, targetPath));
+  unwrap(await addon().compressFile("bzip2", sourcePath, targetPath));
 }
 
 /**
@@ -227,7 +229,31 @@ export async function compressBzip2(sourcePath: string, targetPath: string): Pro
  * @throws SandboxError `ERR_BZIP2_DATA` for data that is damaged or cut short; `ERR_TREE_TYPE`; `ERR_TREE_IO`; while it is iterated.
  */
 export function decompressBzip2(path: string): AsyncIterable<Uint8Array> {
-  return { [Symbol.asyncIterator]: () => chunksOf(addon().decompressBzip2(path)) };
+  return decompressed("bzip2", path);
+}
+
+/**
+ * Compresses a regular file into another, which is replaced if it exists and removed if compression fails: one frame, with a checksum.
+ *
+ * @throws SandboxError `ERR_TREE_TYPE`; `ERR_NO_SPACE`; `ERR_TREE_IO`.
+ */
+export async function compressZstd(sourcePath: string, targetPath: string): Promise<void> {
+  unwrap(await addon().compressFile("zstd", sourcePath, targetPath));
+}
+
+/**
+ * What a file compressed by zstd holds, all its frames, in chunks of bounded size, each produced while the one before is consumed.
+ *
+ * @throws SandboxError `ERR_ZSTD_DATA` for data that is damaged or cut short, or was compressed to need more than 128 MiB of memory;
+ * `ERR_TREE_TYPE`; `ERR_TREE_IO`; while it is iterated.
+ * @see RFC 8878
+ */
+export function decompressZstd(path: string): AsyncIterable<Uint8Array> {
+  return decompressed("zstd", path);
+}
+
+function decompressed(codec: Codec, path: string): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => chunksOf(addon().decompressFile(codec, path)) };
 }
 
 async function* chunksOf(stream: ChunkStream): AsyncGenerator<Uint8Array, void, undefined> {

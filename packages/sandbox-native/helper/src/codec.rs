@@ -171,7 +171,10 @@ impl Writer {
                 self.u8(28);
                 self.bytes(path);
             }
-            Op::CloseDescriptors => self.u8(29),
+            Op::CloseDescriptors { log } => {
+                self.u8(29);
+                self.u8(u8::from(*log));
+            }
             Op::Landlock { scoped } => {
                 self.u8(30);
                 self.u64(*scoped);
@@ -182,6 +185,12 @@ impl Writer {
             }
             Op::Execute { path, arguments, environment } => {
                 self.u8(32);
+                self.bytes(path);
+                self.strings(arguments);
+                self.strings(environment);
+            }
+            Op::Become { path, arguments, environment } => {
+                self.u8(35);
                 self.bytes(path);
                 self.strings(arguments);
                 self.strings(environment);
@@ -308,12 +317,13 @@ impl Reader<'_> {
             26 => Op::ChangeUser { uid: self.u32()?, gid: self.u32()? },
             27 => Op::DropCapabilities,
             28 => Op::ChangeDirectory { path: self.bytes()? },
-            29 => Op::CloseDescriptors,
+            29 => Op::CloseDescriptors { log: self.flag()? },
             30 => Op::Landlock { scoped: self.u64()? },
             31 => Op::Seccomp { program: self.bytes()? },
             32 => Op::Execute { path: self.bytes()?, arguments: self.strings()?, environment: self.strings()? },
             33 => Op::Finish,
             34 => Op::KillUser { uid: self.u32()? },
+            35 => Op::Become { path: self.bytes()?, arguments: self.strings()?, environment: self.strings()? },
             _ => return self.fail(),
         })
     }
@@ -368,10 +378,11 @@ mod tests {
             Op::ChangeUser { uid: 1000, gid: 100 },
             Op::DropCapabilities,
             Op::ChangeDirectory { path: text() },
-            Op::CloseDescriptors,
+            Op::CloseDescriptors { log: true },
             Op::Landlock { scoped: 1 },
             Op::Seccomp { program: vec![0; 16] },
             Op::Execute { path: text(), arguments: vec![text(), Vec::new()], environment: vec![b"A=1".to_vec()] },
+            Op::Become { path: text(), arguments: vec![Vec::new()], environment: vec![text(), text()] },
             Op::Finish,
         ]
     }

@@ -1,4 +1,5 @@
-//! The executable that becomes the builder: a copy of it reads a program, performs it, and is then another program.
+//! The executable that becomes the builder: a copy of it reads a program, performs it, and is then another program. Told to
+//! [`PERFORM`], it does so itself and makes no copies.
 //!
 //! It runs alone in its own address space and has one thread, so that nothing between its clone and its `execve` can
 //! meet a lock that somebody else holds.
@@ -8,10 +9,19 @@ mod perform;
 mod root;
 mod sys;
 
-use drvkit_helper::{CONTROL_FD, ENGINE_FD, PROGRAM_FD, Report, decode_program};
+use std::os::unix::ffi::OsStrExt;
+
+use drvkit_helper::{CONTROL_FD, ENGINE_FD, PERFORM, PROGRAM_FD, Report, decode_program};
+
+fn main() {
+    match std::env::args_os().nth(1) {
+        Some(duty) if duty.as_bytes() == PERFORM.to_bytes() => help(),
+        _ => copy_on_request(),
+    }
+}
 
 /// Copies itself whenever it is asked to. A copy is a child of the engine, as this process is.
-fn main() {
+fn copy_on_request() {
     // Only the descriptor of the agreement: others leaked from the process that started this one.
     let closed = sys::close_range(PROGRAM_FD, ENGINE_FD).and_then(|()| sys::close_above(CONTROL_FD));
     // What is typed at the person's terminal is for the engine.

@@ -153,8 +153,11 @@ pub enum Op {
         /// The path.
         path: Vec<u8>,
     },
-    /// Closes every descriptor above 2; the report's closes when the builder starts.
-    CloseDescriptors,
+    /// Closes every descriptor above 2, but those of the log if there is one; the report's closes when the builder starts.
+    CloseDescriptors {
+        /// Whether there is one.
+        log: bool,
+    },
     /// A Landlock domain with these scopes and nothing else.
     Landlock {
         /// `LANDLOCK_SCOPE_…` bits.
@@ -165,8 +168,18 @@ pub enum Op {
         /// Instructions of eight bytes each, in the machine's byte order.
         program: Vec<u8>,
     },
-    /// Reports that all is ready and becomes the builder.
+    /// Reports that all is ready and becomes the builder. One that cannot be executed says so as its output and ends.
     Execute {
+        /// The program.
+        path: Vec<u8>,
+        /// All of argv.
+        arguments: Vec<Vec<u8>>,
+        /// All of the environment.
+        environment: Vec<Vec<u8>>,
+    },
+    /// Reports that all is ready and becomes a program outside of the sandbox: that it did, shows as the end of the reports,
+    /// and that it could not, is a failure as any other.
+    Become {
         /// The program.
         path: Vec<u8>,
         /// All of argv.
@@ -226,10 +239,11 @@ impl Op {
             Op::ChangeUser { .. } => "change-user",
             Op::DropCapabilities => "drop-capabilities",
             Op::ChangeDirectory { .. } => "change-directory",
-            Op::CloseDescriptors => "close-descriptors",
+            Op::CloseDescriptors { .. } => "close-descriptors",
             Op::Landlock { .. } => "landlock",
             Op::Seccomp { .. } => "seccomp",
             Op::Execute { .. } => "execute",
+            Op::Become { .. } => "execute-program",
             Op::Finish => "finish",
         }
     }
@@ -237,7 +251,7 @@ impl Op {
     /// The path that a failure is about.
     pub fn path(&self) -> Option<&[u8]> {
         match self {
-            Op::ChangeDirectory { path } | Op::Execute { path, .. } => Some(path),
+            Op::ChangeDirectory { path } | Op::Execute { path, .. } | Op::Become { path, .. } => Some(path),
             Op::Bind { source, .. } => Some(source),
             Op::MakeDirectory { target, .. }
             | Op::MakeFile { target, .. }

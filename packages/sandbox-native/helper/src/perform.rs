@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use drvkit_helper::{ENGINE_FD, GO, GO_FD, Instruction, Op, REPORT_FD, Report, TERMINAL_FD};
+use drvkit_helper::{ENGINE_FD, GO, GO_FD, Instruction, LOG_FDS, Op, PROGRAM_FD, REPORT_FD, Report, TERMINAL_FD};
 
 use crate::root::{Failure, Owner, Root};
 use crate::sys::{self, Errno};
@@ -66,10 +66,14 @@ impl State {
             Op::ChangeUser { uid, gid } => sys::change_user(*uid, *gid)?,
             Op::DropCapabilities => sys::drop_capabilities()?,
             Op::ChangeDirectory { path } => sys::change_directory(&sys::c_string(path)?)?,
-            Op::CloseDescriptors => close_descriptors()?,
+            Op::CloseDescriptors { log } => close_descriptors(*log)?,
             Op::Landlock { scoped } => sys::landlock(*scoped)?,
             Op::Seccomp { program } => sys::seccomp(program)?,
-            Op::Execute { path, arguments, environment } => execute(path, arguments, environment)?,
+            Op::Execute { path, arguments, environment } => {
+                let errno = execute(path, arguments, environment)?;
+                say_not_executed(path, errno);
+            }
+            Op::Become { path, arguments, environment } => Err(execute(path, arguments, environment)?)?,
             Op::Finish => {
                 sys::report(Report::Ready);
                 sys::exit(0);
@@ -106,20 +110,24 @@ fn death_signal() -> Result<(), Errno> {
     Ok(())
 }
 
-fn close_descriptors() -> Result<(), Errno> {
-    sys::close_range(3, REPORT_FD - 1)?;
+fn close_descriptors(log: bool) -> Result<(), Errno> {
+    let [_, last_kept] = LOG_FDS;
+    sys::close_range(3, if log { PROGRAM_FD } else { last_kept })?;
     sys::close_above(REPORT_FD)?;
     sys::close_on_exec(REPORT_FD)
 }
 
-/// Everything that can fail before the report is done before it: afterwards only the builder's own output is left to
-/// say what went wrong.
-fn execute(path: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>]) -> Result<(), Errno> {
+/// Returns only when it failed, then with the reason. Everything else that can fail is done before the report.
+fn execute(path: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>]) -> Result<Errno, Errno> {
     let c_strings =
         |texts: &[Vec<u8>]| texts.iter().map(|text| sys::c_string(text)).collect::<Result<Vec<CString>, _>>();
     let (program, arguments, environment) = (sys::c_string(path)?, c_strings(arguments)?, c_strings(environment)?);
     sys::report(Report::Ready);
-    let errno = sys::execute(&program, &arguments, &environment);
+    Ok(sys::execute(&program, &arguments, &environment))
+}
+
+/// Nobody reads reports of a builder any more: only its own output is left to say what went wrong.
+fn say_not_executed(path: &[u8], errno: Errno) -> ! {
     let mut message = b"executing '".to_vec();
     message.extend_from_slice(path);
     message.extend_from_slice(b"': ");

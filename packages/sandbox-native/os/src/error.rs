@@ -33,7 +33,7 @@ pub struct OsError {
     pub kind: Kind,
     /// One line for a person: lower case, the value quoted, no full stop.
     pub message: String,
-    /// The file concerned.
+    /// The file concerned; empty where only a descriptor of it is known.
     pub path: Vec<u8>,
     /// What was being done to it.
     pub step: &'static str,
@@ -63,6 +63,14 @@ impl OsError {
             path: path.to_vec(),
             step,
             errno: Some(errno.0),
+        }
+    }
+
+    /// `step` failed on a descriptor of the caller's.
+    pub(crate) fn of_descriptor(step: &'static str, descriptor: i32, errno: Errno) -> Self {
+        Self {
+            message: format!("cannot {step} descriptor '{descriptor}': {errno}"),
+            ..Self::new(Kind::Io, step, b"", errno)
         }
     }
 

@@ -1,7 +1,7 @@
 //! Locks on files.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use crate::error::{Errno, Kind, OsError, Result};
 use crate::sys;
@@ -81,6 +81,13 @@ pub fn try_lock(path: &[u8], mode: LockMode) -> Result<Option<FileLock>> {
             Claim::Stale => {}
         }
     }
+}
+
+/// Locks the file behind an open descriptor of the caller's, for as long as it is open; `false` when somebody else has it. A lock that the
+/// descriptor holds already changes to `mode`.
+pub fn lock_descriptor(descriptor: RawFd, mode: LockMode) -> Result<bool> {
+    sys::try_flock_number(descriptor, mode == LockMode::Exclusive)
+        .map_err(|errno| OsError::of_descriptor("lock", descriptor, errno))
 }
 
 /// What came of the attempt to lock an open file.

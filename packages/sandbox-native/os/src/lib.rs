@@ -13,5 +13,5 @@ mod waiting;
 
 pub use error::{Errno, Kind, OsError, Result};
 pub use filesystem::{FileSystem, allocate_file, file_system_type, free_bytes};
-pub use flock::{FileLock, LockMode, try_lock};
+pub use flock::{FileLock, LockMode, lock_descriptor, try_lock};
 pub use waiting::{Ticket, Waiting};

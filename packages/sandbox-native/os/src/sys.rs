@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_int};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::error::Errno;
 
@@ -82,12 +82,17 @@ pub fn empty(file: BorrowedFd<'_>) -> Result<()> {
 
 /// Takes a lock if it is free; `false` when somebody else has it.
 pub fn try_flock(file: BorrowedFd<'_>, exclusive: bool) -> Result<bool> {
+    try_flock_number(file.as_raw_fd(), exclusive)
+}
+
+/// As `try_flock`, for a number that may be no open descriptor: the kernel says so.
+pub fn try_flock_number(descriptor: RawFd, exclusive: bool) -> Result<bool> {
     let operation = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
     loop {
         // flock, because its lock belongs to the open file: two opens in one process exclude each other, and another open of the same file
         // that is closed releases nothing.
         // SAFETY: takes no pointers.
-        match check(unsafe { libc::flock(file.as_raw_fd(), operation | libc::LOCK_NB) }) {
+        match check(unsafe { libc::flock(descriptor, operation | libc::LOCK_NB) }) {
             Ok(()) => return Ok(true),
             Err(Errno(libc::EWOULDBLOCK)) => return Ok(false),
             Err(Errno(libc::EINTR)) => {}

@@ -5,7 +5,7 @@ use drvkit_helper::Op;
 use crate::machine::Limits;
 use crate::sys;
 
-/// The three ways in which a start fails.
+/// The ways in which a start fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A field of the description has no single meaning.
@@ -14,6 +14,10 @@ pub enum Kind {
     Unavailable,
     /// A step failed for a reason of its own.
     Setup,
+    /// The description of a program outside of the sandbox has no single meaning.
+    ProgramSpec,
+    /// Such a program cannot be started.
+    ProgramStart,
 }
 
 /// A failed start.
@@ -45,6 +49,21 @@ impl Error {
         let on = path.as_ref().map(|path| format!(" on \"{path}\"")).unwrap_or_default();
         let message = format!("the step \"{step}\" of the sandbox failed{on}: {}", sys::error_text(errno));
         Self { kind: Kind::Setup, message, hint: None, step: Some(step.to_owned()), path, errno: Some(errno) }
+    }
+
+    /// A description of a program that is refused.
+    pub(crate) fn program_spec(message: String) -> Self {
+        Self { kind: Kind::ProgramSpec, ..Self::spec(message) }
+    }
+
+    /// A step that failed on the way to a program outside of the sandbox.
+    pub(crate) fn program(program: &[u8], step: &str, path: Option<&[u8]>, errno: i32) -> Self {
+        let error = Self::setup(step, path, errno);
+        let program = String::from_utf8_lossy(program);
+        let on = error.path.as_ref().map(|path| format!(" on \"{path}\"")).unwrap_or_default();
+        let reason = sys::error_text(errno);
+        let message = format!("cannot start \"{program}\": the step \"{step}\" failed{on}: {reason}");
+        Self { kind: Kind::ProgramStart, message, ..error }
     }
 
     /// A set-up that ended without saying why.
@@ -110,6 +129,20 @@ pub(crate) fn explain(op: &Op, subject: u32, errno: i32, limits: &Limits) -> Err
         ),
         _ => error,
     }
+}
+
+/// The error of an operation on the way to a program outside of the sandbox.
+pub(crate) fn explain_program(program: &[u8], op: &Op, errno: i32) -> Error {
+    let error = Error::program(program, op.step(), op.path(), errno);
+    let Op::Become { path, .. } = op else { return error };
+    let (shown, reason) = (String::from_utf8_lossy(path), sys::error_text(errno));
+    let hint = match errno {
+        libc::ENOENT => Some("nothing is there, or what the first line of a script names is not there"),
+        libc::EACCES => Some("it must be a file with the right to be executed, on a file system that allows it"),
+        libc::ENOEXEC => Some("a script begins with \"#!\" and the path of its interpreter"),
+        _ => None,
+    };
+    Error { message: format!("cannot execute \"{shown}\": {reason}"), hint: hint.map(str::to_owned), ..error }
 }
 
 /// The error of a step that uses the builder's ids on this machine: writing the id maps, or giving files away.

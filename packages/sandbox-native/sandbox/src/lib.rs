@@ -2,14 +2,18 @@
 //!
 //! A [`Spec`] is checked when it is made. [`plan`] turns it into a list of operations and looks at nothing else. The
 //! helper executable performs the list in its own address space and is then the builder; one thread of this process
-//! starts every helper and listens to every builder.
+//! starts every helper and listens to every builder. Programs outside of the sandbox are started by the same helper.
 #![deny(missing_docs)]
 
+mod channel;
+mod child;
 mod error;
+mod executable;
 mod layer;
 mod machine;
 mod plan;
 mod probe;
+mod program;
 mod reactor;
 mod seccomp;
 mod skeleton;
@@ -23,6 +27,7 @@ pub use layer::Layer;
 pub use machine::Machine;
 pub use plan::{Ending, INNER_GID, INNER_UID, plan};
 pub use probe::{Probe, probe};
+pub use program::{Input, LogEnds, Program, ProgramParts, ProgramPipes, ProgramSpec, start_program};
 pub use reactor::{Event, Waiter};
 pub use spec::{Bind, File, Network, Spec, SpecParts};
 pub use start::{Process, start};

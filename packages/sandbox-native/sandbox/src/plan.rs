@@ -277,7 +277,7 @@ fn rights(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
         ops.push(tolerating(Op::Landlock { scoped: SCOPE_ABSTRACT_UNIX_SOCKET }, &[libc::EPERM]));
     }
     ops.push(Op::Seccomp { program: seccomp::program() }.into());
-    ops.push(Op::CloseDescriptors.into());
+    ops.push(Op::CloseDescriptors { log: false }.into());
     ops
 }
 

@@ -1,5 +1,6 @@
-//! The one thread that starts helpers and listens to builders. It lives as long as the process, because the death
-//! signal of a builder follows the thread that started it, and it never waits for anything but events.
+//! The one thread that starts helpers and listens to builders, and to programs outside of the sandbox. It lives as long
+//! as the process, because the death signal of a child follows the thread that started it, and it never waits for
+//! anything but events.
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
@@ -34,20 +35,48 @@ const WAKE: u64 = u64::MAX;
 
 /// Identity of a builder in the reactor.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Id(u64);
+struct Id(u64);
 
 enum Command {
-    StartTemplate(Vec<u8>, mpsc::Sender<Result<Template, Errno>>),
+    Run(Box<dyn FnOnce() + Send>),
     Watch(Id, Watched),
     Next(Id, Waiter),
-    Kill(Id),
+    Signal(Id, i32),
     Forget(Id),
 }
 
-/// A builder whose set-up is over.
+/// A builder, or a program, whose set-up is over.
 pub(crate) struct Watched {
-    pub(crate) terminal: OwnedFd,
+    /// Where its output is read; without one there are no events of output.
+    pub(crate) terminal: Option<OwnedFd>,
     pub(crate) process: OwnedFd,
+    /// Process group that it leads and that its signals go to.
+    pub(crate) group: Option<i32>,
+}
+
+/// The right to the events of one that is watched. Dropped, it is killed and its end awaited quietly.
+pub(crate) struct Watch {
+    id: Id,
+    reactor: &'static Reactor,
+}
+
+impl Watch {
+    /// Calls `waiter` with the next events.
+    pub(crate) fn next(&self, waiter: Waiter) {
+        self.reactor.send(Command::Next(self.id, waiter));
+    }
+
+    /// Unless it was reaped. The descriptor of the process is the reactor's alone, so that it closes with the end and not
+    /// when JavaScript collects an object.
+    pub(crate) fn signal(&self, signal: i32) {
+        self.reactor.send(Command::Signal(self.id, signal));
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.reactor.send(Command::Forget(self.id));
+    }
 }
 
 struct Queue {
@@ -103,37 +132,30 @@ impl Reactor {
         // There is one or none, between any two statements.
         let mut template = self.template.lock().unwrap_or_else(PoisonError::into_inner);
         Template::copy(&mut template, request, || {
-            let (sender, receiver) = mpsc::channel();
-            self.send(Command::StartTemplate(request.directory.clone(), sender));
-            receiver.recv().unwrap_or(Err(libc::ECHILD))
+            let directory = request.directory.clone();
+            self.on_thread(move || Template::start(&directory))
         })
     }
 
-    /// Listens to a builder.
-    pub(crate) fn watch(&self, watched: Watched) -> Id {
+    /// What `work` starts there is a child of the thread that lives. It may take as long as starting a helper does.
+    pub(crate) fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Errno> + Send + 'static,
+    ) -> Result<T, Errno> {
+        let (sender, receiver) = mpsc::channel();
+        self.send(Command::Run(Box::new(move || drop(sender.send(work())))));
+        receiver.recv().unwrap_or(Err(libc::ECHILD))
+    }
+
+    /// Listens to a builder or a program.
+    pub(crate) fn watch(&'static self, watched: Watched) -> Watch {
         let id = {
             let mut queue = self.lock();
             queue.next_id += 1;
             Id(queue.next_id)
         };
         self.send(Command::Watch(id, watched));
-        id
-    }
-
-    /// Calls `waiter` with the next events.
-    pub(crate) fn next(&self, id: Id, waiter: Waiter) {
-        self.send(Command::Next(id, waiter));
-    }
-
-    /// SIGKILL, if it still runs. The descriptor of the process is the reactor's alone, so that it closes with the end
-    /// and not when JavaScript collects an object.
-    pub(crate) fn kill(&self, id: Id) {
-        self.send(Command::Kill(id));
-    }
-
-    /// Nobody asks any more: the builder is killed and its end awaited quietly.
-    pub(crate) fn forget(&self, id: Id) {
-        self.send(Command::Forget(id));
+        Watch { id, reactor: self }
     }
 }
 
@@ -204,9 +226,7 @@ impl State {
         let commands = mem::take(&mut self.reactor.lock().commands);
         for command in commands {
             match command {
-                Command::StartTemplate(directory, reply) => {
-                    let _ = reply.send(Template::start(&directory));
-                }
+                Command::Run(work) => work(),
                 Command::Watch(id, watched) => self.add(id, watched),
                 Command::Next(id, waiter) => match self.builders.get_mut(&id) {
                     Some(builder) => {
@@ -215,9 +235,9 @@ impl State {
                     }
                     None => waiter(Vec::new()),
                 },
-                Command::Kill(id) => {
+                Command::Signal(id, signal) => {
                     if let Some(builder) = self.builders.get(&id) {
-                        sys::kill(builder.watched.process.as_fd());
+                        builder.signal(signal);
                     }
                 }
                 Command::Forget(id) => self.drop_interest(id),
@@ -229,13 +249,14 @@ impl State {
         let watching = sys::watch(self.epoll.as_fd(), watched.process.as_fd(), id.0 << 1 | 1);
         if watching.is_err() {
             // Without memory for it the builder could not be followed: it ends, and so does the wait below.
-            sys::kill(watched.process.as_fd());
+            sys::send_signal(watched.process.as_fd(), libc::SIGKILL);
         }
+        let end_of_output = if watched.terminal.is_some() { Progress::Open } else { Progress::Told };
         let mut builder = Builder {
             watched,
             listening: false,
             output: Vec::new(),
-            end_of_output: Progress::Open,
+            end_of_output,
             exit: Exit::Runs,
             waiters: VecDeque::new(),
         };
@@ -281,7 +302,7 @@ impl State {
 
     fn drop_interest(&mut self, id: Id) {
         if let Some(builder) = self.builders.get_mut(&id) {
-            sys::kill(builder.watched.process.as_fd());
+            builder.signal(libc::SIGKILL);
             builder.mute(&self.epoll);
             builder.output = Vec::new();
             builder.end_of_output = Progress::Told;
@@ -293,23 +314,41 @@ impl State {
 }
 
 impl Builder {
+    /// Once it is reaped, its numbers may be those of others.
+    fn signal(&self, signal: i32) {
+        match self.watched.group {
+            _ if self.exit != Exit::Runs => {}
+            Some(group) => sys::send_signal_to_group(group, signal),
+            None => sys::send_signal(self.watched.process.as_fd(), signal),
+        }
+    }
+
+    fn signal_group(&self) {
+        if let Some(group) = self.watched.group {
+            sys::send_signal_to_group(group, libc::SIGKILL);
+        }
+    }
+
     fn listen(&mut self, epoll: &OwnedFd, id: Id) {
-        if !self.listening && self.end_of_output == Progress::Open {
-            self.listening = sys::watch(epoll.as_fd(), self.watched.terminal.as_fd(), id.0 << 1).is_ok();
+        if let (Some(terminal), Progress::Open, false) = (&self.watched.terminal, self.end_of_output, self.listening) {
+            self.listening = sys::watch(epoll.as_fd(), terminal.as_fd(), id.0 << 1).is_ok();
         }
     }
 
     fn mute(&mut self, epoll: &OwnedFd) {
-        if mem::take(&mut self.listening) {
-            sys::unwatch(epoll.as_fd(), self.watched.terminal.as_fd());
+        if let Some(terminal) = &self.watched.terminal
+            && mem::take(&mut self.listening)
+        {
+            sys::unwatch(epoll.as_fd(), terminal.as_fd());
         }
     }
 
     /// Reads what is there, up to `limit` bytes held.
     fn read(&mut self, limit: usize) {
+        let Some(terminal) = &self.watched.terminal else { return };
         let mut buffer = [0; 16 * 1024];
         while self.output.len() < limit && self.end_of_output == Progress::Open {
-            match sys::read_some(self.watched.terminal.as_fd(), &mut buffer) {
+            match sys::read_some(terminal.as_fd(), &mut buffer) {
                 Ok(count) if count > 0 => self.output.extend_from_slice(&buffer[..count]),
                 Err(libc::EINTR) => {}
                 Err(libc::EAGAIN) => return,
@@ -322,6 +361,8 @@ impl Builder {
     /// The builder is gone and with it its whole process namespace: what it wrote is in the terminal already, and who
     /// still holds the other end does not belong to it.
     fn ended(&mut self) {
+        // What it has left in its group ends with it: until it is reaped the number of the group is nobody else's.
+        self.signal_group();
         self.exit =
             Exit::Ended(sys::wait(self.watched.process.as_fd()).unwrap_or(ExitStatus::Signalled(libc::SIGKILL)));
         self.read(self.output.len() + DRAIN_LIMIT);

@@ -3,29 +3,26 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
 
-use drvkit_helper::{GO, Instruction, Op, REPORT_SIZE, Report, encode_program};
+use drvkit_helper::{GO, Instruction, Op, Report};
 
+use crate::channel::{Channel, DEADLINE};
+use crate::child::Child;
 use crate::error::{Error, explain, explain_ids};
 use crate::layer::{Layer, layers_in_force};
 use crate::machine::{Limits, Machine};
 use crate::plan::{Ending, INNER_GID, INNER_UID, plan};
-use crate::reactor::{Id, Reactor, Waiter, Watched, reactor};
+use crate::reactor::{Reactor, Waiter, Watch, Watched, reactor};
 use crate::skeleton::{self, Owner};
 use crate::spec::Spec;
 use crate::sys::{self, Errno, ExitStatus};
 use crate::template::CopyRequest;
 
-/// A set-up takes milliseconds; one that takes this long will never end.
-const DEADLINE: Duration = Duration::from_secs(30);
-
 /// A builder whose set-up has succeeded. Dropped, it is killed.
 pub struct Process {
     pid: i32,
     layers: Vec<Layer>,
-    id: Id,
-    reactor: &'static Reactor,
+    watch: Watch,
 }
 
 impl Process {
@@ -41,18 +38,12 @@ impl Process {
 
     /// Calls `waiter` with the next events, on the reactor's thread: it must not block.
     pub fn next(&self, waiter: Waiter) {
-        self.reactor.next(self.id, waiter);
+        self.watch.next(waiter);
     }
 
     /// SIGKILL. The builder is the first process of its namespace, so its end is the end of all of them.
     pub fn kill(&self) {
-        self.reactor.kill(self.id);
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.reactor.forget(self.id);
+        self.watch.signal(libc::SIGKILL);
     }
 }
 
@@ -84,9 +75,9 @@ pub fn start(spec: &Spec) -> Result<Process, Error> {
     let program = plan(spec, &machine, Ending::Build);
     let reactor = reactor().map_err(|errno| Error::setup("reactor", None, errno))?;
     let done = set_up(spec, owner, &program, reactor).map_err(|failed| failed.error)?;
-    let id = reactor.watch(Watched { terminal: done.terminal, process: done.process });
+    let watch = reactor.watch(Watched { terminal: Some(done.terminal), process: done.process, group: None });
     let layers = layers_in_force(&program, &done.skipped, owner.is_some());
-    Ok(Process { pid: done.pid, layers, id, reactor })
+    Ok(Process { pid: done.pid, layers, watch })
 }
 
 /// Performs everything up to the builder; which instructions were skipped.
@@ -103,41 +94,6 @@ pub(crate) fn try_out(spec: &Spec, machine: &Machine, program: &[Instruction]) -
 fn owner(spec: &Spec, machine: &Machine) -> Option<Owner> {
     let (uid, gid) = (spec.parts.host_uid, spec.parts.host_gid);
     (machine.uid == 0 && uid != 0).then_some(Owner { uid, gid })
-}
-
-/// A child that is killed and reaped unless it is released: whatever fails, nothing stays behind.
-struct Child {
-    descriptor: Option<OwnedFd>,
-}
-
-impl Child {
-    fn of(pid: i32) -> Result<Child, Error> {
-        match sys::pid_descriptor(pid) {
-            Ok(descriptor) => Ok(Child { descriptor: Some(descriptor) }),
-            Err(errno) => Err(Error::setup("follow-process", None, errno)),
-        }
-    }
-
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_ref().expect("bug: a released child is used").as_fd()
-    }
-
-    fn wait(mut self) -> Option<ExitStatus> {
-        self.descriptor.take().and_then(|descriptor| sys::wait(descriptor.as_fd()).ok())
-    }
-
-    fn release(mut self) -> OwnedFd {
-        self.descriptor.take().expect("bug: a child is released twice")
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        if let Some(descriptor) = &self.descriptor {
-            sys::kill(descriptor.as_fd());
-            let _ = sys::wait(descriptor.as_fd());
-        }
-    }
 }
 
 /// A helper and the ways to talk to it.
@@ -172,13 +128,13 @@ impl Helper {
         let (instructions, go, reports) = (pipe()?, pipe()?, pipe()?);
         let engine = sys::own_pid_descriptor().map_err(failed("follow-process"))?;
         // In the order of their numbers there.
-        let descriptors = [instructions.read, go.read, reports.write, terminal.slave, engine];
+        let descriptors = [instructions.read, go.read, terminal.slave, reports.write, engine];
         let pid = match reactor.spawn(&CopyRequest { directory: spec.parts.temp_dir.clone(), descriptors }) {
             Ok(pid) => pid,
             Err(errno) => return Ok(Err(errno)),
         };
         Ok(Ok(Helper {
-            process: Child::of(pid)?,
+            process: follow(pid)?,
             terminal: terminal.master,
             instructions: instructions.write,
             go: go.write,
@@ -187,16 +143,20 @@ impl Helper {
     }
 }
 
+fn follow(pid: i32) -> Result<Child, Error> {
+    Child::of(pid).map_err(|errno| Error::setup("follow-process", None, errno))
+}
+
 fn set_up(spec: &Spec, owner: Option<Owner>, program: &[Instruction], reactor: &Reactor) -> Result<SetUp, Failed> {
-    let deadline = Instant::now() + DEADLINE;
     let Helper { process: helper, terminal, instructions, go, reports } = Helper::start(spec, owner, reactor)?;
-    send_program(&instructions, program, deadline)?;
-    let mut talk = Talk { program, reports, skipped: Vec::new(), deadline };
+    let channel = Channel::open(program, &instructions, reports);
+    let channel = channel.map_err(|errno| Error::setup("send-program", None, errno))?;
+    let mut talk = Talk { program, channel, skipped: Vec::new() };
     let pid = match talk.next(helper.as_fd())? {
         Some(Report::Cloned { pid }) => pid,
         _ => return Err(ended("clone", helper.wait()).into()),
     };
-    let builder = Child::of(pid)?;
+    let builder = follow(pid)?;
     let _ = helper.wait();
     let say_go = || sys::write_all(go.as_raw_fd(), &[GO]).map_err(|errno| Error::setup("map-ids", None, errno));
     if let Err(error) = map_ids(pid, spec).and_then(|()| say_go()) {
@@ -232,36 +192,11 @@ fn ended(step: &str, status: Option<ExitStatus>) -> Error {
     Error::ended(step, format!("the sandbox ended {how} during its set-up"))
 }
 
-/// The length first. A helper that is gone shows at the next report.
-fn send_program(pipe: &OwnedFd, program: &[Instruction], deadline: Instant) -> Result<(), Error> {
-    let failed = |errno| Error::setup("send-program", None, errno);
-    let encoded = encode_program(program);
-    let length = u32::try_from(encoded.len()).map_err(|_| failed(libc::E2BIG))?;
-    let message = [length.to_ne_bytes().as_slice(), &encoded].concat();
-    sys::set_nonblocking(pipe).map_err(failed)?;
-    let mut rest = message.as_slice();
-    while !rest.is_empty() {
-        match sys::write_some(pipe.as_fd(), rest) {
-            Ok(count) => rest = &rest[count..],
-            Err(libc::EINTR) => {}
-            Err(libc::EAGAIN) => {
-                if sys::poll([(pipe.as_fd(), libc::POLLOUT)], deadline).map_err(failed)? == [false] {
-                    return Err(failed(libc::ETIMEDOUT));
-                }
-            }
-            Err(libc::EPIPE) => return Ok(()),
-            Err(errno) => return Err(failed(errno)),
-        }
-    }
-    Ok(())
-}
-
 /// The reports of one set-up.
 struct Talk<'a> {
     program: &'a [Instruction],
-    reports: OwnedFd,
+    channel: Channel,
     skipped: Vec<u32>,
-    deadline: Instant,
 }
 
 impl Talk<'_> {
@@ -285,26 +220,14 @@ impl Talk<'_> {
         }
     }
 
-    /// A report is smaller than what a pipe writes whole. What was reported counts before the end of the reporter.
     fn read(&self, process: BorrowedFd<'_>) -> Result<Option<Report>, Error> {
-        let failed = |errno| Error::setup("read-report", None, errno);
-        let waited = [(self.reports.as_fd(), libc::POLLIN), (process, libc::POLLIN)];
-        match sys::poll(waited, self.deadline).map_err(failed)? {
-            [true, _] => {}
-            [false, true] => return Ok(None),
-            [false, false] => {
+        self.channel.read(process).map_err(|errno| match errno {
+            libc::ETIMEDOUT => {
                 let seconds = DEADLINE.as_secs();
-                return Err(Error::ended(
-                    "deadline",
-                    format!("the set-up of the sandbox took longer than {seconds} s"),
-                ));
+                Error::ended("deadline", format!("the set-up of the sandbox took longer than {seconds} s"))
             }
-        }
-        let mut bytes = [0; REPORT_SIZE];
-        match sys::read_some(self.reports.as_fd(), &mut bytes).map_err(failed)? {
-            REPORT_SIZE => Ok(Some(Report::decode(&bytes).ok_or_else(|| failed(libc::EBADMSG))?)),
-            _ => Ok(None),
-        }
+            errno => Error::setup("read-report", None, errno),
+        })
     }
 }
 

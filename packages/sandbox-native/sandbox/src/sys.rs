@@ -123,6 +123,20 @@ pub(crate) fn write_executable(path: &CStr, bytes: &[u8]) -> Result<(), Errno> {
     write_all(file.as_raw_fd(), bytes)
 }
 
+/// A name that nobody else has, and a directory that only we can enter.
+pub(crate) fn make_private_directory(parent: &[u8]) -> Result<CString, Errno> {
+    let template = c_string(&[parent, b"/drvkit-helper-XXXXXX"].concat())?.into_raw();
+    // SAFETY: the text ends in NUL and its length stays; it is taken back whatever the call says.
+    let (made, path) = unsafe { (!libc::mkdtemp(template).is_null(), CString::from_raw(template)) };
+    if made { Ok(path) } else { Err(last_error()) }
+}
+
+/// One that is gone already is fine.
+pub(crate) fn remove_directory(path: &CStr) {
+    // SAFETY: the path ends in NUL.
+    unsafe { libc::rmdir(path.as_ptr()) };
+}
+
 /// A file that is gone already is fine.
 pub(crate) fn unlink(path: &CStr) {
     // SAFETY: the path ends in NUL.
@@ -132,8 +146,27 @@ pub(crate) fn unlink(path: &CStr) {
 /// Moves a descriptor out of the range that the helper's agreement uses: giving it its number there would otherwise
 /// overwrite another one of ours.
 fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Errno> {
+    duplicate(fd.as_raw_fd())
+}
+
+/// Reads nothing, keeps nothing.
+pub(crate) fn open_null() -> Result<OwnedFd, Errno> {
+    // SAFETY: the path ends in NUL.
+    above_standard(owned(c_long::from(unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) }))?)
+}
+
+/// Another descriptor of what a number stands for, out of the range that the helper's agreement uses.
+pub(crate) fn duplicate(fd: RawFd) -> Result<OwnedFd, Errno> {
     // SAFETY: numbers only.
-    owned(c_long::from(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 16) }))
+    owned(c_long::from(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 16) }))
+}
+
+/// The read end of a pipe, opened once more: whether it blocks is a property of an open, and a copy of the first one is
+/// somebody else's.
+pub(crate) fn reopen_nonblocking(pipe: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let path = c_string(format!("/proc/self/fd/{}", pipe.as_raw_fd()).as_bytes())?;
+    // SAFETY: the path ends in NUL.
+    owned(c_long::from(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC) }))
 }
 
 /// The two ends of a pipe that no other program inherits.
@@ -244,11 +277,17 @@ pub(crate) fn own_pid_descriptor() -> Result<OwnedFd, Errno> {
     pid_descriptor(unsafe { libc::getpid() })
 }
 
-/// SIGKILL; a process that has ended already is fine.
-pub(crate) fn kill(pid_descriptor: BorrowedFd<'_>) {
+/// A process that has ended already is fine.
+pub(crate) fn send_signal(pid_descriptor: BorrowedFd<'_>, signal: i32) {
     let null = std::ptr::null::<c_void>();
     // SAFETY: no signal information is passed.
-    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pid_descriptor.as_raw_fd(), libc::SIGKILL, null, 0) };
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pid_descriptor.as_raw_fd(), signal, null, 0) };
+}
+
+/// To a whole process group: its number is that of its first process, nobody else's as long as that is not reaped.
+pub(crate) fn send_signal_to_group(group: i32, signal: i32) {
+    // SAFETY: numbers only.
+    unsafe { libc::kill(-group, signal) };
 }
 
 /// How a process ended.
@@ -281,23 +320,26 @@ pub(crate) fn wait(pid_descriptor: BorrowedFd<'_>) -> Result<ExitStatus, Errno> 
 }
 
 /// `posix_spawn`: the C library's clone shares memory but runs nothing of ours before exec, and its cost does not grow
-/// with the heap of Node.
-pub(crate) fn spawn(executable: &CStr, (ours, theirs): (RawFd, RawFd)) -> Result<i32, Errno> {
+/// with the heap of Node. Descriptors get their second numbers, in this order.
+pub(crate) fn spawn(executable: &CStr, arguments: &[&CStr], descriptors: &[(RawFd, RawFd)]) -> Result<i32, Errno> {
     let mut actions = std::mem::MaybeUninit::<libc::posix_spawn_file_actions_t>::uninit();
     let mut attributes = std::mem::MaybeUninit::<libc::posix_spawnattr_t>::uninit();
     // SAFETY: plain data, zero is valid; filled or emptied before use.
     let mut signals: libc::sigset_t = unsafe { std::mem::zeroed() };
-    let argv = [executable.as_ptr().cast_mut(), std::ptr::null_mut()];
+    let argv: Vec<_> = std::iter::once(&executable)
+        .chain(arguments)
+        .map(|text| text.as_ptr().cast_mut())
+        .chain(std::iter::once(std::ptr::null_mut()))
+        .collect();
     let envp = [std::ptr::null_mut()];
     let mut pid = 0;
     // SAFETY: both structures are initialised first and destroyed last; every pointer is to a live local.
     let error = unsafe {
         libc::posix_spawn_file_actions_init(actions.as_mut_ptr());
         libc::posix_spawnattr_init(attributes.as_mut_ptr());
-        libc::posix_spawn_file_actions_addopen(actions.as_mut_ptr(), 0, c"/dev/null".as_ptr(), libc::O_RDWR, 0);
-        libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), 0, 1);
-        libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), 0, 2);
-        libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), ours, theirs);
+        for (ours, theirs) in descriptors {
+            libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), *ours, *theirs);
+        }
         libc::sigemptyset(&raw mut signals);
         libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), &raw const signals);
         libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), libc::POSIX_SPAWN_SETSIGMASK as _);

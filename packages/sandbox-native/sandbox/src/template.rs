@@ -2,11 +2,11 @@
 //! loading it for every start would take as long as the set-up itself.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use drvkit_helper::CONTROL_FD;
 
+use crate::executable::{self, Place};
 use crate::sys::{self, Errno};
 
 /// A copy takes a fraction of a millisecond; one that takes this long will never be made.
@@ -76,7 +76,11 @@ impl Template {
     /// A new one, whose copies are children of this thread.
     pub(crate) fn start(directory: &[u8]) -> Result<Template, Errno> {
         let (ours, theirs) = sys::socket_pair()?;
-        let process = sys::pid_descriptor(spawn(directory, &theirs)?)?;
+        let null = sys::open_null()?;
+        let [control, null] = [theirs.as_raw_fd(), null.as_raw_fd()];
+        let descriptors = [(null, 0), (null, 1), (null, 2), (control, CONTROL_FD)];
+        let pid = executable::spawn(&Place::Private(directory.to_vec()), &[], &descriptors)?;
+        let process = sys::pid_descriptor(pid)?;
         Ok(Template { control: ours, process, ids: sys::effective_ids() })
     }
 
@@ -108,30 +112,7 @@ impl Template {
 
 impl Drop for Template {
     fn drop(&mut self) {
-        sys::kill(self.process.as_fd());
+        sys::send_signal(self.process.as_fd(), libc::SIGKILL);
         let _ = sys::wait(self.process.as_fd());
-    }
-}
-
-/// From a sealed file in memory, which no one can change; where that is forbidden (sysctl vm.memfd_noexec), from a file
-/// in a directory that nobody else can enter, and only for as long as the start takes.
-fn spawn(directory: &[u8], control: &OwnedFd) -> Result<i32, Errno> {
-    static EXECUTABLE: OnceLock<Result<OwnedFd, Errno>> = OnceLock::new();
-    let descriptor = (control.as_raw_fd(), CONTROL_FD);
-    let from_memory = || {
-        let make = || sys::sealed_executable(crate::HELPER);
-        let executable = EXECUTABLE.get_or_init(make).as_ref().map_err(|errno| *errno)?;
-        let path = sys::c_string(format!("/proc/self/fd/{}", executable.as_raw_fd()).as_bytes())?;
-        sys::spawn(&path, descriptor)
-    };
-    match from_memory() {
-        Err(libc::EACCES | libc::EPERM | libc::ENOSYS | libc::ENOENT) => {
-            let path = sys::c_string(&[directory, b"/helper"].concat())?;
-            sys::write_executable(&path, crate::HELPER)?;
-            let spawned = sys::spawn(&path, descriptor);
-            sys::unlink(&path);
-            spawned
-        }
-        spawned => spawned,
     }
 }

@@ -1,6 +1,6 @@
-//! Compression of logs.
+//! Compression of logs and archives.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use bzip2::Compression;
@@ -16,12 +16,31 @@ use crate::sys::{self, FileType};
 const BUFFER_BYTES: usize = 128 * 1024;
 const TARGET_MODE: u32 = 0o644;
 
+/// A format of compressed data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// That of the program of the same name.
+    Bzip2,
+    /// RFC 8878.
+    Zstd,
+}
+
+impl Codec {
+    /// The name by which people know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::Bzip2 => "bzip2",
+            Codec::Zstd => "zstd",
+        }
+    }
+}
+
 /// Compresses a regular file into another, which is replaced when it exists and removed again when compression fails.
-pub fn compress_bzip2(source: &[u8], target: &[u8]) -> Result<()> {
-    let (from, size) = open_regular_file(source)?;
+pub fn compress_file(codec: Codec, source: &[u8], target: &[u8]) -> Result<()> {
+    let (file, size) = open_regular_file(source)?;
     let root = Root::open(target)?;
     let to = create_target(&root)?;
-    let compressed = compress(&from, level_for(size), source, to, target);
+    let compressed = compress(codec, &Input { file, size, path: source }, to, target);
     if compressed.is_err() {
         // The first failure is the one to report.
         let _ = sys::unlink(root.parent(), &root.name);
@@ -45,37 +64,72 @@ fn level_for(size: u64) -> Compression {
     Compression::new(u32::try_from(blocks).unwrap_or(9))
 }
 
-fn compress(from: &OwnedFd, level: Compression, source: &[u8], to: OwnedFd, target: &[u8]) -> Result<()> {
-    let write_error = |error: io::Error| TreeError::io("write", target, errno_of(&error));
-    let mut encoder = BzEncoder::new(Descriptor(to), level);
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        let length = sys::read(from.as_fd(), &mut buffer).map_err(|errno| TreeError::io("read", source, errno))?;
-        if length == 0 {
-            break;
+/// What is compressed.
+struct Input<'a> {
+    file: OwnedFd,
+    size: u64,
+    path: &'a [u8],
+}
+
+fn compress(codec: Codec, input: &Input<'_>, to: OwnedFd, target: &[u8]) -> Result<()> {
+    let failed = |error: io::Error| TreeError::io("write", target, errno_of(&error));
+    let to = Descriptor(to);
+    match codec {
+        Codec::Bzip2 => {
+            let mut encoder = BzEncoder::new(to, level_for(input.size));
+            input.pour_into(&mut encoder, failed)?;
+            encoder.finish().map_err(failed)?;
         }
-        encoder.write_all(&buffer[..length]).map_err(write_error)?;
+        Codec::Zstd => {
+            let mut encoder = zstd::stream::write::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL).map_err(failed)?;
+            // Without it most damage would decompress to something else.
+            encoder.include_checksum(true).map_err(failed)?;
+            input.pour_into(&mut encoder, failed)?;
+            encoder.finish().map_err(failed)?;
+        }
     }
-    encoder.finish().map_err(write_error)?;
     Ok(())
 }
 
-/// What a compressed file holds, produced as far as somebody asks for it.
-pub struct Bzip2Source {
-    path: Vec<u8>,
-    decoder: MultiBzDecoder<io::BufReader<Descriptor>>,
-}
-
-impl Bzip2Source {
-    /// Opens a regular file, never through a link in its last component.
-    pub fn open(path: &[u8]) -> Result<Self> {
-        let (file, _) = open_regular_file(path)?;
-        let reader = io::BufReader::with_capacity(BUFFER_BYTES, Descriptor(file));
-        Ok(Self { path: path.to_vec(), decoder: MultiBzDecoder::new(reader) })
+impl Input<'_> {
+    fn pour_into(&self, encoder: &mut impl Write, failed: impl Fn(io::Error) -> TreeError) -> Result<()> {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            let length =
+                sys::read(self.file.as_fd(), &mut buffer).map_err(|errno| TreeError::io("read", self.path, errno))?;
+            if length == 0 {
+                return Ok(());
+            }
+            encoder.write_all(&buffer[..length]).map_err(&failed)?;
+        }
     }
 }
 
-impl crate::source::ChunkSource for Bzip2Source {
+/// What a compressed file holds, produced as far as somebody asks for it.
+pub struct Decompressed {
+    path: Vec<u8>,
+    codec: Codec,
+    decoder: Box<dyn Read + Send>,
+}
+
+impl Decompressed {
+    /// Opens a regular file, never through a link in its last component.
+    pub fn open(codec: Codec, path: &[u8]) -> Result<Self> {
+        let (file, _) = open_regular_file(path)?;
+        let reader = io::BufReader::with_capacity(BUFFER_BYTES, Descriptor(file));
+        // Both read what comes after the first stream or frame, too.
+        let decoder: Box<dyn Read + Send> = match codec {
+            Codec::Bzip2 => Box::new(MultiBzDecoder::new(reader)),
+            Codec::Zstd => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(reader);
+                Box::new(decoder.map_err(|error| TreeError::io("read", path, errno_of(&error)))?)
+            }
+        };
+        Ok(Self { path: path.to_vec(), codec, decoder })
+    }
+}
+
+impl crate::source::ChunkSource for Decompressed {
     fn fill(&mut self, chunk: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
         while filled < chunk.len() {
@@ -86,7 +140,7 @@ impl crate::source::ChunkSource for Bzip2Source {
                 Err(error) => {
                     return Err(match error.raw_os_error() {
                         Some(number) => TreeError::io("read", &self.path, Errno(number)),
-                        None => TreeError::bzip2_data(&self.path),
+                        None => TreeError::data(self.codec, &self.path),
                     });
                 }
             }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::codec::Codec;
+
 /// The number of a system error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(pub i32);
@@ -38,7 +40,7 @@ pub enum Kind {
     /// The file system is full.
     NoSpace,
     /// Compressed bytes that do not decompress.
-    Data,
+    Data(Codec),
     /// Bytes that are no archive.
     Archive,
     /// A file that somebody changed meanwhile.
@@ -75,7 +77,8 @@ impl TreeError {
             Kind::Exists => "ERR_TREE_EXISTS",
             Kind::Io => "ERR_TREE_IO",
             Kind::NoSpace => "ERR_NO_SPACE",
-            Kind::Data => "ERR_BZIP2_DATA",
+            Kind::Data(Codec::Bzip2) => "ERR_BZIP2_DATA",
+            Kind::Data(Codec::Zstd) => "ERR_ZSTD_DATA",
             Kind::Archive => "ERR_TREE_ARCHIVE",
             Kind::Changed => "ERR_TREE_CHANGED",
             Kind::Cancelled => "ERR_CANCELLED",
@@ -137,9 +140,10 @@ impl TreeError {
         Self::without_errno(Kind::Archive, message, path)
     }
 
-    /// Not what bzip2 writes.
-    pub(crate) fn bzip2_data(path: &[u8]) -> Self {
-        Self::without_errno(Kind::Data, format!("'{}' is not complete bzip2 data", show(path)), path)
+    /// Not what a program for `codec` writes.
+    pub(crate) fn data(codec: Codec, path: &[u8]) -> Self {
+        let message = format!("'{}' is not complete {} data", show(path), codec.name());
+        Self::without_errno(Kind::Data(codec), message, path)
     }
 }
 

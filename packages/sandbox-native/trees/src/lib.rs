@@ -33,7 +33,7 @@ mod testing;
 
 pub use cancel::Cancel;
 pub use canonical::{SeenInodes, canonicalise_tree};
-pub use codec::{Bzip2Source, compress_bzip2};
+pub use codec::{Codec, Decompressed, compress_file};
 pub use copy::{Keep, copy_tree};
 pub use dump::{DEPTH_LIMIT, Dumper};
 pub use error::{Errno, Kind, Result, TreeError};

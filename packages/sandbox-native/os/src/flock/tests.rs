@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::Write as _;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -158,4 +159,28 @@ fn excludes_another_process_and_is_released_by_its_death() {
     other.stdin.take().unwrap().write_all(b"\n").unwrap();
     other.wait().unwrap();
     assert!(lock(&path, Exclusive).is_some());
+}
+
+#[test]
+fn locks_a_descriptor_for_as_long_as_it_is_open() {
+    let temp = TempDir::new();
+    let path = temp.join("log");
+    fs::write(&path, "text").unwrap();
+    let open = || fs::File::open(&path).unwrap();
+    let try_to = |file: &fs::File, mode| lock_descriptor(file.as_raw_fd(), mode).unwrap();
+    let (writer, follower) = (open(), open());
+    assert!(try_to(&writer, Exclusive));
+    assert!(try_to(&writer, Exclusive));
+    assert!(!try_to(&follower, Shared));
+    drop(writer);
+    assert!(try_to(&follower, Shared));
+    assert!(try_to(&open(), Shared));
+    assert!(!try_to(&open(), Exclusive));
+}
+
+#[test]
+fn says_which_descriptor_is_none() {
+    let error = lock_descriptor(-1, Shared).expect_err("no descriptor");
+    assert_eq!((error.code(), error.step, error.errno), ("ERR_OS", "lock", Some(libc::EBADF)));
+    assert_eq!(error.message, "cannot lock descriptor '-1': Bad file descriptor");
 }
