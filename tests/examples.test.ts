@@ -2,6 +2,8 @@ import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { defaultStoreDir, hashBytes } from "@drvkit/drv-parser";
+import { parseNarInfo } from "@drvkit/narinfo";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { drv, Scratch, sandboxWorks } from "./drv-command.js";
 import { root } from "./workspace.js";
@@ -72,6 +74,40 @@ describe("examples", () => {
         "second: built",
         "",
       ]);
+    },
+  );
+
+  test.skipIf(!sandboxWorks)(
+    `07 builds in the other store, and has what it needs itself${sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)"}`,
+    async () => {
+      const folder = scratch.path("elsewhere");
+      const { stdout } = await example("07-build-elsewhere.ts", folder);
+      expect(stdout.replaceAll(/\/nix\/store\/[^-]*-/gu, "").split("\n")).toEqual([
+        "building words.drv on there",
+        "building greeting.drv on there",
+        "> built elsewhere",
+        "",
+      ]);
+      expect(readFileSync(join(folder, "result"), "utf8")).toBe("Hello from elsewhere\n");
+    },
+  );
+
+  test.skipIf(!sandboxWorks)(
+    `08 puts into a folder what others take from it${sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)"}`,
+    async () => {
+      const folder = scratch.path("uploaded");
+      const { stdout } = await example("08-upload-outputs.ts", folder);
+      const paths = stdout.match(/\/nix\/store\/.*/gu) ?? [];
+      expect(paths.map((path) => path.replace(/^.*?-/u, ""))).toEqual(["words", "greeting"]);
+      for (const path of paths) {
+        const name = path.slice("/nix/store/".length, "/nix/store/".length + 32);
+        const info = parseNarInfo(readFileSync(join(folder, "cache", `${name}.narinfo`), "utf8"), {
+          storeDir: defaultStoreDir,
+        });
+        expect(info.path).toBe(path);
+        const archive = readFileSync(join(folder, "cache", info.url));
+        expect(hashBytes("sha256", archive)).toEqual(info.narHash);
+      }
     },
   );
 

@@ -1,5 +1,13 @@
 import type { AuthoredDerivation, BasicDerivation, DerivedPath, Source, StorePath } from "@drvkit/drv-parser";
-import type { BuildMode, BuildResult, Event, Missing, SubstituterPort } from "@drvkit/goal";
+import type {
+  BuildHookPort,
+  BuildMode,
+  BuildResult,
+  Event,
+  Missing,
+  PostBuildHookPort,
+  SubstituterPort,
+} from "@drvkit/goal";
 import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
 import type { Build } from "./build.js";
 import { OpenEngine } from "./open-engine.js";
@@ -21,6 +29,10 @@ export interface EngineOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Stores that offer objects: plain objects. What they say is checked; see the settings `trusted-public-keys` and `require-sigs`. */
   readonly substituters?: readonly SubstituterPort[];
+  /** Who may build elsewhere: a plain object. Takes the place of the program that the setting `build-hook` names. */
+  readonly buildHook?: BuildHookPort;
+  /** What is done after each build: a plain object. Takes the place of the program that the setting `post-build-hook` names. */
+  readonly postBuildHook?: PostBuildHookPort;
   /** Told each of {@link Engine.warnings} when it comes. */
   readonly onWarning?: (message: string) => void;
 }
@@ -131,6 +143,12 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   };
   const loaded = await loadSettings(env, overrides(options.settings));
   loaded.warnings.forEach(warn);
+  if (
+    loaded.settings.builders !== "" &&
+    loaded.settings["build-hook"] === "" &&
+    options.buildHook === undefined
+  )
+    warn("setting 'builders' has no effect: there is no build hook that would use it");
   const root = resolveStoreRoot(options.store, env, readOnly);
   const store = await openStore({ root, readOnly, onWarning: warn });
   try {
@@ -144,6 +162,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
       warnings,
       env,
       substituters: options.substituters ?? [],
+      hooks: { buildHook: options.buildHook, postBuildHook: options.postBuildHook },
     });
   } catch (error) {
     await store.close();

@@ -18,6 +18,9 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_SOURCE_NAME`: a source with filters has a name that is no UTF-8
  * - `ERR_SOURCE_FILTER`: the name of an ignore file is no file name
  * - `ERR_ENGINE_CLOSED`: the engine was closed
+ * - `ERR_HOOK_PROGRAM`: the program of a hook is not where it was looked for
+ * - `ERR_POST_BUILD_HOOK`: the post-build hook failed
+ * - `ERR_SECRET_KEY`: the file of a key that is to sign cannot be read
  * - `ERR_NO_BUILD_UID`: no user id is free for a build
  * - `ERR_BUILD_DIR`: others could replace the directory that builds work in
  */
@@ -37,6 +40,9 @@ export type EngineErrorCode =
   | "ERR_SOURCE_NAME"
   | "ERR_SOURCE_FILTER"
   | "ERR_ENGINE_CLOSED"
+  | "ERR_HOOK_PROGRAM"
+  | "ERR_POST_BUILD_HOOK"
+  | "ERR_SECRET_KEY"
   | "ERR_NO_BUILD_UID"
   | "ERR_BUILD_DIR";
 

@@ -13,6 +13,7 @@ import {
 } from "@drvkit/goal";
 import type { LmdbStore } from "@drvkit/store-lmdb";
 import { type Build, type BuildOutcome, EventQueue } from "./build.js";
+import { builtTrace } from "./built-trace.js";
 import { composePorts } from "./compose.js";
 import type {
   BuildDerivationOptions,
@@ -22,6 +23,7 @@ import type {
   RepairOptions,
 } from "./engine.js";
 import { EngineSetupError } from "./error.js";
+import { type GivenHooks, Hooks } from "./hooks/compose-hooks.js";
 import { importClosure } from "./import-closure.js";
 import { instantiate } from "./instantiate.js";
 import type { Settings } from "./settings/table.js";
@@ -37,6 +39,7 @@ export interface EngineParts {
   readonly warnings: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly substituters: readonly SubstituterPort[];
+  readonly hooks: GivenHooks;
 }
 
 /** An {@link Engine} on a store that is open; closing it closes the store. */
@@ -45,16 +48,20 @@ export class OpenEngine implements Engine {
   readonly #running = new Set<Promise<unknown>>();
   readonly #ports;
   readonly #workers: Workers;
+  readonly #hooks: Hooks;
+  readonly #trace: ReturnType<typeof builtTrace>;
 
   readonly store: LmdbStore;
   readonly settings: Settings;
   readonly warnings: readonly string[];
 
-  constructor({ store, settings, warnings, env, substituters }: EngineParts) {
+  constructor({ store, settings, warnings, env, substituters, hooks }: EngineParts) {
     this.store = store;
     this.settings = settings;
     this.warnings = warnings;
-    this.#ports = { ...composePorts(store, settings, env), substituters };
+    this.#trace = builtTrace(env);
+    this.#hooks = new Hooks(settings, env, hooks);
+    this.#ports = { ...composePorts(store, settings, env), ...this.#hooks.ports, substituters };
     this.#workers = new Workers(() => this.#world());
   }
 
@@ -76,7 +83,11 @@ export class OpenEngine implements Engine {
     await protectAll(this.store, requests);
     const { root } = options;
     if (root !== undefined) await (await outLinks()).checkLinks(this.store, root, requests);
-    const watch = { signal, emit: (event: Event) => queue.push(event) };
+    const emit = (event: Event) => {
+      this.#trace?.(event);
+      queue.push(event);
+    };
+    const watch = { signal, emit };
     const outcome = await this.#workers.run(options.mode ?? "normal", requests.map(toGoal), watch);
     const problems = root === undefined ? [] : await this.#link(root, outcome.results);
     return { ...outcome, problems, exitStatus: outcome.exitStatus || (problems.length > 0 ? 1 : 0) };
@@ -142,6 +153,7 @@ export class OpenEngine implements Engine {
   async close(): Promise<void> {
     this.#closing.abort(new EngineSetupError("ERR_ENGINE_CLOSED", "the engine is closed"));
     await Promise.allSettled(this.#running);
+    await this.#hooks.close();
     await this.#ports.sandbox.close();
     await this.store.close();
   }

@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { WorkerSettings } from "@drvkit/goal";
-import { parsePublicKey } from "@drvkit/narinfo";
+import { parsePublicKey, parseSecretKey, type SecretKey } from "@drvkit/narinfo";
+import { EngineSetupError } from "./error.js";
 import type { Settings } from "./settings/table.js";
 
 /** What goals need of the settings, in their units. */
@@ -14,6 +16,7 @@ export function workerSettings(settings: Settings): WorkerSettings {
     maxSubstitutionJobs: settings["max-substitution-jobs"],
     requireSignatures: settings["require-sigs"],
     trustedPublicKeys: settings["trusted-public-keys"].map((text) => parsePublicKey(text)),
+    secretKeys: settings["secret-key-files"].map(readSecretKey),
     keepGoing: settings["keep-going"],
     keepFailed: settings["keep-failed"],
     timeoutSeconds: settings.timeout,
@@ -26,4 +29,17 @@ export function workerSettings(settings: Settings): WorkerSettings {
     systemFeatures: new Set(settings["system-features"]),
     experimentalFeatures: new Set(settings["experimental-features"]),
   };
+}
+
+function readSecretKey(file: string): SecretKey {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new EngineSetupError("ERR_SECRET_KEY", `cannot read the secret key file '${file}'`, {
+      hint: "`secret-key-files` names files that `drv key generate` has made",
+      cause,
+    });
+  }
+  return parseSecretKey(text.trim());
 }

@@ -4,7 +4,7 @@ import type { RealisationBecause, RealisationStageName } from "./goals/realisati
 import type { PathBecause, PathStageName } from "./goals/substitution/stages.js";
 import type { ActivityMessage } from "./log/messages.js";
 import type { BuildResult } from "./result/build-result.js";
-import type { RealisationResult } from "./result/realisation-result.js";
+import type { RealisationResultOf } from "./result/realisation-result.js";
 import type { SubstitutionResult } from "./result/substitution-result.js";
 import type { GoalKey } from "./worker/goal-key.js";
 
@@ -100,7 +100,8 @@ export type Event =
       readonly type: "realisation-done";
       readonly atMs: number;
       readonly goal: GoalKey;
-      readonly result: RealisationResult;
+      /** Its id as in `realisation-created`. */
+      readonly result: RealisationResultOf<string>;
     }
   | {
       /** The inputs have paths now: what is built is another derivation. */

@@ -3,6 +3,7 @@ export { BuildPathsError, buildPaths } from "./build-paths.js";
 export { ensurePath } from "./ensure-path.js";
 export { GoalError, type GoalErrorCode } from "./error.js";
 export { type Event, eventVersion, type Level } from "./event.js";
+export { type EventJson, type JsonOf, printEvent } from "./event-json.js";
 export { printExitStatus } from "./goals/derivation/failure-message.js";
 export { type Because, type StageName, transitions } from "./goals/derivation/stages.js";
 export { type PathBecause, type PathStageName, pathTransitions } from "./goals/substitution/stages.js";
@@ -32,6 +33,7 @@ export type {
 export { isPathGood, repairPath } from "./repair-path.js";
 export type { BuildResult, BuildStatus, FailureStatus, SuccessStatus } from "./result/build-result.js";
 export { failureStatus, isSuccess, type RunFlags } from "./result/exit-status.js";
+export { printBuildResult } from "./result/print-build-result.js";
 export type { SubstitutionResult } from "./result/substitution-result.js";
 export {
   type GoalRequest,

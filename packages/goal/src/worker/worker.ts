@@ -3,7 +3,7 @@ import { GoalError } from "../error.js";
 import type { Level } from "../event.js";
 import { runDerivationGoal } from "../goals/derivation/run.js";
 import type { BuildResult } from "../result/build-result.js";
-import type { RealisationResult } from "../result/realisation-result.js";
+import type { RealisationResult, RealisationResultOf } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
 import { Audience } from "./audience.js";
@@ -222,7 +222,8 @@ export class Worker {
         const { runRealisationSubstitution } = await import("../goals/realisation/run.js"); // most runs need none
         const common = new GoalCommon(this.#parts, { key, cancellation, audience }, "substitution");
         const result = await runRealisationSubstitution(Object.assign(common, { id }));
-        audience.emit({ type: "realisation-done", goal: key, result });
+        const told: RealisationResultOf<string> = { ...result, id: printDrvOutput(result.id) };
+        audience.emit({ type: "realisation-done", goal: key, result: told });
         return result;
       };
       run().then(told.done, told.failed);

@@ -8,6 +8,7 @@ import "../../src/goals/substitution/path.js";
 import type { StorePath } from "@drvkit/drv-parser";
 import { type BuildResult, defaultWorkerSettings, type Event, isSuccess, runGoals } from "../../src/index.js";
 import { archiveOf, type FakeBuild, pathInfoOf } from "../../src/testing/index.js";
+import { checkEvent } from "../support/schema.js";
 import { names } from "../support/world.js";
 import { checkEvents, isUndisturbed, require } from "./invariants.js";
 import { Model } from "./model.js";
@@ -35,6 +36,9 @@ export async function simulate(seed: number, size: number): Promise<Simulated> {
   const run = new SimulatedRun(scenario, new Random(seed ^ 0x5eed), new Random(seed ^ 0x400c));
   return await run.run();
 }
+
+/** Events of a run that are held against their schema. */
+const checkedBySchema = 300;
 
 class SimulatedRun {
   readonly #events: Event[] = [];
@@ -77,6 +81,7 @@ class SimulatedRun {
     );
     const { results } = await this.#toTheEnd(running);
     checkEvents(this.#events, this.scenario);
+    for (const event of this.#events.slice(0, checkedBySchema)) checkEvent(event);
     this.#checkBuilds();
     await this.#checkResults(results);
     this.#checkNothingIsLeft();

@@ -44,7 +44,7 @@ describe("an output whose path is not known", () => {
     expect(because(world)).toEqual(["not-known", "offered", "registered"]);
     expect(await world.ports.store.queryRealisation(realisation.id)).toEqual(realisation);
     expect(world.events.of("realisation-done")[0]?.result).toEqual({
-      id: realisation.id,
+      id: printDrvOutput(realisation.id),
       exit: "success",
       outPath: path,
     });

@@ -1,0 +1,2 @@
+/** The text of `events.schema.json`. */
+export function eventSchema(): string;
