@@ -78,6 +78,14 @@ describe("examples", () => {
   );
 
   test.skipIf(!sandboxWorks)(
+    `06 renders what happens${sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)"}`,
+    async () => {
+      const { stdout } = await example("06-render-events.ts", scratch.path("rendered"));
+      expect(stdout).toBe("▶ hello\n  writing\n■ hello: built\ndone\n");
+    },
+  );
+
+  test.skipIf(!sandboxWorks)(
     `07 builds in the other store, and has what it needs itself${sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)"}`,
     async () => {
       const folder = scratch.path("elsewhere");

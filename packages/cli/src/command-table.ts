@@ -53,6 +53,10 @@ export const commands: readonly CommandSpec[] = [
       ["--dry-run", "say what would be built and copied, and build nothing"],
       ["-o, --out-link <name>", "name of the symlink to the result (default: result)"],
       ["--no-link", "make no symlink"],
+      [
+        "--events <file>",
+        "write what happens as lines of JSON (-: on standard output, instead of output paths)",
+      ],
       ["-q, --quiet", "print nothing but errors and output paths"],
     ],
     stdin: true,

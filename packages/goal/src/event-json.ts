@@ -14,7 +14,7 @@ export type JsonOf<Value> = Value extends bigint | { readonly __brand: string }
 /** An event as JSON: what one line of a stream of events holds. `events.schema.json` of the package describes it. */
 export type EventJson = JsonOf<Event>;
 
-/** The event as one line of JSON, without its end. */
+/** The event as one line of JSON, without its end. Times are told to the microsecond. */
 export function printEvent(event: Event): string {
   return JSON.stringify(event, (_, value: unknown) => jsonOf(value));
 }
@@ -23,5 +23,6 @@ function jsonOf(value: unknown): unknown {
   if (typeof value === "bigint") return String(value);
   if (value instanceof Map) return Object.fromEntries(value);
   if (value instanceof Set) return [...value];
+  if (typeof value === "number" && !Number.isInteger(value)) return Math.round(value * 1000) / 1000;
   return value;
 }

@@ -2,6 +2,7 @@ import { EngineError } from "@drvkit/drv-parser";
 import type { BuildMode, BuildResult } from "@drvkit/goal";
 import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
+import type { EventWriter } from "../event-writer.js";
 import { untilInterrupted } from "../interrupt.js";
 import { resolveTargets } from "../modules.js";
 import { renderError } from "../render/error.js";
@@ -14,6 +15,7 @@ export async function run(
   context: CommandContext,
 ): Promise<number> {
   if (options["dryRun"] === true) return (await import("./dry-run.js")).run(args, options, context);
+  const events = await eventWriter(options, context);
   await using engine = await context.openEngine();
   const renderer = makeRenderer(process.stderr, context.env, {
     logLines: options["printBuildLogs"] === true,
@@ -26,21 +28,39 @@ export async function run(
         mode: modeOf(options),
         ...outLink(options),
       });
-      for await (const event of build) renderer.event(event);
+      for await (const event of build) {
+        renderer.event(event);
+        await events?.write(event);
+      }
       const outcome = await build.result;
       signal.throwIfAborted();
       renderer.end();
       for (const problem of outcome.problems) context.err(renderError(problem, context.env));
-      context.out(
-        options["json"] === true
-          ? printJson(outcome.results.map(resultToJson))
-          : printOutputs(outcome.results),
-      );
+      if (options["events"] !== "-") context.out(printResults(outcome.results, options));
       return outcome.exitStatus;
     } finally {
       renderer.end();
+      await events?.close();
     }
   });
+}
+
+/** Standard output has one reader, who expects one thing. */
+async function eventWriter(
+  options: CommandOptions,
+  context: CommandContext,
+): Promise<EventWriter | undefined> {
+  const { events, json } = options;
+  if (typeof events !== "string") return undefined;
+  if (events === "-" && json === true)
+    throw new EngineError("ERR_USAGE", "'--json' and '--events -' both print on standard output", {
+      hint: "give `--events` a file",
+    });
+  return (await import("../event-writer.js")).openEventWriter(events, context);
+}
+
+function printResults(results: readonly BuildResult[], options: CommandOptions): string {
+  return options["json"] === true ? printJson(results.map(resultToJson)) : printOutputs(results);
 }
 
 function modeOf(options: CommandOptions): BuildMode {
