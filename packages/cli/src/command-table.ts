@@ -96,8 +96,10 @@ export const commands: readonly CommandSpec[] = [
     name: "log",
     args: "<path>",
     about: "print the build log of a derivation or of what it made",
-    example: "drv log /nix/store/…-hello.drv",
-    options: [],
+    example: "drv log --follow /nix/store/…-hello.drv",
+    options: [
+      ["-f, --follow", "print a log as it grows, whoever builds, to the end of the build; wait for one"],
+    ],
     stdin: false,
     load: () => import("./commands/log.js"),
   },

@@ -1,12 +1,21 @@
-import { makeFileLog, type Ports, type SandboxPort, systemClock, type TreesPort } from "@drvkit/goal";
+import {
+  type LogCompression,
+  makeFileLog,
+  type Ports,
+  type SandboxPort,
+  systemClock,
+  type TreesPort,
+} from "@drvkit/goal";
 import {
   canonicaliseTree,
   compressBzip2,
+  compressZstd,
   copyTree,
   freeBytes,
   hashFile,
   hashTree,
   hashTreeModulo,
+  lockDescriptor,
   makeSeenInodes,
   moveTree,
   removeTree,
@@ -17,6 +26,7 @@ import {
   statTree,
 } from "@drvkit/sandbox-native";
 import type { LmdbStore } from "@drvkit/store-lmdb";
+import { EngineSetupError } from "./error.js";
 import type { LocalSandbox } from "./sandbox/local-sandbox.js";
 import type { Settings } from "./settings/table.js";
 
@@ -50,15 +60,25 @@ export function composePorts(store: LmdbStore, settings: Settings, env: NodeJS.P
     store,
     trees: nativeTrees,
     sandbox: lazySandbox(store, settings),
-    log: settings["keep-build-log"]
-      ? makeFileLog({
-          logDir: store.logDir,
-          ...(settings["compress-build-log"] ? { compress: compressBzip2 } : {}),
-        })
-      : noLog,
+    log: settings["keep-build-log"] ? fileLog(store.logDir, settings) : noLog,
     clock: systemClock,
     impureEnv: (name: string) => env[name],
   } satisfies Ports;
+}
+
+/** Plain while a build runs, and locked, so that it can be followed. */
+function fileLog(logDir: string, settings: Settings): Ports["log"] {
+  const lock = (fd: number) => void lockDescriptor(fd, "shared");
+  if (!settings["compress-build-log"]) return makeFileLog({ logDir, lock });
+  return makeFileLog({ logDir, lock, compression: logCompression(settings["build-log-compression"]) });
+}
+
+function logCompression(name: string): LogCompression {
+  if (name === "bzip2") return { extension: ".bz2", compress: compressBzip2 };
+  if (name === "zstd") return { extension: ".zst", compress: compressZstd };
+  throw new EngineSetupError("ERR_SETTING", `setting 'build-log-compression' has invalid value '${name}'`, {
+    hint: "give `bzip2` or `zstd`",
+  });
 }
 
 /** Loaded with the first build: most runs have none. */

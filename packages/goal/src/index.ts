@@ -10,7 +10,16 @@ export { type PathBecause, type PathStageName, pathTransitions } from "./goals/s
 export type { HookProcess } from "./hook/hook-process.js";
 export { chooseMachine, type Machine, type MachineDefaults, parseMachines } from "./hook/machines.js";
 export { makeProcessHook, type ProcessHook, type ProcessHookOptions } from "./hook/process-hook.js";
-export { type FileLogOptions, logPath, makeFileLog, type OpenLogOptions, openLog } from "./log/file.js";
+export {
+  type FileLogOptions,
+  type LogCompression,
+  type LogExtension,
+  logPath,
+  makeFileLog,
+  type OpenLogOptions,
+  openLog,
+} from "./log/file.js";
+export { type FollowLogOptions, followLog } from "./log/follow.js";
 export { type BuilderLine, readBuilderLine } from "./log/json-messages.js";
 export { Lines } from "./log/lines.js";
 export { type LogField, type LogMessage, parseLogMessage, printLogMessage } from "./log/messages.js";

@@ -1,7 +1,9 @@
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -9,16 +11,18 @@ import {
 } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { bytesOf, defaultStoreDir, makeStorePath } from "@drvkit/drv-parser";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { logPath, makeFileLog, openLog } from "../../src/log/file.js";
 
 const drvPath = makeStorePath(defaultStoreDir, `${"a".repeat(30)}bc-hello.drv`);
 const compress = async (source: string, target: string) => copyFile(source, target);
-const decompress = async function* (path: string) {
+const compression = { extension: ".bz2", compress } as const;
+const decompressed = async function* (path: string) {
   yield bytesOf(`decompressed ${readFileSync(path, "utf8")}`);
 };
+const decompress = { ".bz2": decompressed, ".zst": decompressed };
 
 describe("log files", () => {
   let logDir = "";
@@ -35,7 +39,7 @@ describe("log files", () => {
     for await (const chunk of chunks) text += new TextDecoder().decode(chunk);
     return text;
   };
-  const writeLog = async (text: string, log = makeFileLog({ logDir, compress })) => {
+  const writeLog = async (text: string, log = makeFileLog({ logDir, compression })) => {
     const writer = await log.open(drvPath);
     await writer.write(bytesOf(text));
     return writer;
@@ -74,9 +78,12 @@ describe("log files", () => {
   test("stay plain when compressing fails", async () => {
     const failing = makeFileLog({
       logDir,
-      compress: async (_source, target) => {
-        writeFileSync(target, "half");
-        throw new Error("disk full");
+      compression: {
+        extension: ".bz2",
+        compress: async (_source, target) => {
+          writeFileSync(target, "half");
+          throw new Error("disk full");
+        },
       },
     });
     const writer = await writeLog("text", failing);
@@ -94,12 +101,42 @@ describe("log files", () => {
     expect(await read()).toBeUndefined();
   });
 
-  test("are not written through a link", async () => {
+  test("are not written through a link: a new file takes its place", async () => {
     mkdirSync(dirname(path()), { recursive: true });
     const victim = join(logDir, "victim");
     writeFileSync(victim, "precious");
-    symlinkSync(victim, path());
-    await expect(writeLog("x")).rejects.toMatchObject({ code: "ELOOP" });
-    expect(readFileSync(victim, "utf8")).toBe("precious");
+    for (const link of [path(), `${path()}.new`]) symlinkSync(victim, link);
+    await (await writeLog("x", makeFileLog({ logDir }))).close();
+    expect([readFileSync(victim, "utf8"), readFileSync(path(), "utf8")]).toEqual(["precious", "x"]);
+    expect(lstatSync(path()).isFile()).toBe(true);
+  });
+
+  test("are one, whatever compressed those before", async () => {
+    for (const extension of [".bz2", ".zst", ".bz2"] as const) {
+      await (await writeLog("x", makeFileLog({ logDir, compression: { extension, compress } }))).close();
+      expect(readdirSync(dirname(path()))).toEqual([`${basename(path())}${extension}`]);
+    }
+  });
+
+  test("take the place of what a killed process left unfinished", async () => {
+    mkdirSync(dirname(path()), { recursive: true });
+    for (const left of [`${path()}.new`, `${path()}.bz2.new`]) writeFileSync(left, "left");
+    await (await writeLog("whole")).close();
+    expect(readdirSync(dirname(path()))).toEqual([`${basename(path())}.bz2`]);
+  });
+
+  test("have their name only once they are locked", async () => {
+    const seen: boolean[] = [];
+    const lock = () => void seen.push(existsSync(path()));
+    await (await writeLog("x", makeFileLog({ logDir, lock }))).close();
+    expect(seen).toEqual([false]);
+    const refusing = makeFileLog({
+      logDir,
+      lock: () => {
+        throw new Error("no locks");
+      },
+    });
+    await expect(refusing.open(drvPath)).rejects.toThrow("no locks");
+    expect(readdirSync(dirname(path()))).toEqual([basename(path())]);
   });
 });

@@ -1,8 +1,7 @@
-import type { Level } from "../../event.js";
+import { levelOf } from "../../log/levels.js";
 import type { LogField, LogMessage } from "../../log/messages.js";
 import type { GoalContext } from "../../worker/context.js";
 
-const levels: readonly Level[] = ["error", "warn", "notice", "info", "talkative", "chatty", "debug", "vomit"];
 const results = { buildLogLine: 101n, setPhase: 104n };
 
 /**
@@ -32,11 +31,6 @@ export function followHook(
   }
   cx.emit({ type: "activity", goal: cx.key, message });
   return undefined;
-}
-
-/** The name of one of Nix's verbosity numbers; those beyond are the last one. */
-export function levelOf(number: bigint): Level {
-  return levels[Number(number)] ?? "vomit";
 }
 
 function isText(field: LogField | undefined): field is string {
