@@ -133,6 +133,25 @@ describe.skipIf(!canMount)("a full disk [needs root to mount a tmpfs, and the sa
     expect(ended.stderr.match(/^warning: cannot (?:write|complete) the log of/gmu)).toHaveLength(1);
   });
 
+  test("no room for the log ends who follows it, and the build goes on", async () => {
+    mount("nix/var/log/nix", "64k");
+    const pipe = scratch.path("go");
+    execFileSync("mkfifo", ["-m", "666", pipe]);
+    const script =
+      "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; read go < /go; echo x > $out";
+    const path = drvs.write({ name: "followed", script });
+    const flags = ["--no-link", "--host-tools", "--sandbox-paths", `/go=${pipe}`, "--store", scratch.store];
+    const building = drv(["build", drvs.fileOf(path), ...flags]);
+    const log = join(scratch.store, "nix/var/log/nix/drvs");
+    await until(() => existsSync(log));
+    const followed = await drv(["log", "-f", path, "--store", scratch.store]);
+    expect(followed).toMatchObject({ status: 0, stdout: expect.stringMatching(/^line 0\nline 1\n/u) });
+    writeSync(openSync(pipe, "r+"), "go\n");
+    const ended = await building;
+    expect(ended).toMatchObject({ status: 0, stdout: `${drvs.outputOf(path)}\n` });
+    expect(ended.stderr.match(/^warning: cannot write the log of/gmu)).toHaveLength(1);
+  });
+
   test("no room for the registration leaves nothing valid, and the same build succeeds later", async () => {
     const place = mount("nix/var/nix/drvkit/db", "2m");
     const path = drvs.write({ name: "unregistered", script: "sleep 2; echo x > $out" });

@@ -22,13 +22,18 @@ export interface Build extends AsyncIterable<Event> {
   readonly result: Promise<BuildOutcome>;
 }
 
-/** Events, and characters of log lines, kept for a reader that has not come yet. */
-const limits = { events: 100_000, characters: 16 * 1024 * 1024 };
+/** What is kept for a reader that has not come yet, or lags: bytes of what builds say, and events of any other type. */
+const limits = { saidBytes: 16 * 1024 * 1024, others: 100_000 };
+
+/** An event takes about this much besides its text. */
+const eventBytes = 128;
 
 /** One producer, at most one reader. */
 export class EventQueue implements AsyncIterable<Event> {
   #buffer: Event[] = [];
-  #characters = 0;
+  /** Of what is in the buffer. */
+  #saidBytes = 0;
+  #others = 0;
   #wake: (() => void) | undefined;
   #ended = false;
   /** What the reader has begun with, and how far it is. */
@@ -37,26 +42,36 @@ export class EventQueue implements AsyncIterable<Event> {
 
   push(event: Event): void {
     this.#buffer.push(event);
-    this.#characters += charactersOf(event);
-    if (this.#buffer.length > limits.events || this.#characters > limits.characters) this.#makeRoom();
-    this.#wake?.();
+    const bytes = saidBytesOf(event);
+    this.#saidBytes += bytes;
+    if (bytes === 0) this.#others += 1;
+    if (this.#saidBytes > limits.saidBytes || this.#others > limits.others) this.#makeRoom();
+    this.#wakeReader();
   }
 
-  /** The older half of the log lines goes first: a reader can do without them, as the log has them. */
+  /** The older half goes. A reader can do without what builds have said, as the logs have it: nothing else goes for it. */
   #makeRoom(): void {
-    let excess = this.#characters - limits.characters / 2;
+    const saidAtMost = this.#saidBytes > limits.saidBytes ? limits.saidBytes / 2 : limits.saidBytes;
+    const othersAtMost = this.#others > limits.others ? limits.others / 2 : limits.others;
     this.#buffer = this.#buffer.filter((event) => {
-      if (event.type !== "build-line" || excess <= 0) return true;
-      excess -= charactersOf(event);
+      const bytes = saidBytesOf(event);
+      if (bytes === 0 ? this.#others <= othersAtMost : this.#saidBytes <= saidAtMost) return true;
+      this.#saidBytes -= bytes;
+      if (bytes === 0) this.#others -= 1;
       return false;
     });
-    if (this.#buffer.length > limits.events) this.#buffer = this.#buffer.slice(limits.events / 2);
-    this.#characters = this.#buffer.reduce((sum, event) => sum + charactersOf(event), 0);
   }
 
   end(): void {
     this.#ended = true;
-    this.#wake?.();
+    this.#wakeReader();
+  }
+
+  /** Once: Node looks into every promise that is resolved again. */
+  #wakeReader(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
   }
 
   /** By hand: a generator takes several turns of the event loop's queue for each event. */
@@ -69,7 +84,8 @@ export class EventQueue implements AsyncIterable<Event> {
       this.#taken = this.#buffer;
       this.#next = 0;
       this.#buffer = [];
-      this.#characters = 0;
+      this.#saidBytes = 0;
+      this.#others = 0;
     }
     const event = this.#taken[this.#next];
     if (event === undefined) return this.#wait();
@@ -82,12 +98,32 @@ export class EventQueue implements AsyncIterable<Event> {
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    this.#wake = undefined;
     return this.#read();
   }
 }
 
-/** An empty line takes room, too. */
-function charactersOf(event: Event): number {
-  return event.type === "build-line" ? event.line.length + 64 : 0;
+/** Of events whose number builders and hooks decide; 0 for all others. */
+function saidBytesOf(event: Event): number {
+  switch (event.type) {
+    case "build-line":
+    case "post-build-hook-line":
+      return event.line.length + eventBytes;
+    case "build-phase":
+      return event.phase.length + eventBytes;
+    case "message":
+      return event.text.length + eventBytes;
+    case "activity":
+      return lengthOf(event.message) + eventBytes;
+    default:
+      return 0;
+  }
+}
+
+function lengthOf(message: Extract<Event, { type: "activity" }>["message"]): number {
+  if (message.action === "stop") return 0;
+  const text = message.action === "start" ? message.text.length : 0;
+  return message.fields.reduce<number>(
+    (sum, field) => sum + (typeof field === "string" ? field.length : 0),
+    text,
+  );
 }

@@ -56,3 +56,47 @@ test("of much that nobody reads the oldest log lines go first, and nothing else"
   expect(lines.length).toBeGreaterThanOrEqual(8);
   expect(lines.length).toBeLessThanOrEqual(16);
 });
+
+test("whatever builds say, however much, nothing else goes for it", async () => {
+  const queue = new EventQueue();
+  const said = [
+    { type: "build-line", line: "" },
+    { type: "build-phase", phase: "" },
+    { type: "message", level: "warn", text: "" },
+    { type: "activity", message: { action: "stop", id: 1n } },
+    { type: "activity", message: { action: "result", id: 1n, type: 101n, fields: ["x".repeat(20)] } },
+    { type: "activity", message: { action: "start", id: 1n, level: 0n, type: 0n, text: "", fields: [1n] } },
+    { type: "post-build-hook-line", line: "" },
+  ] as const;
+  queue.push(event(-1));
+  for (let at = 0; at < 500_000; at += 1)
+    queue.push({ ...said[at % said.length], atMs: at, goal: "g" } as Event);
+  queue.push(event(500_000));
+  queue.end();
+  let [count, first, last]: [number, number | undefined, number | undefined] = [0, undefined, undefined];
+  for await (const { atMs } of queue) {
+    first ??= atMs;
+    last = atMs;
+    count += 1;
+  }
+  expect([first, last]).toEqual([-1, 500_000]);
+  expect(count).toBeLessThan(150_000);
+});
+
+test("a reader who lags gets the newest lines, in order", async () => {
+  const queue = new EventQueue();
+  const reader = queue[Symbol.asyncIterator]();
+  const line = (at: number) => ({ type: "build-line", atMs: at, goal: "g", line: "y" }) as Event;
+  queue.push(line(0));
+  await reader.next();
+  for (let at = 1; at <= 1_000_000; at += 1) queue.push(line(at));
+  queue.end();
+  let [count, before, isOrdered] = [0, 0, true];
+  for (let next = await reader.next(); next.done !== true; next = await reader.next()) {
+    isOrdered &&= next.value.atMs > before;
+    before = next.value.atMs;
+    count += 1;
+  }
+  expect([isOrdered, before]).toEqual([true, 1_000_000]);
+  expect(count).toBeLessThan(150_000);
+});

@@ -77,6 +77,8 @@ function openNew(path: string, lock: (fd: number) => void): number {
 }
 
 class FileLog implements LogWriter {
+  /** The last one that was asked for, well or not: they go one after another, and none is left when the descriptor closes. */
+  #written: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -86,7 +88,10 @@ class FileLog implements LogWriter {
   ) {}
 
   async write(bytes: Uint8Array): Promise<void> {
-    await write(this.fd, bytes);
+    if (this.#closing !== undefined) throw new Error("the log is closed");
+    const written = this.#written.then(() => write(this.fd, bytes));
+    this.#written = written.catch(() => undefined);
+    await written;
   }
 
   close(): Promise<void> {
@@ -95,6 +100,7 @@ class FileLog implements LogWriter {
   }
 
   async #close(): Promise<void> {
+    await this.#written;
     closeSync(this.fd);
     const { path, compression } = this;
     if (compression !== undefined) await this.#compress(compression);

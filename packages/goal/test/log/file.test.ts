@@ -57,6 +57,16 @@ describe("log files", () => {
     await writer.close();
   });
 
+  test("end with what is still being written, in its order, and take nothing more", async () => {
+    const writer = await makeFileLog({ logDir }).open(drvPath);
+    const parts = Array.from({ length: 50 }, (_, n) => `${n} `.repeat(1000));
+    const writes = parts.map((part) => writer.write(bytesOf(part)));
+    await writer.close();
+    expect(readFileSync(path(), "utf8")).toBe(parts.join(""));
+    await Promise.all(writes);
+    await expect(writer.write(bytesOf("late"))).rejects.toThrow("the log is closed");
+  });
+
   test("are compressed and renamed at their end, once", async () => {
     const writer = await writeLog("whole");
     await Promise.all([writer.close(), writer.close()]);
