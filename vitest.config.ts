@@ -8,7 +8,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^#digests$/, replacement: source("drv-parser/src/hash/digests-node.ts") },
-      { find: /^@drvkit\/goal\/testing$/, replacement: source("goal/src/testing/index.ts") },
+      { find: /^@drvkit\/goal\/(hook|testing)$/, replacement: source("goal/src/$1/index.ts") },
       { find: /^@drvkit\/engine\/settings$/, replacement: source("engine/src/settings/table.ts") },
       { find: /^@drvkit\/sandbox-native$/, replacement: source("sandbox-native/ts/index.ts") },
       {

@@ -17,6 +17,7 @@ const root = join(import.meta.dirname, "..");
 const target = join(root, "docs/api");
 const libraries = ["drv-parser", "nar", "narinfo", "sandbox-native", "store-lmdb", "goal", "engine"];
 const entryOf = (name) => join(root, "packages", name, name === "sandbox-native" ? "ts" : "src", "index.ts");
+const entries = [...libraries.map(entryOf), join(root, "packages/goal/src/hook/index.ts")];
 
 const isCheck = process.argv.includes("--check");
 const out = mkdtempSync(join(tmpdir(), "drvkit-docs-"));
@@ -45,7 +46,7 @@ try {
 async function generate(folder) {
   const app = await Application.bootstrapWithPlugins({
     plugin: ["typedoc-plugin-markdown"],
-    entryPoints: libraries.map(entryOf),
+    entryPoints: entries,
     tsconfig: join(root, "tsconfig.json"),
     out: folder,
     name: "drvkit",
@@ -76,6 +77,8 @@ async function generate(folder) {
 /** One folder for all pages, and packages by the names under which they are installed. */
 function flat(text) {
   return text
+    .replace(/(?:\.\.\/)*([a-z-]+)\/src\/([a-z-]+)\.md/g, "$1-$2.md")
+    .replace(/(^# |\[)([a-z-]+)\/src\/([a-z-]+)(\]|$)/gm, "$1@drvkit/$2/$3$4")
     .replace(/(?:\.\.\/)*([a-z-]+)\/(?:src|ts)\.md/g, "$1.md")
     .replace(/^# ([a-z-]+)\/(?:src|ts)$/gm, "# @drvkit/$1")
     .replace(/\[([a-z-]+)\/(?:src|ts)\]/g, "[@drvkit/$1]");

@@ -1,5 +1,6 @@
 import { basename } from "node:path";
-import { makeProcessHook, type ProcessHook, systemClock } from "@drvkit/goal";
+import { systemClock } from "@drvkit/goal";
+import { makeProcessHook, type ProcessHook } from "@drvkit/goal/hook";
 import { startProgram } from "@drvkit/sandbox-native";
 import { printSettings } from "../settings/print.js";
 import type { Settings } from "../settings/table.js";

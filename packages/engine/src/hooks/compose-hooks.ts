@@ -1,4 +1,5 @@
-import type { BuildHookPort, PostBuildHookPort, ProcessHook } from "@drvkit/goal";
+import type { BuildHookPort, PostBuildHookPort } from "@drvkit/goal";
+import type { ProcessHook } from "@drvkit/goal/hook";
 import type { Settings } from "../settings/table.js";
 
 /** Hooks that are given as objects; each takes the place of the program that the settings name. */

@@ -118,7 +118,7 @@ class Hook implements ProcessHook {
       });
     this.#current = undefined;
     const build = (request: HookBuild) => buildByHook({ process, lines }, request, this.options.clock);
-    return { reply: "accept", machine, build };
+    return { reply: "accept", machine, build, abandon: () => process.close() };
   }
 
   async #start(): Promise<Asked> {

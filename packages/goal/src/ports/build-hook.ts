@@ -44,6 +44,8 @@ export type HookReply =
        * a hook that failed, as does one that throws.
        */
       build(request: HookBuild): Promise<ExitStatus>;
+      /** Lets go of what it holds for a build that will not be asked for; without effect afterwards. */
+      abandon?(): Promise<void>;
     };
 
 /** Who may build elsewhere. What `ask` throws fails the goal that asked. */

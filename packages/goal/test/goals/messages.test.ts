@@ -165,6 +165,10 @@ describe("what a builder prints", () => {
     "@nix ][",
     '@nix {"action":"setPhase","phase":1}',
     "@nix ",
+    '@nix {"action":"start","id":1,"fields":[-1]}',
+    '@nix {"action":"start","id":1,"level":3,"type":101,"text":"","fields":[true]}',
+    '@nix {"action":"result","id":18446744073709551615,"fields":[true]}',
+    '@nix {"action":"stop"}',
   ])("%s is text with a warning, and the build goes on (A8)", async (line) => {
     const world = new World();
     const drvPath = world.add({ name: "odd" });
@@ -177,19 +181,29 @@ describe("what a builder prints", () => {
     expect(world.events.of("message")).toMatchObject([{ level: "warn" }]);
   });
 
-  test.each([
-    '@nix {"action":"start","id":1,"fields":[-1]}',
-    '@nix {"action":"start","id":1,"fields":[true]}',
-    '@nix {"action":"result","id":18446744073709551615,"fields":[true]}',
-    '@nix {"action":"stop"}',
-  ])("%s is no text (A8)", async (line) => {
+  test("downloads are activities, and nothing else is: not what was not begun, nor what ended (A9)", async () => {
     const world = new World();
-    const drvPath = world.add({ name: "odd" });
+    const drvPath = world.add({ name: "downloads" });
     const running = world.run([drvPath]);
     const build = await world.building(drvPath);
-    build.write(`${line}\nlast\n`);
+    const id = 18_446_744_073_709_551_615n;
+    const say = (action: string, more = "") => build.write(`@nix {"action":"${action}","id":${id}${more}}\n`);
+    say("result", ',"type":105,"fields":[1,2]');
+    say("start", ',"level":3,"type":105,"text":"a build of its own"');
+    say("stop");
+    say("start", ',"level":3,"type":101,"text":"","fields":["http://x"]');
+    say("result", ',"type":105,"fields":[9007199254740993,2]');
+    say("stop");
+    say("stop");
+    build.write('@nix {"action":"msg","level":1,"msg":"beware"}\n@nix {"action":"sing"}\nlast\n');
     build.succeed();
     await running;
+    expect(world.events.of("activity").map(({ message }) => message)).toMatchObject([
+      { action: "start", id, type: 101n, fields: ["http://x"] },
+      { action: "result", id, fields: [9_007_199_254_740_993n, 2n] },
+      { action: "stop", id },
+    ]);
+    expect(world.events.of("message")).toMatchObject([{ level: "warn", text: "beware" }]);
     expect(world.events.of("build-line").map((event) => event.line)).toEqual(["last"]);
   });
 

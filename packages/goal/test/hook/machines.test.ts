@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { chooseMachine, type Machine, parseMachines } from "../../src/index.js";
+import { chooseMachine, type Machine, parseMachines } from "../../src/hook/index.js";
 
 const files: Readonly<Record<string, string>> = {
   "/etc/machines": "# two\nfirst\n\nsecond x86_64-linux - 2\n",

@@ -427,6 +427,32 @@ describe("a hook that builds", () => {
     expect(world.ports.store.locked.size).toBe(0);
   });
 
+  test("is let go when what it accepted cannot begin", async () => {
+    const { world, source, hook, running } = await asked();
+    world.ports.store.queryClosure = async () => {
+      throw new Error(`${source} has gone`);
+    };
+    hook.say("# accept", "far");
+    expect(failureOf((await running).results[0]).errorMessage).toContain("has gone");
+    expect([hook.closed, world.ports.store.locked.size]).toEqual([true, 0]);
+  });
+
+  test("is let go when nobody waits any more at the moment it accepts", async () => {
+    const stop = new AbortController();
+    const world = new HookWorld();
+    const { ask } = world.hook;
+    world.hook.ask = async (question, options) => {
+      const reply = await ask.call(world.hook, question, options);
+      stop.abort(new Error("enough"));
+      return reply;
+    };
+    const running = world.run([world.add({ name: "late" })], { signal: stop.signal });
+    const hook = await world.nextHook();
+    hook.say("# accept", "far");
+    expect(statuses(await running)).toEqual(["miscFailure"]);
+    expect([hook.closed, world.ports.store.locked.size]).toEqual([true, 0]);
+  });
+
   test("check and repair never ask it", async () => {
     const world = new HookWorld();
     const drvPath = world.add({ name: "checked" });

@@ -20,11 +20,30 @@ describe("a line of a builder", () => {
 
   test.each([
     '@nix {"action":"start","id":1,"fields":[-1]}',
-    '@nix {"action":"start","id":1,"fields":[true]}',
-    '@nix {"action":"result","id":18446744073709551615,"type":101,"fields":["x"]}',
-    '@nix {"action":"nobody knows"}',
-  ])("%s is not for the log", (line) => {
-    expect(readBuilderLine(line)).toEqual({ type: "swallowed" });
+    '@nix {"action":"start","id":1,"level":3,"type":101,"text":"","fields":[-1]}',
+    '@nix {"action":"start","id":1,"level":3,"type":101,"text":"","fields":[true]}',
+    '@nix {"action":"stop"}',
+    '@nix {"action":"result","id":1,"type":18446744073709551616}',
+  ])("%s cannot be read either (A8)", (line) => {
+    expect(readBuilderLine(line)).toEqual({ type: "malformed", reason: expect.any(String) });
+  });
+
+  test("with an action that nobody knows is not for the log", () => {
+    expect(readBuilderLine('@nix {"action":"nobody knows"}')).toEqual({ type: "swallowed" });
+  });
+
+  test("may be a message, whose numbers keep all their digits (A9)", () => {
+    const line =
+      '@nix {"action":"result","id":18446744073709551615,"type":101,"fields":["x",9007199254740993]}';
+    expect(readBuilderLine(line)).toEqual({
+      type: "message",
+      message: {
+        action: "result",
+        id: 18446744073709551615n,
+        type: 101n,
+        fields: ["x", 9007199254740993n],
+      },
+    });
   });
 
   test("names a phase", () => {
@@ -39,7 +58,7 @@ describe("a line of a builder", () => {
   test.each(['@nix {"action":"setPhase"}', '@nix {"action":"setPhase","phase":["x"]}'])(
     "%s names none",
     (line) => {
-      expect(readBuilderLine(line)).toMatchObject({ type: "malformed", reason: "it names no phase" });
+      expect(readBuilderLine(line)).toMatchObject({ type: "malformed", reason: "'phase' is no text" });
     },
   );
 });

@@ -1,5 +1,6 @@
 import { bytesOf, concatBytes } from "@drvkit/drv-parser";
-import { type ExitStatus, type HookProcess, makeProcessHook, type ProcessHook } from "../../src/index.js";
+import { type HookProcess, makeProcessHook, type ProcessHook } from "../../src/hook/index.js";
+import type { ExitStatus } from "../../src/index.js";
 import { type MemoryPorts, memoryPorts } from "../../src/testing/index.js";
 import { World } from "./world.js";
 

@@ -56,7 +56,7 @@ export async function buildElsewhere(build: ElsewhereBuild, cx: GoalContext): Pr
   cx.emit({ type: "build-started", goal, drvPath, mode, machine, layers: [], hostTools: false });
   let done: At<"done"> | undefined;
   try {
-    const end = await runHook(build, inputs, cx);
+    const end = await runHook(build, inputs, cx).finally(() => cx.counters.stop());
     cx.throwIfAborted();
     const times = { startTimeSeconds, stopTimeSeconds: clock.nowSeconds() };
     done = isGood(end)
@@ -64,7 +64,6 @@ export async function buildElsewhere(build: ElsewhereBuild, cx: GoalContext): Pr
       : fail(cx, "failed", { ...failureOf(end, build.drv, cx), times });
     return done;
   } finally {
-    cx.counters.stop();
     const status = done?.result.status ?? "miscFailure";
     const durationMs = clock.monotonicMs() - startedMs;
     cx.emit({ type: "build-finished", goal, drvPath, status, durationMs });

@@ -1,13 +1,20 @@
+import { setImmediate as breathe } from "node:timers/promises";
 import { readBuilderLine } from "../../log/json-messages.js";
 import { Lines } from "../../log/lines.js";
 import { Tail } from "../../log/tail.js";
 import type { LogWriter } from "../../ports/log.js";
 import type { GoalContext } from "../../worker/context.js";
+import { BuilderActivities } from "./builder-activities.js";
+import { followMessage } from "./hook-messages.js";
+
+/** After so many bytes whoever reads the events has its turn: lines may be short and many. */
+const bytesAtOnce = 16 * 1024;
 
 /** What a build writes, wherever it runs: bytes for its log, lines for whoever watches, the last of them for a failure. */
 export class BuildOutput {
   readonly #tail: Tail;
   readonly #lines: Lines;
+  readonly #activities = new BuilderActivities();
   #sizeBytes = 0;
 
   constructor(
@@ -24,9 +31,15 @@ export class BuildOutput {
     this.#sizeBytes += bytes.length;
     if (limit > 0 && this.#sizeBytes > limit)
       return `${this.cx.name} killed after writing more than ${limit} bytes of log output`;
-    this.#lines.write(bytes);
-    await this.log.write(bytes);
+    await Promise.all([this.log.write(bytes), this.#tell(bytes)]);
     return undefined;
+  }
+
+  async #tell(bytes: Uint8Array): Promise<void> {
+    for (let start = 0; start < bytes.length; start += bytesAtOnce) {
+      if (start > 0) await breathe();
+      this.#lines.write(bytes.subarray(start, start + bytesAtOnce));
+    }
   }
 
   /** The last lines. A line without its end is one. */
@@ -41,6 +54,10 @@ export class BuildOutput {
     if (read.type === "swallowed") return;
     if (read.type === "phase") {
       cx.emit({ type: "build-phase", goal: cx.key, phase: read.phase });
+      return;
+    }
+    if (read.type === "message") {
+      if (this.#activities.isFollowed(read.message)) followMessage(read.message, cx);
       return;
     }
     if (read.type === "malformed")

@@ -90,7 +90,8 @@ async function tryToBuild(wanted: Wanted, held: Held, cx: GoalContext): Promise<
     if (answer.reply === "accept") {
       held.releaseSlot();
       const { buildElsewhere } = await import("./build-elsewhere.js"); // most builds are here
-      return buildElsewhere({ accepted: answer, drv, inputs, known: paths, valid, targets, locks }, cx);
+      const accepted = { accepted: answer, drv, inputs, known: paths, valid, targets, locks };
+      return buildElsewhere(accepted, cx).finally(() => answer.abandon?.());
     }
     requireBuildable(wanted, cx.settings);
   }
@@ -116,6 +117,7 @@ async function ask(wanted: Wanted, held: Held, cx: GoalContext): Promise<HookRep
   };
   const tell = (message: Parameters<typeof followHook>[0]) => void followHook(message, cx);
   const reply = await cx.away(cx.buildHook.ask(question, { signal: cx.signal, tell }));
+  if (cx.signal.aborted && reply.reply === "accept") await reply.abandon?.();
   cx.throwIfAborted();
   return reply;
 }

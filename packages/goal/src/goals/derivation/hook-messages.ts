@@ -2,6 +2,8 @@ import { levelOf } from "../../log/levels.js";
 import type { LogField, LogMessage } from "../../log/messages.js";
 import type { GoalContext } from "../../worker/context.js";
 
+type Teller = Pick<GoalContext, "key" | "emit">;
+
 const results = { buildLogLine: 101n, setPhase: 104n };
 
 /**
@@ -10,27 +12,25 @@ const results = { buildLogLine: 101n, setPhase: 104n };
  *
  * @see Nix: src/libstore/build/derivation-goal.cc, `handleChildOutput`
  */
-export function followHook(
-  message: LogMessage,
-  cx: Pick<GoalContext, "key" | "emit">,
-): Uint8Array | undefined {
-  switch (message.action) {
-    case "msg":
-      cx.emit({ type: "message", goal: cx.key, level: levelOf(message.level), text: message.msg });
-      return undefined;
-    case "setPhase":
-      return phaseLine(message.phase);
-    case "result": {
-      const [text] = message.fields;
-      if (message.type === results.buildLogLine && isText(text)) return line(text);
-      if (message.type === results.setPhase && isText(text)) return phaseLine(text);
-      break;
-    }
-    default:
-      break;
+export function followHook(message: LogMessage, cx: Teller): Uint8Array | undefined {
+  if (message.action === "setPhase") return phaseLine(message.phase);
+  if (message.action === "result") {
+    const [text] = message.fields;
+    if (message.type === results.buildLogLine && isText(text)) return line(text);
+    if (message.type === results.setPhase && isText(text)) return phaseLine(text);
   }
-  cx.emit({ type: "activity", goal: cx.key, message });
+  followMessage(message, cx);
   return undefined;
+}
+
+/** A message, whoever says it, as an event. */
+export function followMessage(
+  message: Exclude<LogMessage, { readonly action: "setPhase" }>,
+  cx: Teller,
+): void {
+  if (message.action === "msg")
+    cx.emit({ type: "message", goal: cx.key, level: levelOf(message.level), text: message.msg });
+  else cx.emit({ type: "activity", goal: cx.key, message });
 }
 
 function isText(field: LogField | undefined): field is string {

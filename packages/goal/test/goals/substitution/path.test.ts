@@ -288,7 +288,7 @@ describe("a path", () => {
     const figures = world.events.all.flatMap((event) =>
       event.type === "progress" ? [event.substitutions] : [],
     );
-    expect(figures.map(({ running }) => running)).toEqual([0, 1, 0, 0]); // expected, running, no more, done
+    expect(figures.map(({ running }) => running)).toEqual([0, 0, 1, 0, 0]); // expected, its size, running, no more, done
     expect(figures.at(-1)).toEqual({ done: 1, expected: 1, running: 0, failed: 0 });
   });
 
