@@ -14,9 +14,9 @@ import type { ExitStatus } from "../../ports/sandbox.js";
 import type { OutputLocks } from "../../ports/store.js";
 import type { FailureStatus } from "../../result/build-result.js";
 import type { GoalContext } from "../../worker/context.js";
-import { BuildOutput } from "./build-output.js";
 import { failureMessage } from "./failure-message.js";
 import { followHook } from "./hook-messages.js";
+import { HookOutput } from "./hook-output.js";
 import { afterBuild } from "./post-build-hook.js";
 import { fail, miscFailure, succeed } from "./result.js";
 import type { At } from "./stages.js";
@@ -77,27 +77,18 @@ async function runHook(
 ): Promise<HookEnd> {
   const { ports, drvPath } = cx;
   const warn = (text: string) => cx.emit({ type: "message", goal: cx.key, level: "warn", text });
-  const log = await openLenientLog(ports.log, drvPath, warn);
-  const output = new BuildOutput(log, cx);
-  const limit = new AbortController();
-  const signal = AbortSignal.any([cx.signal, limit.signal]);
-  let stopped: string | undefined;
-  const write = async (bytes: Uint8Array) => {
-    if (stopped !== undefined) return;
-    stopped = await output.write(bytes);
-    if (stopped !== undefined) limit.abort(new GoalError("ERR_BUILD_FAILED", stopped));
-  };
-  let said = Promise.resolve();
+  await using output = new HookOutput(await openLenientLog(ports.log, drvPath, warn), cx);
+  const { signal } = output;
   const request: HookBuild = {
     drvPath,
     derivation: asBasic(drv, inputs),
     inputs,
     outputs: missingOutputs(known, valid),
     signal,
-    write,
+    write: (bytes) => output.write(bytes),
     tell: (message: LogMessage) => {
       const bytes = followHook(message, cx);
-      if (bytes !== undefined) said = said.then(() => write(bytes));
+      if (bytes !== undefined) void output.write(bytes);
     },
     add: (info, archive) =>
       ports.store.addFromArchive(info, archive, { signal, isLocked: targets.includes(info.path) }),
@@ -105,13 +96,11 @@ async function runHook(
   try {
     cx.leaveTurn();
     const status = await accepted.build(request);
-    await said;
-    return { status, stopped, tail: output.end() };
+    return { status, ...(await output.end()) };
   } catch (error) {
-    if (stopped === undefined) throw error;
-    return { status: { kind: "signalled", signal: 9 }, stopped, tail: output.end() };
-  } finally {
-    await log.close();
+    const end = await output.end();
+    if (end.stopped === undefined) throw error;
+    return { status: { kind: "signalled", signal: 9 }, ...end };
   }
 }
 
