@@ -38,6 +38,11 @@ const hashOptions = [
 
 const json = ["--json", "print JSON on standard output"] as const;
 
+const logFormat = [
+  "--log-format <format>",
+  "on standard error: bar (what runs, on a terminal), raw (lines), internal-json (for programs, as Nix)",
+] as const;
+
 /** Every command. */
 export const commands: readonly CommandSpec[] = [
   {
@@ -57,6 +62,7 @@ export const commands: readonly CommandSpec[] = [
         "--events <file>",
         "write what happens as lines of JSON (-: on standard output, instead of output paths)",
       ],
+      logFormat,
       ["-q, --quiet", "print nothing but errors and output paths"],
     ],
     stdin: true,
@@ -142,7 +148,7 @@ export const commands: readonly CommandSpec[] = [
     args: "[paths...]",
     about: "obtain or build again what is not any more what was registered",
     example: "drv repair /nix/store/…-hello",
-    options: [json],
+    options: [json, logFormat],
     stdin: true,
     load: () => import("./commands/repair.js"),
   },

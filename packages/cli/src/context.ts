@@ -5,8 +5,11 @@ import type { SettingOverrides } from "./setting-options.js";
 
 /** What every command works with. */
 export interface CommandContext {
-  /** Opens the engine that the flags ask for; warnings go to standard error. */
-  openEngine(how?: { readonly readOnly?: boolean }): Promise<Engine>;
+  /** Opens the engine that the flags ask for; warnings go to standard error, unless somebody else is told. */
+  openEngine(how?: {
+    readonly readOnly?: boolean;
+    readonly onWarning?: (text: string) => void;
+  }): Promise<Engine>;
   /** The settings that the configuration and the flags give. */
   settings(): Promise<Settings>;
   readonly env: NodeJS.ProcessEnv;
@@ -35,7 +38,7 @@ export function makeContext(options: CommandOptions, overrides: SettingOverrides
         settings: overrides,
         readOnly: how.readOnly ?? false,
         env,
-        onWarning: (warning) => err(renderWarning(warning, env)),
+        onWarning: how.onWarning ?? ((warning) => err(renderWarning(warning, env))),
       });
     },
   };

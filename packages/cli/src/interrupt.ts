@@ -2,17 +2,18 @@ import type { CommandContext } from "./context.js";
 import { exitStatus } from "./exit-status.js";
 import { renderFailure } from "./render/error.js";
 
-/** Runs what a signal may cancel: its exit status, or that of a failure with one line that says so. */
+/** Runs what a signal may cancel: its exit status, or that of a failure with one line that says so, unless `say` does. */
 export async function untilInterrupted(
   context: CommandContext,
   work: (signal: AbortSignal) => Promise<number>,
+  say = (message: string) => context.err(renderFailure({ message }, context.env)),
 ): Promise<number> {
   const interrupt = onInterrupt();
   try {
     return await work(interrupt.signal);
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
-    context.err(renderFailure({ message: "interrupted by the user" }, context.env));
+    say("interrupted by the user");
     return exitStatus.failure;
   } finally {
     interrupt.stop();

@@ -20,8 +20,11 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** `drv closure … | head -1` is no error. */
+/** `drv closure … | head -1` is no error, and what nobody reads on standard error changes no outcome. */
 function endQuietlyOnClosedPipe(): void {
+  process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(exitStatus.success);
     throw error;

@@ -21,6 +21,7 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_HOOK_PROGRAM`: the program of a hook is not where it was looked for
  * - `ERR_POST_BUILD_HOOK`: the post-build hook failed
  * - `ERR_SECRET_KEY`: the file of a key that is to sign cannot be read
+ * - `ERR_JSON_LOG`: the file of `json-log-path` cannot be opened
  * - `ERR_NO_BUILD_UID`: no user id is free for a build
  * - `ERR_BUILD_DIR`: others could replace the directory that builds work in
  */
@@ -43,6 +44,7 @@ export type EngineErrorCode =
   | "ERR_HOOK_PROGRAM"
   | "ERR_POST_BUILD_HOOK"
   | "ERR_SECRET_KEY"
+  | "ERR_JSON_LOG"
   | "ERR_NO_BUILD_UID"
   | "ERR_BUILD_DIR";
 

@@ -83,12 +83,10 @@ export class OpenEngine implements Engine {
     await protectAll(this.store, requests);
     const { root } = options;
     if (root !== undefined) await (await outLinks()).checkLinks(this.store, root, requests);
-    const emit = (event: Event) => {
-      this.#trace?.(event);
-      queue.push(event);
-    };
-    const watch = { signal, emit };
-    const outcome = await this.#workers.run(options.mode ?? "normal", requests.map(toGoal), watch);
+    const outcome = await this.#logged(
+      (event) => queue.push(event),
+      (emit) => this.#workers.run(options.mode ?? "normal", requests.map(toGoal), { signal, emit }),
+    );
     const problems = root === undefined ? [] : await this.#link(root, outcome.results);
     return { ...outcome, problems, exitStatus: outcome.exitStatus || (problems.length > 0 ? 1 : 0) };
   }
@@ -113,8 +111,10 @@ export class OpenEngine implements Engine {
     derivation: BasicDerivation,
     { signal, onEvent = () => undefined, mode = "normal" }: BuildDerivationOptions = {},
   ): Promise<BuildResult> {
-    const how = { ...this.#world(), mode, signal: this.#signal(signal), emit: onEvent };
-    return await this.#track(buildDerivation(drvPath, derivation, how));
+    const how = { ...this.#world(), mode, signal: this.#signal(signal) };
+    return await this.#track(
+      this.#logged(onEvent, (emit) => buildDerivation(drvPath, derivation, { ...how, emit })),
+    );
   }
 
   isPathGood(path: StorePath, options: { readonly signal?: AbortSignal } = {}): Promise<boolean> {
@@ -160,6 +160,20 @@ export class OpenEngine implements Engine {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Runs what emits events, which are told to those who keep them in files, too. */
+  async #logged<T>(
+    tell: (event: Event) => void,
+    run: (emit: (event: Event) => void) => Promise<T>,
+  ): Promise<T> {
+    const traced = (event: Event) => {
+      this.#trace?.(event);
+      tell(event);
+    };
+    const path = this.settings["json-log-path"];
+    if (path === "") return await run(traced);
+    return await (await import("./json-log.js")).withJsonLog(path, traced, run);
   }
 
   /** What goals work with. Settings may be wrong: only who builds or asks is told. */

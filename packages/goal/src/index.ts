@@ -7,9 +7,7 @@ export { type EventJson, type JsonOf, printEvent } from "./event-json.js";
 export { printExitStatus } from "./goals/derivation/failure-message.js";
 export { type Because, type StageName, transitions } from "./goals/derivation/stages.js";
 export { type PathBecause, type PathStageName, pathTransitions } from "./goals/substitution/stages.js";
-export type { HookProcess } from "./hook/hook-process.js";
-export { chooseMachine, type Machine, type MachineDefaults, parseMachines } from "./hook/machines.js";
-export { makeProcessHook, type ProcessHook, type ProcessHookOptions } from "./hook/process-hook.js";
+export { ActivityIds } from "./log/activities.js";
 export {
   type FileLogOptions,
   type LogCompression,
@@ -20,9 +18,16 @@ export {
   openLog,
 } from "./log/file.js";
 export { type FollowLogOptions, followLog } from "./log/follow.js";
+export { InternalJson } from "./log/internal-json.js";
 export { type BuilderLine, readBuilderLine } from "./log/json-messages.js";
 export { Lines } from "./log/lines.js";
-export { type LogField, type LogMessage, parseLogMessage, printLogMessage } from "./log/messages.js";
+export {
+  type LogField,
+  type LogMessage,
+  parseLogMessage,
+  printLogMessage,
+  printLogMessageJson,
+} from "./log/messages.js";
 export { type Missing, type QueryMissingOptions, queryMissing } from "./missing/query-missing.js";
 export type { BuildHookPort, HookBuild, HookQuestion, HookReply } from "./ports/build-hook.js";
 export type { ClockPort } from "./ports/clock.js";

@@ -1,12 +1,12 @@
 import { EngineError } from "@drvkit/drv-parser";
+import type { BuildOptions } from "@drvkit/engine";
 import type { BuildMode, BuildResult } from "@drvkit/goal";
 import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
 import type { EventWriter } from "../event-writer.js";
-import { untilInterrupted } from "../interrupt.js";
 import { resolveTargets } from "../modules.js";
-import { renderError } from "../render/error.js";
-import { makeRenderer } from "../render/renderer.js";
+import { untilInterruptedWith, withRenderer } from "../render/log-format.js";
+import type { Renderer } from "../render/renderer.js";
 
 /** `drv build TARGET…`: output paths on standard output, everything else on standard error. */
 export async function run(
@@ -15,33 +15,43 @@ export async function run(
   context: CommandContext,
 ): Promise<number> {
   if (options["dryRun"] === true) return (await import("./dry-run.js")).run(args, options, context);
-  const events = await eventWriter(options, context);
-  await using engine = await context.openEngine();
-  const renderer = makeRenderer(process.stderr, context.env, {
-    logLines: options["printBuildLogs"] === true,
-    quiet: options["quiet"] === true,
-  });
-  return await untilInterrupted(context, async (signal) => {
+  return await withRenderer(options, context, async (renderer) => {
+    const how = { mode: modeOf(options), ...outLink(options) };
+    const events = await eventWriter(options, context);
     try {
-      const build = engine.build(await resolveTargets(args, engine), {
-        signal,
-        mode: modeOf(options),
-        ...outLink(options),
-      });
-      for await (const event of build) {
-        renderer.event(event);
-        await events?.write(event);
-      }
-      const outcome = await build.result;
-      signal.throwIfAborted();
-      renderer.end();
-      for (const problem of outcome.problems) context.err(renderError(problem, context.env));
-      if (options["events"] !== "-") context.out(printResults(outcome.results, options));
-      return outcome.exitStatus;
+      return await build(args, how, { options, context, renderer, events });
     } finally {
-      renderer.end();
       await events?.close();
     }
+  });
+}
+
+/** Who is told of a build. */
+interface Audience {
+  readonly options: CommandOptions;
+  readonly context: CommandContext;
+  readonly renderer: Renderer;
+  readonly events: EventWriter | undefined;
+}
+
+async function build(
+  args: readonly string[],
+  how: BuildOptions,
+  { options, context, renderer, events }: Audience,
+): Promise<number> {
+  await using engine = await context.openEngine({ onWarning: (text) => renderer.warning(text) });
+  return await untilInterruptedWith(renderer, context, async (signal) => {
+    const running = engine.build(await resolveTargets(args, engine), { ...how, signal });
+    for await (const event of running) {
+      renderer.event(event);
+      await events?.write(event);
+    }
+    const outcome = await running.result;
+    signal.throwIfAborted();
+    renderer.end();
+    for (const problem of outcome.problems) renderer.error(problem);
+    if (options["events"] !== "-") context.out(printResults(outcome.results, options));
+    return outcome.exitStatus;
   });
 }
 

@@ -4,9 +4,8 @@ import type { Event } from "@drvkit/goal";
 import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
 import { exitStatus } from "../exit-status.js";
-import { untilInterrupted } from "../interrupt.js";
-import { renderError } from "../render/error.js";
-import { makeRenderer } from "../render/renderer.js";
+import { untilInterruptedWith, withRenderer } from "../render/log-format.js";
+import type { Renderer } from "../render/renderer.js";
 
 type Outcome = "good" | "repaired" | "failed";
 
@@ -16,18 +15,23 @@ export async function run(
   options: CommandOptions,
   context: CommandContext,
 ): Promise<number> {
-  await using engine = await context.openEngine();
-  return await untilInterrupted(context, async (signal) => {
-    const outcomes = new Map<StorePath, Outcome>();
-    const paths = await Promise.all(args.map((arg) => resolveStorePath(engine.store, arg)));
-    for (const path of paths) {
-      outcomes.set(path, await repair(path, engine, signal, context));
-      signal.throwIfAborted();
-    }
-    const ended = [...outcomes].map(([path, outcome]) => ({ path, outcome }));
-    const whole = ended.filter(({ outcome }) => outcome !== "failed");
-    context.out(options["json"] === true ? printJson(ended) : whole.map(({ path }) => `${path}\n`).join(""));
-    return whole.length === ended.length ? exitStatus.success : exitStatus.failure;
+  return await withRenderer(options, context, async (renderer) => {
+    await using engine = await context.openEngine({ onWarning: (text) => renderer.warning(text) });
+    return await untilInterruptedWith(renderer, context, async (signal) => {
+      const outcomes = new Map<StorePath, Outcome>();
+      const paths = await Promise.all(args.map((arg) => resolveStorePath(engine.store, arg)));
+      for (const path of paths) {
+        outcomes.set(path, await repair(path, engine, signal, renderer));
+        signal.throwIfAborted();
+      }
+      renderer.end();
+      const ended = [...outcomes].map(([path, outcome]) => ({ path, outcome }));
+      const whole = ended.filter(({ outcome }) => outcome !== "failed");
+      context.out(
+        options["json"] === true ? printJson(ended) : whole.map(({ path }) => `${path}\n`).join(""),
+      );
+      return whole.length === ended.length ? exitStatus.success : exitStatus.failure;
+    });
   });
 }
 
@@ -35,13 +39,12 @@ async function repair(
   path: StorePath,
   engine: Engine,
   signal: AbortSignal,
-  context: CommandContext,
+  renderer: Renderer,
 ): Promise<Outcome> {
-  const renderer = makeRenderer(process.stderr, context.env, { logLines: false, quiet: false });
   const said = new Set<string>();
   const onEvent = (event: Event) => {
     if (event.type === "goal-done" && "errorMessage" in event.result) said.add(event.result.errorMessage);
-    renderer.event(event);
+    if (!isForNow(event, path)) renderer.event(event);
   };
   try {
     if (await engine.isPathGood(path, { signal })) return "good";
@@ -49,10 +52,12 @@ async function repair(
     return "repaired";
   } catch (error) {
     signal.throwIfAborted();
-    renderer.end();
-    if (!said.has((error as Error).message)) context.err(renderError(error, context.env));
+    if (!said.has((error as Error).message)) renderer.error(error);
     return "failed";
-  } finally {
-    renderer.end();
   }
+}
+
+/** That nobody has the path is no failure yet: it may be built. */
+function isForNow(event: Event, path: StorePath): boolean {
+  return event.type === "substitution-done" && event.result.path === path && event.result.exit !== "success";
 }

@@ -1,6 +1,7 @@
 import type { Event } from "@drvkit/goal";
+import { RunningRows } from "./running-rows.js";
 import type { Style } from "./style.js";
-import { printDuration, shortName, stripControls } from "./units.js";
+import { printBytes, widthOf } from "./units.js";
 
 /** The part of a terminal stream that rendering needs. */
 export interface Terminal {
@@ -14,55 +15,31 @@ const hideCursor = "\u001b[?25l";
 const showCursor = "\u001b[?25h";
 const redrawEveryMs = 100;
 
-interface Running {
-  readonly name: string;
-  readonly startedMs: number;
-  line: string;
-}
+type Progress = Extract<Event, { type: "progress" }>;
 
-type Figures = Pick<Extract<Event, { type: "progress" }>["builds"], "done" | "expected">;
-
-/** Running builds with time and last line, and the counts, redrawn at the bottom of a terminal. */
+/** What runs and waits, with time and last line, and the counts, redrawn at the bottom of a terminal. */
 export class StatusBlock {
-  readonly #running = new Map<string, Running>();
+  readonly #rows: RunningRows;
   readonly #timer: NodeJS.Timeout;
   readonly #onExit = () => this.end();
-  #progress: Extract<Event, { type: "progress" }> | undefined;
-  #drawnRows = 0;
+  #progress: Progress | undefined;
+  /** Columns that each drawn row takes: a terminal that becomes narrower wraps them. */
+  #drawn: readonly number[] = [];
   #ended = false;
 
   constructor(
     private readonly terminal: Terminal,
     private readonly style: Style,
   ) {
+    this.#rows = new RunningRows(style);
     terminal.write(hideCursor);
     this.#timer = setInterval(() => this.#redraw(), redrawEveryMs);
     process.once("exit", this.#onExit);
   }
 
   event(event: Event): void {
-    switch (event.type) {
-      case "build-started":
-        this.#start(event.goal, event.drvPath, "");
-        return;
-      case "substitution-started":
-        this.#start(event.goal, event.path, `copying from ${event.uri}`);
-        return;
-      case "build-line": {
-        const running = this.#running.get(event.goal);
-        if (running !== undefined) running.line = event.line;
-        return;
-      }
-      case "build-finished":
-      case "substitution-finished":
-        this.#running.delete(event.goal);
-        return;
-      case "progress":
-        this.#progress = event;
-        return;
-      default:
-        return;
-    }
+    if (event.type === "progress") this.#progress = event;
+    else this.#rows.event(event);
   }
 
   /** A line that stays, above the block. */
@@ -80,40 +57,50 @@ export class StatusBlock {
   }
 
   #redraw(): void {
-    const rows = this.#rows();
-    this.terminal.write(`${this.#erase()}${rows.map((row) => `${row}\n`).join("")}`);
-    this.#drawnRows = rows.length;
+    const width = this.#columns() - 1;
+    const room = Math.max(1, Math.floor((this.terminal.rows || 24) / 2));
+    const rows = this.#rows.rows(width, room);
+    if (this.#progress !== undefined) rows.push(this.#countRow(this.#progress, width));
+    this.terminal.write(`${this.#erase()}${rows.map(({ text }) => `${text}\n`).join("")}`);
+    this.#drawn = rows.map((row) => row.columns);
   }
 
+  /** Row by row: to erase all from the first row of a screen on makes some terminals keep it as history. */
   #erase(): string {
-    const rows = this.#drawnRows;
-    this.#drawnRows = 0;
-    return rows === 0 ? "" : `\u001b[${rows}A\u001b[0J`;
+    const columns = this.#columns();
+    const rows = this.#drawn.reduce((sum, each) => sum + Math.max(1, Math.ceil(each / columns)), 0);
+    this.#drawn = [];
+    const up = `\u001b[${rows}A`;
+    return rows === 0 ? "" : `${up}${"\u001b[2K\u001b[1B".repeat(rows)}${up}`;
   }
 
-  #rows(): readonly string[] {
-    const width = (this.terminal.columns || 80) - 1;
-    const room = Math.max(1, Math.floor((this.terminal.rows ?? 24) / 2));
-    const running = [...this.#running.values()];
-    const rows = running.slice(0, room).map((build) => {
-      const time = printDuration(performance.now() - build.startedMs).padStart(6);
-      const head = `${time} ${build.name}`.slice(0, width);
-      const line = stripControls(build.line).slice(0, Math.max(0, width - head.length - 1));
-      return `${this.style.cyan(head)} ${this.style.dim(line)}`;
-    });
-    if (running.length > room) rows.push(this.style.dim(`       and ${running.length - room} more`));
-    if (this.#progress !== undefined) rows.push(this.#countRow(this.#progress));
-    return rows;
+  #columns(): number {
+    return this.terminal.columns || 80;
   }
 
-  #countRow({ builds, substitutions }: Extract<Event, { type: "progress" }>): string {
-    const of = ({ done, expected }: Figures) => this.style.bold(`${done}/${expected}`);
-    const copied = substitutions.expected > 0 ? `, ${of(substitutions)} copied` : "";
-    const failed = builds.failed > 0 ? `, ${this.style.red(`${builds.failed} failed`)}` : "";
-    return `${of(builds)} built${copied}, ${builds.running + substitutions.running} running${failed}`;
-  }
-
-  #start(goal: string, path: string, line: string): void {
-    this.#running.set(goal, { name: shortName(path), startedMs: performance.now(), line });
+  /** What does not fit any more is left out, from the end. */
+  #countRow({ builds, substitutions, transfers }: Progress, width: number) {
+    const { bold, red } = this.style;
+    const of = ({ done, expected }: Progress["builds"]) => `${done}/${expected}`;
+    const bytes = `${printBytes(transfers.doneNarBytes)} of ${printBytes(transfers.expectedNarBytes)}`;
+    const parts = [
+      { plain: `${of(builds)} built`, painted: `${bold(of(builds))} built` },
+      ...(substitutions.expected > 0
+        ? [{ plain: `${of(substitutions)} copied`, painted: `${bold(of(substitutions))} copied` }]
+        : []),
+      ...(transfers.expectedNarBytes > 0 ? [{ plain: bytes, painted: bytes }] : []),
+      ...[`${builds.running + substitutions.running} running`].map((text) => ({
+        plain: text,
+        painted: text,
+      })),
+      ...(builds.failed > 0
+        ? [{ plain: `${builds.failed} failed`, painted: red(`${builds.failed} failed`) }]
+        : []),
+    ];
+    while (parts.length > 1 && widthOf(parts.map(({ plain }) => plain).join(", ")) > width) parts.pop();
+    return {
+      text: parts.map(({ painted }) => painted).join(", "),
+      columns: widthOf(parts.map(({ plain }) => plain).join(", ")),
+    };
   }
 }

@@ -31,3 +31,28 @@ export function stripControls(text: string): string {
     .replace(/\t/gu, " ")
     .replace(/[\u0000-\u001f\u007f-\u009f]/gu, "");
 }
+
+/** Columns that a text takes; rather one too many than one too few. */
+export function widthOf(text: string): number {
+  return [...text].reduce((sum, character) => sum + columnsOf(character), 0);
+}
+
+/** The beginning of a text, as far as it fits. */
+export function fit(text: string, columns: number): string {
+  if (text.length * 2 <= columns) return text;
+  let left = columns;
+  let kept = "";
+  for (const character of text) {
+    left -= columnsOf(character);
+    if (left < 0) break;
+    kept += character;
+  }
+  return kept;
+}
+
+const wide =
+  /[\u1100-\u115f\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
+
+function columnsOf(character: string): number {
+  return character < "\u1100" || !wide.test(character) ? 1 : 2;
+}

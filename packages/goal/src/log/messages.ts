@@ -6,7 +6,13 @@ export type LogField = string | bigint;
 
 /** One message of Nix's logger protocol. Numbers are unsigned and of 64 bits: ids are beyond what a `number` holds. */
 export type LogMessage =
-  | { readonly action: "msg"; readonly level: bigint; readonly msg: string }
+  | {
+      readonly action: "msg";
+      readonly level: bigint;
+      readonly msg: string;
+      /** Of an error: its text without `error: `; on the line `raw_msg`, beside a position that nobody knows. */
+      readonly rawMsg?: string;
+    }
   | {
       readonly action: "start";
       readonly id: bigint;
@@ -44,7 +50,12 @@ export function parseLogMessage(line: string): LogMessage {
   const action = textIn(json, "action");
   switch (action) {
     case "msg":
-      return { action, level: numberIn(json, "level"), msg: textIn(json, "msg") };
+      return {
+        action,
+        level: numberIn(json, "level"),
+        msg: textIn(json, "msg"),
+        ...(json.members.has("raw_msg") ? { rawMsg: textIn(json, "raw_msg") } : {}),
+      };
     case "start":
       return {
         action,
@@ -79,9 +90,22 @@ export function tryParseLogMessage(line: string): LogMessage | undefined {
 
 /** The line of a message: compact, members in byte order, no `fields` where there are none. */
 export function printLogMessage(message: LogMessage): string {
+  return marker + printLogMessageJson(message);
+}
+
+/** The same without `@nix `, as it stands in a `json-log-path` file. */
+export function printLogMessageJson(message: LogMessage): string {
+  return printJson({ type: "object", members: membersOf(message) });
+}
+
+function membersOf(message: LogMessage): ReadonlyMap<string, JsonValue> {
+  if (message.action === "msg" && message.rawMsg !== undefined) {
+    const { rawMsg, ...rest } = message;
+    const unknown = ["column", "file", "line"].map((name) => [name, { type: "null" }] as const);
+    return new Map<string, JsonValue>([...membersOf(rest), ["raw_msg", jsonOf(rawMsg)], ...unknown]);
+  }
   const members = Object.entries(message).filter(([, value]) => !Array.isArray(value) || value.length > 0);
-  const object = { type: "object", members: new Map(members.map(([name, value]) => [name, jsonOf(value)])) };
-  return marker + printJson(object as JsonObject);
+  return new Map(members.map(([name, value]) => [name, jsonOf(value)]));
 }
 
 function jsonOf(value: string | bigint | readonly LogField[]): JsonValue {

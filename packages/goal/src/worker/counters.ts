@@ -69,10 +69,12 @@ export interface SubstitutionCounters extends GoalCounters {
 
 export const noBytes: TransferBytes = { downloadBytes: 0, narBytes: 0 };
 
-/** What a run obtains elsewhere. Every figure only grows; goals say next that they run or have ended. */
+/** What a run obtains elsewhere. Every figure only grows; who has obtained something says next that it has ended. */
 export class Transfers {
   #expected = noBytes;
   #done = noBytes;
+
+  constructor(private readonly changed: () => void) {}
 
   get figures() {
     return {
@@ -85,6 +87,7 @@ export class Transfers {
 
   expect(bytes: TransferBytes): void {
     this.#expected = sum(this.#expected, bytes);
+    if (bytes.downloadBytes + bytes.narBytes > 0) this.changed();
   }
 
   done(bytes: TransferBytes): void {

@@ -11,7 +11,7 @@ export class Run {
   readonly flags: RunFlags = noFlags();
   readonly builds: Counters;
   readonly substitutions: Counters;
-  readonly transfers = new Transfers();
+  readonly transfers: Transfers;
   /** Builds that failed: whoever asks for them later in this run is told, nothing is built twice. */
   readonly #failed = new Map<StorePath, BuildResult>();
   readonly #startedMs: number;
@@ -33,11 +33,15 @@ export class Run {
       });
     this.builds = new Counters(progress);
     this.substitutions = new Counters(progress);
+    this.transfers = new Transfers(progress);
   }
 
   emit(body: EventBody): void {
     if (this.#isOver) return;
-    this.tell({ ...body, atMs: this.clock.monotonicMs() - this.#startedMs } as Event);
+    const atMs = this.clock.monotonicMs() - this.#startedMs;
+    // Of lines there are many, and a copy by hand takes a fraction of the time.
+    if (body.type === "build-line") this.tell({ type: body.type, goal: body.goal, line: body.line, atMs });
+    else this.tell({ ...body, atMs } as Event);
   }
 
   /** A derivation goal ended so. */

@@ -39,7 +39,10 @@ describe("a message of Nix's logger", () => {
     const text = fc.string({ unit: "grapheme" });
     const fields = fc.array(fc.oneof(text, number), { maxLength: 4 });
     const message: fc.Arbitrary<LogMessage> = fc.oneof(
-      fc.record({ action: fc.constant("msg" as const), level: number, msg: text }),
+      fc.record(
+        { action: fc.constant("msg" as const), level: number, msg: text, rawMsg: text },
+        { requiredKeys: ["action", "level", "msg"] },
+      ) as fc.Arbitrary<LogMessage>,
       fc.record(
         {
           action: fc.constant("start" as const),
