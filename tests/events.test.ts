@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv } from "ajv";
 import ts from "typescript";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { drv, Scratch, sandboxWorks } from "./drv-command.js";
-import { DerivationFolder } from "./make-derivation.js";
+import { describe, expect, test } from "vitest";
+import { buildSuite } from "./build-suite.js";
+import { drv, sandboxWorks } from "./drv-command.js";
 import { root } from "./workspace.js";
 
 const why = sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)";
@@ -83,20 +83,11 @@ describe("an exhaustive switch over events", { timeout: 60_000 }, () => {
 });
 
 describe.skipIf(!sandboxWorks)(`drv build --events${why}`, () => {
-  let scratch: Scratch;
-  let drvs: DerivationFolder;
-  beforeAll(() => {
-    scratch = new Scratch();
-    drvs = new DerivationFolder(scratch.path("drvs"));
-  });
-  afterAll(() => scratch[Symbol.asyncDispose]());
-
-  const build = (...args: string[]) =>
-    drv(["build", "--no-link", ...args, "--store", scratch.store], { cwd: scratch.folder });
+  const suite = buildSuite();
 
   test("writes a stream to standard output instead of output paths", async () => {
-    const file = drvs.write({ name: "stream", script: "echo hello; echo x > $out" });
-    const { status, stdout } = await build(drvs.fileOf(file), "--events", "-");
+    const file = suite.drvs.write({ name: "stream", script: "echo hello; echo x > $out" });
+    const { status, stdout } = await suite.build(suite.drvs.fileOf(file), "--events", "-");
     expect(status).toBe(0);
     const seen = eventsIn(stdout).map(({ type }) => type);
     expect(seen[0]).toBe("run-started");
@@ -105,55 +96,61 @@ describe.skipIf(!sandboxWorks)(`drv build --events${why}`, () => {
   });
 
   test("writes it to a file, of a failure too, and the output paths as ever", async () => {
-    const good = drvs.write({ name: "good", script: "echo x > $out" });
-    const bad = drvs.write({ name: "bad", script: "echo oh; exit 3" });
-    const { status, stdout } = await build(
-      drvs.fileOf(good),
-      drvs.fileOf(bad),
+    const good = suite.drvs.write({ name: "good", script: "echo x > $out" });
+    const bad = suite.drvs.write({ name: "bad", script: "echo oh; exit 3" });
+    const { status, stdout } = await suite.build(
+      suite.drvs.fileOf(good),
+      suite.drvs.fileOf(bad),
       "--keep-going",
       "--events",
-      scratch.path("events"),
+      suite.scratch.path("events"),
     );
     expect(status).toBe(100);
-    expect(stdout).toBe(`${drvs.outputOf(good)}\n`);
-    const events = eventsIn(readFileSync(scratch.path("events"), "utf8"));
+    expect(stdout).toBe(`${suite.drvs.outputOf(good)}\n`);
+    const events = eventsIn(readFileSync(suite.scratch.path("events"), "utf8"));
     expect(events.at(-1)).toMatchObject({ type: "run-finished", exitStatus: 100 });
   });
 
   test("fails before anything is built when the file cannot be opened", async () => {
-    const file = drvs.write({ name: "unwritten", script: "echo x > $out" });
-    const { status, stderr } = await build(drvs.fileOf(file), "--events", scratch.path("no", "events"));
+    const file = suite.drvs.write({ name: "unwritten", script: "echo x > $out" });
+    const { status, stderr } = await suite.build(
+      suite.drvs.fileOf(file),
+      "--events",
+      suite.scratch.path("no", "events"),
+    );
     expect(status).toBe(1);
-    expect(stderr).toContain(`cannot write '${scratch.path("no", "events")}' [ERR_OUTPUT]`);
-    expect((await drv(["path-info", drvs.outputOf(file), "--store", scratch.store])).status).toBe(1);
+    expect(stderr).toContain(`cannot write '${suite.scratch.path("no", "events")}' [ERR_OUTPUT]`);
+    expect((await drv(["path-info", suite.drvs.outputOf(file), "--store", suite.scratch.store])).status).toBe(
+      1,
+    );
   });
 
   test("warns once when the file cannot be written any more, and builds", async () => {
-    const file = drvs.write({ name: "full", script: "echo x > $out" });
-    const { status, stderr } = await build(drvs.fileOf(file), "--events", "/dev/full");
+    const file = suite.drvs.write({ name: "full", script: "echo x > $out" });
+    const { status, stderr } = await suite.build(suite.drvs.fileOf(file), "--events", "/dev/full");
     expect(status).toBe(0);
     expect(stderr.match(/its events end here/gu)).toHaveLength(1);
   });
 
   test("refuses to print JSON and events on one standard output", async () => {
-    const { status, stderr } = await build("--events", "-", "--json", scratch.path("none.drv"));
+    const { status, stderr } = await suite.build("--events", "-", "--json", suite.scratch.path("none.drv"));
     expect(status).toBe(1);
     expect(stderr).toContain("[ERR_USAGE]");
   });
 
   test("follows a build to its end though a slow reader takes the stream from a pipe", async () => {
-    const file = drvs.write({
+    const file = suite.drvs.write({
       name: "many-lines",
       script: "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i + 1)); done; echo x > $out",
     });
-    writeFileSync(scratch.path("slow.sh"), "sleep 1; exec wc -l");
+    writeFileSync(suite.scratch.path("slow.sh"), "sleep 1; exec wc -l");
     const piped = await drv([], {
       before: [
         "/bin/sh",
         "-c",
-        `"$0" "$1" build --no-link ${drvs.fileOf(file)} --store ${scratch.store} --events - | sh ${scratch.path("slow.sh")}`,
+        `"$0" "$1" build --no-link ${suite.drvs.fileOf(file)} --store ${suite.scratch.store} --events - | sh ${suite.scratch.path("slow.sh")}`,
       ],
-      cwd: scratch.folder,
+      cwd: suite.scratch.folder,
     });
     expect(Number(piped.stdout)).toBeGreaterThan(20_000);
   });

@@ -1,21 +1,13 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { drv, type Ended, Scratch, sandboxWorks } from "./drv-command.js";
-import { DerivationFolder, type Recipe } from "./make-derivation.js";
+import { describe, expect, test } from "vitest";
+import { buildSuite } from "./build-suite.js";
+import { drv, type Ended, sandboxWorks } from "./drv-command.js";
+import type { DerivationFolder, Recipe } from "./make-derivation.js";
 import { filesBelow, packages, root } from "./workspace.js";
 
-let scratch: Scratch;
-let drvs: DerivationFolder;
+const suite = buildSuite();
 
-beforeAll(() => {
-  scratch = new Scratch();
-  drvs = new DerivationFolder(scratch.path("drvs"));
-});
-afterAll(() => scratch[Symbol.asyncDispose]());
-
-const build = (...args: string[]) =>
-  drv(["build", "--no-link", ...args, "--store", scratch.store], { cwd: scratch.folder });
 const why = sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)";
 
 /** Whatever fails: one message, no trace, nothing valid, nothing left on disk. */
@@ -26,12 +18,12 @@ async function expectClean(
   expect(ended.stdout).toBe("");
   expect(ended.stderr.match(/^error:/gmu)).toHaveLength(1);
   expect(ended.stderr).not.toMatch(/\n\s+at /u);
-  expect((await drv(["path-info", drvs.outputOf(drvPath), "--store", scratch.store])).stderr).toContain(
-    "is not valid",
-  );
-  expect(readdirSync(join(scratch.store, "nix/var/nix/builds"))).toEqual([]);
   expect(
-    readdirSync(join(scratch.store, "nix/store")).filter((name) => /\.chroot$|^tmp-/u.test(name)),
+    (await drv(["path-info", suite.drvs.outputOf(drvPath), "--store", suite.scratch.store])).stderr,
+  ).toContain("is not valid");
+  expect(readdirSync(join(suite.scratch.store, "nix/var/nix/builds"))).toEqual([]);
+  expect(
+    readdirSync(join(suite.scratch.store, "nix/store")).filter((name) => /\.chroot$|^tmp-/u.test(name)),
   ).toEqual([]);
 }
 
@@ -137,8 +129,8 @@ describe.skipIf(!sandboxWorks)(`a build that fails${why}`, () => {
   test.each(failing)(
     "$name says so, once, and leaves nothing",
     async ({ flags = [], status, message, ...recipe }) => {
-      const path = drvs.write(recipe);
-      const ended = await build(drvs.fileOf(path), ...flags);
+      const path = suite.drvs.write(recipe);
+      const ended = await suite.build(suite.drvs.fileOf(path), ...flags);
       expect(ended.stderr).toContain(message);
       expect(ended.status).toBe(status);
       await expectClean(ended, path);
@@ -146,11 +138,11 @@ describe.skipIf(!sandboxWorks)(`a build that fails${why}`, () => {
   );
 
   test("keeps its build directory when asked to", async () => {
-    const path = drvs.write({ name: "kept", script: "echo evidence > clue; exit 1" });
-    const ended = await build(drvs.fileOf(path), "--keep-failed");
+    const path = suite.drvs.write({ name: "kept", script: "echo evidence > clue; exit 1" });
+    const ended = await suite.build(suite.drvs.fileOf(path), "--keep-failed");
     const [, kept = ""] = /keeping build directory '(.*)'/u.exec(ended.stderr) ?? [];
     expect(readFileSync(join(kept, "clue"), "utf8")).toBe("evidence\n");
-    await build(drvs.fileOf(path)); // the next command sweeps what killed builds left, not what was kept
+    await suite.build(suite.drvs.fileOf(path)); // the next command sweeps what killed builds left, not what was kept
     expect(readFileSync(join(kept, "clue"), "utf8")).toBe("evidence\n");
   });
 });
@@ -168,19 +160,19 @@ describe("a derivation file that cannot be read", () => {
   ];
 
   test.each(damaged)("because it $name gives one error", async ({ change, code }) => {
-    const path = drvs.write({ name: "damaged", script: "echo x > $out" });
-    writeFileSync(drvs.fileOf(path), change(readFileSync(drvs.fileOf(path), "utf8")));
-    const ended = await build(drvs.fileOf(path));
+    const path = suite.drvs.write({ name: "damaged", script: "echo x > $out" });
+    writeFileSync(suite.drvs.fileOf(path), change(readFileSync(suite.drvs.fileOf(path), "utf8")));
+    const ended = await suite.build(suite.drvs.fileOf(path));
     expect(ended).toMatchObject({ status: 1, stdout: "" });
     expect(ended.stderr).toContain(`[${code}]`);
     expect(ended.stderr).toContain("hint:");
-    expect((await drv(["path-info", path, "--store", scratch.store])).stderr).toContain("is not valid");
+    expect((await drv(["path-info", path, "--store", suite.scratch.store])).stderr).toContain("is not valid");
   });
 });
 
 describe("a store that cannot be used", () => {
   test("because it is an installed Nix gives one error", async () => {
-    const foreign = scratch.path("foreign");
+    const foreign = suite.scratch.path("foreign");
     const { mkdirSync } = await import("node:fs");
     mkdirSync(join(foreign, "nix/var/nix/db"), { recursive: true });
     writeFileSync(join(foreign, "nix/var/nix/db/schema"), "10");
@@ -192,7 +184,7 @@ describe("a store that cannot be used", () => {
   test.skipIf(process.geteuid?.() === 0)(
     "because it is read-only gives one error (skipped for root, who may write anyway)",
     async () => {
-      const closed = scratch.path("closed");
+      const closed = suite.scratch.path("closed");
       const { mkdirSync } = await import("node:fs");
       mkdirSync(closed);
       chmodSync(closed, 0o555);

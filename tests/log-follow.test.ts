@@ -2,9 +2,9 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { openSync, readdirSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { StorePath } from "@drvkit/drv-parser";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { drv, type Ended, Scratch, sandboxWorks } from "./drv-command.js";
-import { DerivationFolder } from "./make-derivation.js";
+import { afterEach, describe, expect, test } from "vitest";
+import { buildSuite } from "./build-suite.js";
+import { drv, type Ended, sandboxWorks } from "./drv-command.js";
 import { until } from "./until.js";
 import { root } from "./workspace.js";
 
@@ -18,14 +18,8 @@ interface Running {
 }
 
 describe.skipIf(!sandboxWorks)(`drv log --follow${why}`, { timeout: 60_000 }, () => {
-  let scratch: Scratch;
-  let drvs: DerivationFolder;
+  const suite = buildSuite();
   let count = 0;
-  beforeAll(() => {
-    scratch = new Scratch();
-    drvs = new DerivationFolder(scratch.path("drvs"));
-  });
-  afterAll(() => scratch[Symbol.asyncDispose]());
   const children: ChildProcess[] = [];
   afterEach(() => {
     for (const child of children.splice(0)) child.kill("SIGKILL"); // those that have not ended in a test that fails
@@ -34,8 +28,12 @@ describe.skipIf(!sandboxWorks)(`drv log --follow${why}`, { timeout: 60_000 }, ()
   function start(...args: readonly string[]): Running {
     const child = spawn(
       process.execPath,
-      [join(root, "packages/cli/bin/drv.js"), ...args, "--store", scratch.store],
-      { cwd: scratch.folder, env: { ...process.env, NO_COLOR: "1" }, stdio: ["ignore", "pipe", "pipe"] },
+      [join(root, "packages/cli/bin/drv.js"), ...args, "--store", suite.scratch.store],
+      {
+        cwd: suite.scratch.folder,
+        env: { ...process.env, NO_COLOR: "1" },
+        stdio: ["ignore", "pipe", "pipe"],
+      },
     );
     children.push(child);
     let [stdout, stderr] = ["", ""];
@@ -54,9 +52,9 @@ describe.skipIf(!sandboxWorks)(`drv log --follow${why}`, { timeout: 60_000 }, ()
   /** A builder that prints a line, waits until it is told to go on, prints another. */
   function paused() {
     count += 1;
-    const pipe = scratch.path(`go-${count}`);
+    const pipe = suite.scratch.path(`go-${count}`);
     execFileSync("mkfifo", ["-m", "666", pipe]);
-    const drvPath = drvs.write({
+    const drvPath = suite.drvs.write({
       name: `paused-${count}`,
       script: `echo one; read go < /go; echo two; echo x > $out`,
     });
@@ -64,7 +62,7 @@ describe.skipIf(!sandboxWorks)(`drv log --follow${why}`, { timeout: 60_000 }, ()
     return {
       drvPath,
       build: (...more: readonly string[]) =>
-        start("build", "--no-link", "-q", drvs.fileOf(drvPath), ...flags, ...more),
+        start("build", "--no-link", "-q", suite.drvs.fileOf(drvPath), ...flags, ...more),
       go: () => writeSync(openSync(pipe, "r+"), "go\n"),
     };
   }
@@ -97,11 +95,17 @@ describe.skipIf(!sandboxWorks)(`drv log --follow${why}`, { timeout: 60_000 }, ()
 
   test("started after gives the whole log, bzip2 or zstd", async () => {
     for (const compression of ["bzip2", "zstd"]) {
-      const drvPath = drvs.write({ name: `ended-${compression}`, script: "echo all of it; echo x > $out" });
-      await start("build", "--no-link", drvs.fileOf(drvPath), "--build-log-compression", compression).ended;
+      const drvPath = suite.drvs.write({
+        name: `ended-${compression}`,
+        script: "echo all of it; echo x > $out",
+      });
+      await start("build", "--no-link", suite.drvs.fileOf(drvPath), "--build-log-compression", compression)
+        .ended;
       expect(await follow(drvPath).ended).toMatchObject({ status: 0, stdout: "all of it\n", stderr: "" });
     }
-    const logs = readdirSync(join(scratch.store, "nix/var/log/nix/drvs"), { recursive: true }).join("\n");
+    const logs = readdirSync(join(suite.scratch.store, "nix/var/log/nix/drvs"), { recursive: true }).join(
+      "\n",
+    );
     expect(logs).toMatch(/ended-zstd\.drv\.zst$/mu);
     expect(logs).toMatch(/ended-bzip2\.drv\.bz2$/mu);
   });
@@ -130,7 +134,7 @@ describe.skipIf(!sandboxWorks)(`drv log --follow${why}`, { timeout: 60_000 }, ()
     await says(following, "one\n");
     building.child.kill("SIGKILL");
     expect(await following.ended).toMatchObject({ status: 0, stdout: "one\n" });
-    expect((await drv(["log", drvPath, "--store", scratch.store])).stdout).toBe("one\n");
+    expect((await drv(["log", drvPath, "--store", suite.scratch.store])).stdout).toBe("one\n");
   });
 
   test("ends with an interrupt, and the build goes on", async () => {
@@ -147,8 +151,8 @@ describe.skipIf(!sandboxWorks)(`drv log --follow${why}`, { timeout: 60_000 }, ()
   });
 
   test("ends without a log when what it makes is there all the same", async () => {
-    const drvPath = drvs.write({ name: "unlogged", script: "echo x > $out" });
-    await start("build", "--no-link", drvs.fileOf(drvPath), "--no-keep-build-log").ended;
+    const drvPath = suite.drvs.write({ name: "unlogged", script: "echo x > $out" });
+    await start("build", "--no-link", suite.drvs.fileOf(drvPath), "--no-keep-build-log").ended;
     const ended = await follow(drvPath).ended;
     expect(ended.status).toBe(1);
     expect(ended.stderr).toContain("[ERR_LOG_MISSING]");
@@ -159,15 +163,15 @@ describe.skipIf(!sandboxWorks)(`drv log --follow${why}`, { timeout: 60_000 }, ()
       ["err", "exec >&-; echo still here >&2; echo x > $out"],
       ["out", "exec 2>&-; echo still here; echo x > $out"],
     ] as const) {
-      const drvPath = drvs.write({ name: `closed-${name}`, script });
-      expect((await start("build", "--no-link", drvs.fileOf(drvPath)).ended).status).toBe(0);
+      const drvPath = suite.drvs.write({ name: `closed-${name}`, script });
+      expect((await start("build", "--no-link", suite.drvs.fileOf(drvPath)).ended).status).toBe(0);
       expect((await follow(drvPath).ended).stdout).toBe("still here\n");
     }
   });
 
   test("refuses another compression before anything is built", async () => {
-    const drvPath = drvs.write({ name: "refused", script: "echo x > $out" });
-    const ended = await start("build", drvs.fileOf(drvPath), "--build-log-compression", "rar").ended;
+    const drvPath = suite.drvs.write({ name: "refused", script: "echo x > $out" });
+    const ended = await start("build", suite.drvs.fileOf(drvPath), "--build-log-compression", "rar").ended;
     expect(ended.status).toBe(1);
     expect(ended.stderr).toContain("setting 'build-log-compression' has invalid value 'rar' [ERR_SETTING]");
   });

@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { parseLogMessage } from "@drvkit/goal";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { explained } from "../packages/goal/scripts/logger-streams.mjs";
-import { drv, Scratch, sandboxWorks } from "./drv-command.js";
-import { DerivationFolder } from "./make-derivation.js";
+import { buildSuite } from "./build-suite.js";
+import { drv, sandboxWorks } from "./drv-command.js";
 import { root } from "./workspace.js";
 
 const why = sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)";
@@ -33,22 +33,18 @@ test("docs/compatibility.md has each explained difference", () => {
 });
 
 describe.skipIf(!sandboxWorks)(`drv build --log-format${why}`, () => {
-  let scratch: Scratch;
-  let drvs: DerivationFolder;
-  beforeAll(() => {
-    scratch = new Scratch();
-    drvs = new DerivationFolder(scratch.path("drvs"));
-  });
-  afterAll(() => scratch[Symbol.asyncDispose]());
+  const suite = buildSuite();
 
-  const build = (...args: string[]) =>
-    drv(["build", "--no-link", ...args, "--store", scratch.store], { cwd: scratch.folder });
   const messagesIn = (text: string) => text.trimEnd().split("\n").map(parseLogMessage);
 
   test("internal-json writes nothing but messages of Nix's logger to standard error, and the output paths", async () => {
-    const good = drvs.write({ name: "json-good", script: "echo hello; echo x > $out" });
-    const { status, stdout, stderr } = await build(drvs.fileOf(good), "--log-format", "internal-json");
-    expect({ status, stdout }).toEqual({ status: 0, stdout: `${drvs.outputOf(good)}\n` });
+    const good = suite.drvs.write({ name: "json-good", script: "echo hello; echo x > $out" });
+    const { status, stdout, stderr } = await suite.build(
+      suite.drvs.fileOf(good),
+      "--log-format",
+      "internal-json",
+    );
+    expect({ status, stdout }).toEqual({ status: 0, stdout: `${suite.drvs.outputOf(good)}\n` });
     expect(messagesIn(stderr)).toEqual(
       expect.arrayContaining([
         expect.objectContaining({ action: "start", type: 105n, text: `building '${good}'` }),
@@ -58,21 +54,21 @@ describe.skipIf(!sandboxWorks)(`drv build --log-format${why}`, () => {
   });
 
   test("internal-json says a failure and keeps the exit status", async () => {
-    const bad = drvs.write({ name: "json-bad", script: "exit 3" });
-    const { status, stderr } = await build(drvs.fileOf(bad), "--log-format", "internal-json");
+    const bad = suite.drvs.write({ name: "json-bad", script: "exit 3" });
+    const { status, stderr } = await suite.build(suite.drvs.fileOf(bad), "--log-format", "internal-json");
     expect(status).toBe(100);
     const errors = messagesIn(stderr).filter((message) => message.action === "msg" && message.level === 0n);
     expect(errors).toMatchObject([{ rawMsg: `builder for '${bad}' failed with exit code 3` }]);
   });
 
   test("internal-json says in its own form what is wrong before anything is built", async () => {
-    const missing = await build(scratch.path("nothing.drv"), "--log-format", "internal-json");
+    const missing = await suite.build(suite.scratch.path("nothing.drv"), "--log-format", "internal-json");
     expect(missing.status).toBe(1);
     expect(messagesIn(missing.stderr)).toMatchObject([{ action: "msg", level: 0n }]);
   });
 
   test("an unknown log format is one error that lists the known ones", async () => {
-    const ended = await build("x.drv", "--log-format", "xml");
+    const ended = await suite.build("x.drv", "--log-format", "xml");
     expect(ended).toMatchObject({ status: 1, stdout: "" });
     expect(ended.stderr).toBe(
       "error: unknown log format 'xml' [ERR_USAGE]\nhint: give one of `bar`, `raw`, `internal-json`\n",
@@ -81,7 +77,7 @@ describe.skipIf(!sandboxWorks)(`drv build --log-format${why}`, () => {
 
   test("a path that nobody has is said", async () => {
     const path = "/nix/store/00000000000000000000000000000000-none";
-    const { status, stderr } = await build(path);
+    const { status, stderr } = await suite.build(path);
     expect(status).toBe(1);
     expect(stderr).toContain(
       `error: path '${path}' is required, but there is no substituter that can build it`,
@@ -89,22 +85,22 @@ describe.skipIf(!sandboxWorks)(`drv build --log-format${why}`, () => {
   });
 
   test("a standard error that nobody reads changes no outcome", async () => {
-    const file = drvs.write({
+    const file = suite.drvs.write({
       name: "unread",
       script: "i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i + 1)); done; exit 3",
     });
-    const command = `"$0" "$1" build --no-link -L ${drvs.fileOf(file)} --store ${scratch.store} 2>&1 >&3 | head -c 1 > ${scratch.path("head")}`;
+    const command = `"$0" "$1" build --no-link -L ${suite.drvs.fileOf(file)} --store ${suite.scratch.store} 2>&1 >&3 | head -c 1 > ${suite.scratch.path("head")}`;
     const ended = await drv([], {
       before: ["/bin/bash", "-c", `exec 3>&1; ${command}; echo "\${PIPESTATUS[0]}"`],
-      cwd: scratch.folder,
+      cwd: suite.scratch.folder,
     });
     expect(ended.stdout).toBe("100\n");
   });
 
   test("json-log-path gets the messages whatever is shown", async () => {
-    const good = drvs.write({ name: "json-path", script: "echo x > $out" });
-    const log = scratch.path("log.json");
-    const { status, stderr } = await build(drvs.fileOf(good), "--json-log-path", log);
+    const good = suite.drvs.write({ name: "json-path", script: "echo x > $out" });
+    const log = suite.scratch.path("log.json");
+    const { status, stderr } = await suite.build(suite.drvs.fileOf(good), "--json-log-path", log);
     expect(status).toBe(0);
     expect(stderr).not.toContain("@nix");
     const messages = readFileSync(log, "utf8").trimEnd().split("\n");
@@ -114,10 +110,16 @@ describe.skipIf(!sandboxWorks)(`drv build --log-format${why}`, () => {
   });
 
   test("a json-log-path that cannot be opened is one error before anything is built", async () => {
-    const good = drvs.write({ name: "json-nowhere", script: "echo x > $out" });
-    const { status, stderr } = await build(drvs.fileOf(good), "--json-log-path", scratch.path("no", "log"));
+    const good = suite.drvs.write({ name: "json-nowhere", script: "echo x > $out" });
+    const { status, stderr } = await suite.build(
+      suite.drvs.fileOf(good),
+      "--json-log-path",
+      suite.scratch.path("no", "log"),
+    );
     expect(status).toBe(1);
     expect(stderr).toContain("[ERR_JSON_LOG]");
-    expect((await drv(["path-info", drvs.outputOf(good), "--store", scratch.store])).status).toBe(1);
+    expect((await drv(["path-info", suite.drvs.outputOf(good), "--store", suite.scratch.store])).status).toBe(
+      1,
+    );
   });
 });

@@ -3,9 +3,9 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { baseNameOf, type StorePath } from "@drvkit/drv-parser";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Scratch, sandboxWorks } from "./drv-command.js";
-import { DerivationFolder } from "./make-derivation.js";
+import { describe, expect, test } from "vitest";
+import { buildSuite } from "./build-suite.js";
+import { sandboxWorks } from "./drv-command.js";
 import { isLong } from "./properties.js";
 import { root } from "./workspace.js";
 
@@ -28,24 +28,23 @@ interface Seen {
 }
 
 describe.skipIf(!canPrint)(`a builder that prints much${why}`, { timeout: 600_000 }, () => {
-  let scratch: Scratch;
-  let drvs: DerivationFolder;
-  beforeAll(() => {
-    scratch = new Scratch();
-    drvs = new DerivationFolder(scratch.path("drvs"));
-  });
-  afterAll(() => scratch[Symbol.asyncDispose]());
+  const suite = buildSuite();
 
   async function build(name: string, script: string, reader: "prompt" | "slow" | "none" = "prompt") {
-    const drvPath = drvs.write({ name, script, env: { PATH: "/usr/bin:/bin" } });
-    const args = [join(root, "tests/loud-build.mjs"), scratch.store, drvs.fileOf(drvPath), reader];
+    const drvPath = suite.drvs.write({ name, script, env: { PATH: "/usr/bin:/bin" } });
+    const args = [
+      join(root, "tests/loud-build.mjs"),
+      suite.scratch.store,
+      suite.drvs.fileOf(drvPath),
+      reader,
+    ];
     const { stdout } = await promisify(execFile)(process.execPath, args);
     return { drvPath, seen: JSON.parse(stdout) as Seen };
   }
 
   function logOf(drvPath: StorePath): string {
     const base = baseNameOf(drvPath);
-    return join(scratch.store, "nix/var/log/nix/drvs", base.slice(0, 2), base.slice(2));
+    return join(suite.scratch.store, "nix/var/log/nix/drvs", base.slice(0, 2), base.slice(2));
   }
 
   test.each(["prompt", "slow", "none"] as const)(
