@@ -1,4 +1,3 @@
-import { compareText } from "@drvkit/drv-parser";
 import { tryParseLogMessage } from "../log/messages.js";
 import type { HookBuild } from "../ports/build-hook.js";
 import type { ClockPort } from "../ports/clock.js";
@@ -25,8 +24,9 @@ export async function buildByHook(
   signal.addEventListener("abort", end, { once: true });
   if (signal.aborted) end();
   try {
-    const outputs = new Set<string>([...request.outputs].sort(compareText));
-    await process.write(encodeHookValues([new Set<string>(request.inputs), outputs]));
+    await process.write(
+      encodeHookValues([request.inputs, request.outputs].map((each) => new Set<string>(each))),
+    );
     process.closeInput();
     await Promise.all([copyLog(process, request), tellLines(lines, request).then(() => process.endLog())]);
     process.kill("SIGKILL"); // what it has left behind; one that has ended keeps its status

@@ -3,7 +3,7 @@ import { levelNumber } from "./levels.js";
 import type { ActivityMessage, LogField, LogMessage } from "./messages.js";
 
 /** Nix's numbers of activities. @see Nix: src/libutil/logging.hh, `ActivityType` */
-const activityTypes = {
+export const activityTypes = {
   copyPath: 100n,
   fileTransfer: 101n,
   realise: 102n,
@@ -18,7 +18,7 @@ const activityTypes = {
 type ActivityType = keyof typeof activityTypes;
 
 /** Nix's numbers of results. @see Nix: src/libutil/logging.hh, `ResultType` */
-const resultTypes = {
+export const resultTypes = {
   buildLogLine: 101n,
   setPhase: 104n,
   progress: 105n,

@@ -1,7 +1,7 @@
 import { concatBytes, hashBytes, type StorePath } from "@drvkit/drv-parser";
 import { describe, expect, test } from "vitest";
 import { encodeHookValues } from "../../src/hook/wire.js";
-import { memoryPorts } from "../../src/testing/index.js";
+import { archiveOf, memoryPorts, pathInfoOf } from "../../src/testing/index.js";
 import { FakeHook, HookWorld } from "../support/fake-hook.js";
 import { failureOf, outputsOf, settled, statuses } from "../support/world.js";
 
@@ -20,18 +20,9 @@ const messages = ({ events }: HookWorld) => events.of("message").map(({ level, t
 
 /** As a hook does that has built: the output is valid when it ends. */
 async function bringBack(world: HookWorld, drvPath: StorePath): Promise<void> {
-  world.ports.trees.put(world.ports.store.realPathOf(world.out(drvPath)), "made elsewhere\n");
-  await world.ports.store.registerValidPaths([
-    {
-      path: world.out(drvPath),
-      narHash: hashBytes("sha256", new Uint8Array()),
-      narSizeBytes: 1,
-      references: new Set(),
-      registrationTimeSeconds: 0,
-      ultimate: false,
-      signatures: [],
-    },
-  ]);
+  const [path, tree] = [world.out(drvPath), "made elsewhere\n"];
+  world.ports.trees.put(world.ports.store.realPathOf(path), tree);
+  await world.ports.store.registerValidPaths([pathInfoOf(path, archiveOf(tree))]);
 }
 
 describe("what a hook is asked", () => {

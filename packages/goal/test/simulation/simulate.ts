@@ -2,8 +2,6 @@ import { getEventListeners } from "node:events";
 // Loaded when they are needed; time stands still meanwhile, so they have to be there.
 import "../../src/goals/derivation/build.js";
 import "../../src/goals/derivation/build-elsewhere.js";
-import "../../src/goals/derivation/build-locked.js";
-import "../../src/goals/derivation/hook-messages.js";
 import "../../src/goals/substitution/path.js";
 import type { StorePath } from "@drvkit/drv-parser";
 import { type BuildResult, defaultWorkerSettings, type Event, isSuccess, runGoals } from "../../src/index.js";

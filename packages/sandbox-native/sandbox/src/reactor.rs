@@ -323,12 +323,6 @@ impl Builder {
         }
     }
 
-    fn signal_group(&self) {
-        if let Some(group) = self.watched.group {
-            sys::send_signal_to_group(group, libc::SIGKILL);
-        }
-    }
-
     fn listen(&mut self, epoll: &OwnedFd, id: Id) {
         if let (Some(terminal), Progress::Open, false) = (&self.watched.terminal, self.end_of_output, self.listening) {
             self.listening = sys::watch(epoll.as_fd(), terminal.as_fd(), id.0 << 1).is_ok();
@@ -362,7 +356,9 @@ impl Builder {
     /// still holds the other end does not belong to it.
     fn ended(&mut self) {
         // What it has left in its group ends with it: until it is reaped the number of the group is nobody else's.
-        self.signal_group();
+        if let Some(group) = self.watched.group {
+            sys::send_signal_to_group(group, libc::SIGKILL);
+        }
         self.exit =
             Exit::Ended(sys::wait(self.watched.process.as_fd()).unwrap_or(ExitStatus::Signalled(libc::SIGKILL)));
         self.read(self.output.len() + DRAIN_LIMIT);

@@ -20,8 +20,8 @@ import { HookOutput } from "./hook-output.js";
 import { afterBuild } from "./post-build-hook.js";
 import { fail, miscFailure, succeed } from "./result.js";
 import type { At } from "./stages.js";
-import { queryOutputs } from "./validity.js";
-import { knownPaths, type OutputPaths } from "./wanted.js";
+import { queryOutputs, removeInvalid } from "./validity.js";
+import type { OutputPaths } from "./wanted.js";
 
 /** A build that the hook has accepted, whose locks are held. */
 export interface ElsewhereBuild {
@@ -45,10 +45,9 @@ interface HookEnd {
 
 /** From an accepted question to outputs that are valid. Rows T5, D1. */
 export async function buildElsewhere(build: ElsewhereBuild, cx: GoalContext): Promise<At<"done">> {
-  const { clock, store, trees } = cx.ports;
+  const { clock, store } = cx.ports;
   const inputs = await store.queryClosure(build.inputs);
-  for (const path of knownPaths(build.known))
-    if (!build.valid.has(path)) await trees.remove(store.realPathOf(path));
+  await removeInvalid(build.known, cx);
   const [startedMs, startTimeSeconds] = [clock.monotonicMs(), clock.nowSeconds()];
   const { machine } = build.accepted;
   const { key: goal, drvPath, mode } = cx;

@@ -13,7 +13,8 @@ import { afterBuild } from "./post-build-hook.js";
 import { type BuildTimes, failureResult, miscFailure, succeed } from "./result.js";
 import { describeFailure, type RunEnd, runBuilder } from "./run-builder.js";
 import type { At } from "./stages.js";
-import { knownPaths, type OutputPaths } from "./wanted.js";
+import { removeInvalid } from "./validity.js";
+import type { OutputPaths } from "./wanted.js";
 
 /** One build whose slot and locks are held. */
 export interface LockedBuild {
@@ -31,10 +32,8 @@ export interface LockedBuild {
 
 /** The builder from start to registered outputs. Rows T4–D1 and buildDone. */
 export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<At<"done">> {
-  const { store, trees, clock } = cx.ports;
-  const known = knownPaths(build.known);
-  const registered = await store.queryValidPaths(known); // one that is repaired is replaced at the end
-  for (const path of known) if (!registered.has(path)) await trees.remove(store.realPathOf(path));
+  const { store, clock } = cx.ports;
+  await removeInvalid(build.known, cx);
   const inputs = await store.queryClosure(build.inputs);
   const spec = await planBuild(build, inputs, cx);
 

@@ -4,7 +4,9 @@ import { attributeWarnings } from "../../plan/attribute-warnings.js";
 import { type Demands, isForHook, requireBuildable, requiredFeatures } from "../../plan/where-to-build.js";
 import type { HookReply } from "../../ports/build-hook.js";
 import type { GoalContext } from "../../worker/context.js";
+import { buildLocked } from "./build-locked.js";
 import { Held } from "./held.js";
+import { followHook } from "./hook-messages.js";
 import { fail, succeed } from "./result.js";
 import { lockTargets, scratchPaths } from "./scratch.js";
 import type { At, Next } from "./stages.js";
@@ -100,12 +102,10 @@ async function tryToBuild(wanted: Wanted, held: Held, cx: GoalContext): Promise<
   for (const text of attributeWarnings(wanted.options))
     cx.emit({ type: "message", goal: cx.key, level: "warn", text });
   const scratch = scratchPaths(store.storeDir, { drvPath: cx.drvPath, drv }, paths);
-  const { buildLocked } = await import("./build-locked.js"); // what is built elsewhere needs none of it
   return buildLocked({ drv, inputs, known: paths, scratch, valid, slot: held.slot, locks }, cx);
 }
 
 async function ask(wanted: Wanted, held: Held, cx: GoalContext): Promise<HookReply> {
-  const { followHook } = await import("./hook-messages.js");
   const question = {
     drvPath: cx.drvPath,
     platform: wanted.drv.platform,

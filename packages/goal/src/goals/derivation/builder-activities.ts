@@ -1,12 +1,11 @@
+import { activityTypes } from "../../log/activities.js";
 import type { LogMessage } from "../../log/messages.js";
 
-/** The only activity that is believed of a builder: a download. */
-const fileTransfer = 101n;
 /** A builder that begins more at a time is not followed further. */
 const mostAtOnce = 1000;
 
 /**
- * Activities that a builder tells of: downloads, and what belongs to them. It chooses the ids, so they are kept apart for
+ * Activities that a builder tells of: downloads, the only ones that are believed of it, and what belongs to them. It chooses the ids, so they are kept apart for
  * each build.
  *
  * @see Nix: src/libutil/logging.cc, `handleJSONLogMessage`
@@ -18,7 +17,7 @@ export class BuilderActivities {
   isFollowed(message: LogMessage): boolean {
     switch (message.action) {
       case "start":
-        if (message.type !== fileTransfer || this.#open.size >= mostAtOnce) return false;
+        if (message.type !== activityTypes.fileTransfer || this.#open.size >= mostAtOnce) return false;
         this.#open.add(message.id);
         return true;
       case "stop":

@@ -1,10 +1,9 @@
+import { resultTypes } from "../../log/activities.js";
 import { levelOf } from "../../log/levels.js";
 import type { LogField, LogMessage } from "../../log/messages.js";
 import type { GoalContext } from "../../worker/context.js";
 
 type Teller = Pick<GoalContext, "key" | "emit">;
-
-const results = { buildLogLine: 101n, setPhase: 104n };
 
 /**
  * What a build hook says, as events; `undefined` unless it is what the builder wrote, which is then for the log. Stores that
@@ -16,8 +15,8 @@ export function followHook(message: LogMessage, cx: Teller): Uint8Array | undefi
   if (message.action === "setPhase") return phaseLine(message.phase);
   if (message.action === "result") {
     const [text] = message.fields;
-    if (message.type === results.buildLogLine && isText(text)) return line(text);
-    if (message.type === results.setPhase && isText(text)) return phaseLine(text);
+    if (message.type === resultTypes.buildLogLine && isText(text)) return line(text);
+    if (message.type === resultTypes.setPhase && isText(text)) return phaseLine(text);
   }
   followMessage(message, cx);
   return undefined;

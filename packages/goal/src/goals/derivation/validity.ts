@@ -44,3 +44,11 @@ export async function queryValid(
   for (const path of valid) if (await cx.away(cx.contents.isGood(path, cx.signal))) good.add(path);
   return good;
 }
+
+/** Removes what lies at known paths without being valid; one that is repaired is replaced at the end. Row T4. */
+export async function removeInvalid(outputs: OutputPaths, cx: GoalContext): Promise<void> {
+  const { store, trees } = cx.ports;
+  const known = knownPaths(outputs);
+  const registered = await store.queryValidPaths(known);
+  for (const path of known) if (!registered.has(path)) await trees.remove(store.realPathOf(path));
+}
