@@ -1,15 +1,15 @@
 import { execFile, execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { baseNameOf, derivation } from "../packages/drv-parser/dist/index.js";
 import { openEngine } from "../packages/engine/dist/index.js";
 import { removeTree } from "../packages/sandbox-native/dist/index.js";
+import { binds, bwrapArguments } from "./bwrap.mjs";
 import { interleave, report, skip } from "./measure.mjs";
 
 const exec = promisify(execFile);
-const binds = ["/bin", "/usr", "/lib", "/lib64"];
 const title =
   "one trivial sandboxed build within one process, against bwrap --unshare-all with the same binds";
 
@@ -69,27 +69,7 @@ let bound = 0;
 async function bwrap(folder) {
   const out = join(folder, `bwrap-${bound++}`);
   mkdirSync(out);
-  const mounts = binds.flatMap((path) =>
-    realpathSync(path) === path ? ["--ro-bind", path, path] : ["--symlink", realpathSync(path), path],
-  );
-  await exec("bwrap", [
-    "--unshare-all",
-    "--die-with-parent",
-    "--new-session",
-    ...mounts,
-    "--proc",
-    "/proc",
-    "--dev",
-    "/dev",
-    "--tmpfs",
-    "/tmp",
-    "--bind",
-    out,
-    "/out",
-    "/bin/sh",
-    "-c",
-    "echo x > /out/x",
-  ]);
+  await exec("bwrap", [...bwrapArguments(out, "/out"), "/bin/sh", "-c", "echo x > /out/x"]);
 }
 
 /** A derivation whose builder writes one line; its file. */

@@ -1,7 +1,18 @@
 // Every benchmark beside a peer in one run: `npm run bench [NAME…]`. Figures are medians; ratios are what counts.
 import { setup } from "./setup.mjs";
 
-const all = ["sandbox", "parse", "corpus", "nar", "hash", "source", "goals", "builds", "logs"];
+const all = [
+  "sandbox",
+  "sandbox-start",
+  "parse",
+  "corpus",
+  "nar",
+  "hash",
+  "source",
+  "goals",
+  "builds",
+  "logs",
+];
 const wanted = process.argv.slice(2).length > 0 ? process.argv.slice(2) : all;
 
 try {
