@@ -111,7 +111,7 @@ function requireSandbox(root, { name, build }, probe) {
 }
 
 function hasNix() {
-  return spawnSync("nix-store", ["--version"]).error === undefined;
+  return spawnSync("nix-instantiate", ["--version"]).error === undefined;
 }
 
 /** A store to copy, and what Nix is to know of it. */

@@ -137,7 +137,7 @@ describe.skipIf(!sandboxWorks)(`a build that fails${why}`, () => {
     },
   );
 
-  test("keeps its build directory when asked to", async () => {
+  test("B25: keeps its build directory when asked to", async () => {
     const path = suite.drvs.write({ name: "kept", script: "echo evidence > clue; exit 1" });
     const ended = await suite.build(suite.drvs.fileOf(path), "--keep-failed");
     const [, kept = ""] = /keeping build directory '(.*)'/u.exec(ended.stderr) ?? [];

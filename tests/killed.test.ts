@@ -78,7 +78,7 @@ function leftovers(store: string): readonly string[] {
 }
 
 test.skipIf(!sandboxWorks)(
-  `a builder dies with the process that started it${sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)"}`,
+  `B27: a builder dies with the process that started it${sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)"}`,
   async () => {
     await using scratch = new Scratch();
     const drvs = new DerivationFolder(scratch.path("drvs"));

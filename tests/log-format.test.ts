@@ -10,7 +10,7 @@ import { drv, sandboxWorks } from "./drv-command.js";
 import { root } from "./workspace.js";
 
 const why = sandboxWorks ? "" : " (skipped: this machine cannot build in the sandbox)";
-const nixVersion = spawnSync("nix-store", ["--version"], { encoding: "utf8" }).stdout ?? "";
+const nixVersion = spawnSync("nix-instantiate", ["--version"], { encoding: "utf8" }).stdout ?? "";
 const hasNix = nixVersion.includes(" 2.8.");
 const canCompare = sandboxWorks && hasNix;
 const whyNot = sandboxWorks ? "nix-store 2.8 is not installed" : "this machine cannot build in the sandbox";

@@ -19,7 +19,7 @@ export interface Recipe {
   readonly outputs?: readonly string[];
   /** Derivations all of whose outputs are inputs. */
   readonly inputs?: readonly StorePath[];
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string | boolean>>;
   readonly builder?: string;
   readonly system?: string;
   /** A flat fixed output of these bytes. */

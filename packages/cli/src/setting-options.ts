@@ -35,6 +35,8 @@ export function addSettingOptions(
           `extra-${name}`,
           text,
         ]);
+      if (setting.kind === "choice" && (setting.words as readonly string[]).includes("false"))
+        add(`--no-${name}`, `not: ${setting.about}`, `no-${name}`, () => [name, "false"]);
     }
   }
   if (names?.length === 0) return;

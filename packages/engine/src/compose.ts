@@ -59,7 +59,7 @@ export function composePorts(store: LmdbStore, settings: Settings, env: NodeJS.P
   return {
     store,
     trees: nativeTrees,
-    sandbox: lazySandbox(store, settings),
+    sandbox: lazySandbox(store, settings, env),
     log: settings["keep-build-log"] ? fileLog(store.logDir, settings) : noLog,
     clock: systemClock,
     impureEnv: (name: string) => env[name],
@@ -82,18 +82,26 @@ function logCompression(name: string): LogCompression {
 }
 
 /** Loaded with the first build: most runs have none. */
-function lazySandbox(store: LmdbStore, settings: Settings): SandboxPort & { close(): Promise<void> } {
+function lazySandbox(
+  store: LmdbStore,
+  settings: Settings,
+  env: NodeJS.ProcessEnv,
+): SandboxPort & { close(): Promise<void> } {
   let loaded: Promise<LocalSandbox> | undefined;
-  const load = async () => {
-    const { LocalSandbox } = await import("./sandbox/local-sandbox.js");
-    return new LocalSandbox(store, settings);
+  const load = () => {
+    loaded ??= import("./sandbox/local-sandbox.js").then(
+      ({ LocalSandbox }) => new LocalSandbox(store, settings, env),
+    );
+    return loaded;
   };
+  // Elsewhere than builders are told only a sandbox can show it.
+  const canBeUnconfined = store.realStoreDir === store.storeDir;
   return {
     buildDirInside: settings["sandbox-build-dir"],
-    start: async (spec, signal) => {
-      loaded ??= load();
-      return (await loaded).start(spec, signal);
-    },
+    unconfinedBuildDir: canBeUnconfined
+      ? async (drvPath) => (await load()).unconfinedBuildDir(drvPath)
+      : undefined,
+    start: async (spec, signal) => (await load()).start(spec, signal),
     close: async () => (await loaded)?.close(),
   };
 }

@@ -1,4 +1,12 @@
-import type { AuthoredDerivation, BasicDerivation, DerivedPath, Source, StorePath } from "@drvkit/drv-parser";
+import { resolve } from "node:path";
+import {
+  type AuthoredDerivation,
+  type BasicDerivation,
+  type DerivedPath,
+  makeStoreDir,
+  type Source,
+  type StorePath,
+} from "@drvkit/drv-parser";
 import type {
   BuildHookPort,
   BuildMode,
@@ -11,7 +19,7 @@ import type {
 import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
 import type { Build } from "./build.js";
 import { OpenEngine } from "./open-engine.js";
-import { buildsDirOf, sweepDeadBuilds } from "./sandbox/leftovers.js";
+import { buildsPlacesOf, sweepDeadBuilds } from "./sandbox/leftovers.js";
 import { loadSettings } from "./settings/load.js";
 import type { Settings } from "./settings/table.js";
 import type { SourceOptions } from "./source/add-source.js";
@@ -22,6 +30,11 @@ import type { BuildTarget } from "./targets.js";
 export interface EngineOptions {
   /** Folder of the store; the default is `$DRVKIT_HOME`, `$XDG_DATA_HOME/drvkit`, root: `/var/lib/drvkit`. */
   readonly store?: string;
+  /**
+   * Directory that store paths begin with. Default: `/nix/store`. Where objects really are is `nix/store` in the folder of
+   * `store`: when that is the same, builds without a sandbox are possible.
+   */
+  readonly storeDir?: string;
   /** Settings by name that win over the configuration files, values as in a file: `{ "max-jobs": "2" }`. */
   readonly settings?: Readonly<Record<string, string>> | Iterable<readonly [name: string, value: string]>;
   /** Queries only; the store must exist. */
@@ -150,11 +163,12 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   )
     warn("setting 'builders' has no effect: there is no build hook that would use it");
   const root = resolveStoreRoot(options.store, env, readOnly);
-  const store = await openStore({ root, readOnly, onWarning: warn });
+  const storeDir =
+    options.storeDir === undefined ? {} : { storeDir: makeStoreDir(resolve(options.storeDir)) };
+  const store = await openStore({ root, ...storeDir, readOnly, onWarning: warn });
   try {
     if (!readOnly) {
-      const { realStoreDir, stateDir } = store;
-      (await sweepDeadBuilds({ buildsDir: buildsDirOf(stateDir), realStoreDir })).forEach(warn);
+      (await sweepDeadBuilds(buildsPlacesOf(store, loaded.settings))).forEach(warn);
     }
     return new OpenEngine({
       store,

@@ -24,6 +24,11 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_JSON_LOG`: the file of `json-log-path` cannot be opened
  * - `ERR_NO_BUILD_UID`: no user id is free for a build
  * - `ERR_BUILD_DIR`: others could replace the directory that builds work in
+ * - `ERR_BUILD_USERS`: the group of `build-users-group` cannot be used
+ * - `ERR_UID_RANGE`: a build asks for ids for a whole machine, and there are none to give
+ * - `ERR_IMPURE_HOST_DEP`: a derivation asks to see a path of this machine that is not allowed
+ * - `ERR_PRE_BUILD_HOOK`: the pre-build hook failed
+ * - `ERR_HOME_EXISTS`: builds without a sandbox would find a home
  */
 export type EngineErrorCode =
   | "ERR_SETTING"
@@ -46,7 +51,12 @@ export type EngineErrorCode =
   | "ERR_SECRET_KEY"
   | "ERR_JSON_LOG"
   | "ERR_NO_BUILD_UID"
-  | "ERR_BUILD_DIR";
+  | "ERR_BUILD_DIR"
+  | "ERR_BUILD_USERS"
+  | "ERR_UID_RANGE"
+  | "ERR_IMPURE_HOST_DEP"
+  | "ERR_PRE_BUILD_HOOK"
+  | "ERR_HOME_EXISTS";
 
 /** An error of the engine: wrong input, or a machine that cannot do what was asked. */
 export class EngineSetupError extends EngineError {

@@ -27,6 +27,8 @@ export function workerSettings(settings: Settings): WorkerSettings {
     system: settings.system,
     extraPlatforms: settings["extra-platforms"],
     systemFeatures: new Set(settings["system-features"]),
+    sandbox: settings.sandbox === "relaxed" ? "relaxed" : settings.sandbox === "true",
+    sandboxFallback: settings["sandbox-fallback"],
     experimentalFeatures: new Set(settings["experimental-features"]),
   };
 }

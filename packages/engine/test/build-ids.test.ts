@@ -2,23 +2,28 @@ import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { allocateBuildIds } from "../src/sandbox/build-ids.js";
+import { allocateBuildIds, takeBuildIds } from "../src/sandbox/build-ids.js";
+import { defaultSettings } from "../src/settings/table.js";
 
 const isRoot = process.geteuid?.() === 0;
 const range = { startId: 872_415_232, idCount: 2 * 65_536 };
 const directories: string[] = [];
 
-async function pool(isNixs = false) {
+async function pool(names: "own" | "slots" | "users" = "own") {
   const directory = await mkdtemp(join(tmpdir(), "drvkit-pool-"));
   directories.push(directory);
   await chmod(directory, 0o755);
-  return { directory, isNixs };
+  return { directory, names };
 }
 
 afterAll(() => Promise.all(directories.map((directory) => rm(directory, { recursive: true }))));
 
 test.skipIf(isRoot)("an ordinary user builds as itself (skipped: root)", async () => {
-  expect(await allocateBuildIds(range)).toMatchObject({ uid: process.geteuid?.(), allocated: false });
+  expect(await takeBuildIds(defaultSettings(), false)).toMatchObject({
+    uid: process.geteuid?.(),
+    count: 1,
+    allocated: false,
+  });
 });
 
 describe.skipIf(!isRoot)("user ids of root's builds (skipped: not root)", () => {
@@ -33,7 +38,7 @@ describe.skipIf(!isRoot)("user ids of root's builds (skipped: not root)", () => 
   });
 
   test("a slot that Nix holds is taken, and nothing of it stays locked", async () => {
-    const [own, nix] = [await pool(), await pool(true)];
+    const [own, nix] = [await pool(), await pool("slots")];
     const held = await allocateBuildIds(range, [nix]);
     expect((await allocateBuildIds(range, [own, nix]))?.uid).toBe(872_480_768);
     held?.release();
@@ -42,7 +47,7 @@ describe.skipIf(!isRoot)("user ids of root's builds (skipped: not root)", () => 
   });
 
   test("another range has locks of its own, and none of Nix's place is no failure", async () => {
-    const pools = [await pool(), { directory: "/no/such/userpool2", isNixs: true }];
+    const pools = [await pool(), { directory: "/no/such/userpool2", names: "slots" as const }];
     await allocateBuildIds(range, pools);
     const other = await allocateBuildIds({ startId: 950_000_000, idCount: 65_536 }, pools);
     expect(other?.uid).toBe(950_000_000);

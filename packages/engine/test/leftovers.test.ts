@@ -12,7 +12,8 @@ afterAll(() => Promise.all(directories.map(removeTree)));
 async function makePlaces(): Promise<BuildsPlaces> {
   const made = await mkdtemp(join(tmpdir(), "drvkit-leftovers-"));
   directories.push(made);
-  const places = { buildsDir: join(made, "builds"), realStoreDir: join(made, "store") };
+  const [buildsDir, realStoreDir] = [join(made, "builds"), join(made, "store")];
+  const places = { buildsDir, tempParent: buildsDir, realStoreDir };
   await Promise.all([mkdir(places.buildsDir), mkdir(places.realStoreDir)]);
   return places;
 }
@@ -121,7 +122,13 @@ test.skipIf(process.geteuid?.() === 0)(
 );
 
 test("a folder that is not there has nothing to sweep", async () => {
-  expect(await sweepDeadBuilds({ buildsDir: "/no/such/builds", realStoreDir: "/no/such" })).toEqual([]);
+  expect(
+    await sweepDeadBuilds({
+      buildsDir: "/no/such/builds",
+      tempParent: "/no/such/builds",
+      realStoreDir: "/no/such",
+    }),
+  ).toEqual([]);
 });
 
 test("a name that could not be claimed is tried again, and closing says nothing of it", async () => {

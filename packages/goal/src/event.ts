@@ -3,13 +3,14 @@ import type { Because, StageName } from "./goals/derivation/stages.js";
 import type { RealisationBecause, RealisationStageName } from "./goals/realisation/stages.js";
 import type { PathBecause, PathStageName } from "./goals/substitution/stages.js";
 import type { ActivityMessage } from "./log/messages.js";
+import type { BuildUsage, Isolation } from "./ports/sandbox.js";
 import type { BuildResult } from "./result/build-result.js";
 import type { RealisationResultOf } from "./result/realisation-result.js";
 import type { SubstitutionResult } from "./result/substitution-result.js";
 import type { GoalKey } from "./worker/goal-key.js";
 
 /** Version of the union below; it grows with every change that a consumer can see. */
-export const eventVersion = 4;
+export const eventVersion = 5;
 
 /** Nix's verbosity numbers. */
 export type Level = "error" | "warn" | "notice" | "info" | "talkative" | "chatty" | "debug" | "vomit";
@@ -142,6 +143,8 @@ export type Event =
       readonly machine: string;
       /** Of the sandbox, in force; none of a build elsewhere. */
       readonly layers: readonly string[];
+      /** `none`: the builder sees the machine; `sandbox` also of a build elsewhere, as far as is known here. */
+      readonly isolation: Isolation;
       readonly hostTools: boolean;
     }
   | { readonly type: "build-phase"; readonly atMs: number; readonly goal: GoalKey; readonly phase: string }
@@ -153,6 +156,8 @@ export type Event =
       readonly drvPath: StorePath;
       readonly status: BuildResult["status"];
       readonly durationMs: number;
+      /** What the builder and all that it started used, where that is counted. */
+      readonly usage?: BuildUsage;
     }
   | {
       /** Of something that a build does itself, as a download or a copy to another machine; it says so by `@nix` lines. */

@@ -33,7 +33,16 @@ export type { BuildHookPort, HookBuild, HookQuestion, HookReply } from "./ports/
 export type { ClockPort } from "./ports/clock.js";
 export type { LogPort, LogWriter } from "./ports/log.js";
 export type { PostBuildHookPort } from "./ports/post-build-hook.js";
-export type { BuildSpec, ExitStatus, RunningBuild, SandboxEvent, SandboxPort } from "./ports/sandbox.js";
+export type {
+  BuildSpec,
+  BuildUsage,
+  ExitStatus,
+  Isolation,
+  RunningBuild,
+  SandboxEvent,
+  SandboxPort,
+  UidRange,
+} from "./ports/sandbox.js";
 export type { OutputLocks, StorePort } from "./ports/store.js";
 export type { SubstitutableInfo, SubstituterPort } from "./ports/substituter.js";
 export type {

@@ -32,6 +32,10 @@ export interface WorkerSettings {
   readonly system: string;
   readonly extraPlatforms: readonly string[];
   readonly systemFeatures: ReadonlySet<string>;
+  /** Whether builds are isolated; `relaxed`: but those that ask not to be, and those that are not pure. */
+  readonly sandbox: boolean | "relaxed";
+  /** Whether a build goes on without isolation where it cannot be had. */
+  readonly sandboxFallback: boolean;
   readonly experimentalFeatures: ReadonlySet<string>;
 }
 
@@ -55,6 +59,8 @@ export const defaultWorkerSettings: WorkerSettings = {
   system: "x86_64-linux",
   extraPlatforms: [],
   systemFeatures: new Set(["nixos-test", "benchmark", "big-parallel"]),
+  sandbox: true,
+  sandboxFallback: false,
   experimentalFeatures: new Set(),
 };
 

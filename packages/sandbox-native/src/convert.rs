@@ -1,6 +1,6 @@
 //! JavaScript values of the sandbox ⇄ values of its crate.
 
-use drvkit_sandbox::{Bind, Error, Event, ExitStatus, File, Kind, Network, Probe, SpecParts};
+use drvkit_sandbox::{Bind, Error, Event, ExitStatus, File, Ids, Kind, Network, Probe, Renounced, SpecParts};
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
@@ -49,8 +49,10 @@ pub struct JsSpec {
     pub files: Vec<JsFile>,
     /// What is shown.
     pub binds: Vec<JsBind>,
-    /// `private` or `host`.
+    /// `private`, `host` or `program`.
     pub network: String,
+    /// Argv of the program that connects the network.
+    pub network_program: Option<Vec<String>>,
     /// Owner on this machine.
     pub host_uid: u32,
     /// Group on this machine.
@@ -61,21 +63,98 @@ pub struct JsSpec {
     pub dev_shm_size: String,
     /// Whether to show /dev/kvm.
     pub kvm: bool,
+    /// As many ids as a machine has.
+    pub id_range: Option<bool>,
+    /// No start without this.
+    pub groups_must_go: Option<bool>,
+    /// The kernel calls itself 2.6.
+    pub linux26: Option<bool>,
+    /// Directory of a group that exists.
+    pub cgroup: Option<String>,
+    /// Unless it is false.
+    pub filter_calls: Option<bool>,
+    /// Programs may gain rights.
+    pub new_privileges: Option<bool>,
+}
+
+/// `UnconfinedSpec` of `ts/types.ts`.
+#[napi(object)]
+pub struct JsUnconfinedSpec {
+    /// See `ts/types.ts`, as for all below.
+    pub builder: Uint8Array,
+    /// All of argv.
+    pub argv: Vec<Uint8Array>,
+    /// `NAME=value` each.
+    pub env: Vec<Uint8Array>,
+    /// Directory to make.
+    pub temp_dir: String,
+    /// Files of the build directory.
+    pub files: Vec<JsFile>,
+    /// Owner on this machine.
+    pub host_uid: u32,
+    /// Group on this machine.
+    pub host_gid: u32,
+    /// 32-bit execution domain.
+    pub personality32: bool,
+    /// The kernel calls itself 2.6.
+    pub linux26: Option<bool>,
+    /// Directory of a group that exists.
+    pub cgroup: Option<String>,
+    /// Unless it is false.
+    pub filter_calls: Option<bool>,
+    /// Programs may gain rights.
+    pub new_privileges: Option<bool>,
+}
+
+fn texts(texts: &[Uint8Array]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.to_vec()).collect()
+}
+
+fn files(files: Vec<JsFile>) -> Vec<File> {
+    files.into_iter().map(|file| File { name: file.name.into_bytes(), content: file.content.to_vec() }).collect()
+}
+
+fn renounced(filter_calls: Option<bool>, new_privileges: Option<bool>) -> Renounced {
+    Renounced { call_filter: filter_calls == Some(false), no_new_privileges: new_privileges == Some(true) }
+}
+
+impl From<JsUnconfinedSpec> for SpecParts {
+    fn from(spec: JsUnconfinedSpec) -> Self {
+        SpecParts {
+            builder: spec.builder.to_vec(),
+            argv: texts(&spec.argv),
+            env: texts(&spec.env),
+            // It has no root of its own.
+            chroot_dir: b"/".to_vec(),
+            store_dir: b"/nix/store".to_vec(),
+            build_dir: spec.temp_dir.clone().into_bytes(),
+            temp_dir: spec.temp_dir.into_bytes(),
+            files: files(spec.files),
+            host_uid: spec.host_uid,
+            host_gid: spec.host_gid,
+            personality32: spec.personality32,
+            linux26: spec.linux26.unwrap_or(false),
+            renounced: renounced(spec.filter_calls, spec.new_privileges),
+            cgroup: spec.cgroup.map(String::into_bytes),
+            ..SpecParts::default()
+        }
+    }
 }
 
 impl TryFrom<JsSpec> for SpecParts {
     type Error = Failure;
 
     fn try_from(spec: JsSpec) -> Result<Self, Failure> {
+        let program = spec.network_program.unwrap_or_default();
         let network = match spec.network.as_str() {
             "private" => Network::Private,
             "host" => Network::Host,
+            "program" => Network::Program(program.into_iter().map(String::into_bytes).collect()),
             other => {
-                let message = format!("\"{other}\" is neither \"private\" nor \"host\"");
+                let message = format!("\"{other}\" is neither \"private\" nor \"host\" nor \"program\"");
                 return Err(Failure { code: "ERR_SANDBOX_SPEC", message, ..Failure::default() });
             }
         };
-        let all = |texts: Vec<Uint8Array>| texts.iter().map(|text| text.to_vec()).collect();
         let bind = |bind: JsBind| Bind {
             source: bind.source.into_bytes(),
             target: bind.target.into_bytes(),
@@ -84,22 +163,23 @@ impl TryFrom<JsSpec> for SpecParts {
         };
         Ok(SpecParts {
             builder: spec.builder.to_vec(),
-            argv: all(spec.argv),
-            env: all(spec.env),
+            argv: texts(&spec.argv),
+            env: texts(&spec.env),
             chroot_dir: spec.chroot_dir.into_bytes(),
             store_dir: spec.store_dir.into_bytes(),
             temp_dir: spec.temp_dir.into_bytes(),
             build_dir: spec.build_dir.into_bytes(),
-            files: spec
-                .files
-                .into_iter()
-                .map(|file| File { name: file.name.into_bytes(), content: file.content.to_vec() })
-                .collect(),
+            files: files(spec.files),
             binds: spec.binds.into_iter().map(bind).collect(),
             network,
             host_uid: spec.host_uid,
             host_gid: spec.host_gid,
+            ids: if spec.id_range == Some(true) { Ids::Range } else { Ids::One },
+            groups_must_go: spec.groups_must_go.unwrap_or(false),
             personality32: spec.personality32,
+            linux26: spec.linux26.unwrap_or(false),
+            renounced: renounced(spec.filter_calls, spec.new_privileges),
+            cgroup: spec.cgroup.map(String::into_bytes),
             dev_shm_size: spec.dev_shm_size.into_bytes(),
             kvm: spec.kvm,
         })

@@ -2,12 +2,12 @@
 
 use std::thread;
 
-use drvkit_sandbox::{Process, Spec, SpecParts, probe, start};
+use drvkit_sandbox::{Process, Spec, SpecParts, probe, start, start_unconfined as start_plain};
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
-use crate::convert::{JsEvent, JsProbe, JsSpec};
+use crate::convert::{JsEvent, JsProbe, JsSpec, JsUnconfinedSpec};
 use crate::task::{Failure, Settle, promise};
 
 /// A running builder; killed when it is collected.
@@ -49,6 +49,16 @@ pub fn start_sandbox<'env>(env: &'env Env, spec: JsSpec) -> napi::Result<Object<
     let spec = SpecParts::try_from(spec).and_then(|parts| Spec::new(parts).map_err(Failure::from));
     promise(env, |settle: Settle<NativeProcess>| match spec {
         Ok(spec) => on_thread(settle, move || Ok(NativeProcess(start(&spec)?))),
+        Err(failure) => settle.done(Err(failure)),
+    })
+}
+
+/// Starts a builder without a sandbox; settles once it runs.
+#[napi]
+pub fn start_unconfined<'env>(env: &'env Env, spec: JsUnconfinedSpec) -> napi::Result<Object<'env>> {
+    let spec = Spec::new(SpecParts::from(spec)).map_err(Failure::from);
+    promise(env, |settle: Settle<NativeProcess>| match spec {
+        Ok(spec) => on_thread(settle, move || Ok(NativeProcess(start_plain(&spec)?))),
         Err(failure) => settle.done(Err(failure)),
     })
 }

@@ -131,7 +131,8 @@ impl SeenInodes {
 pub fn canonicalise_tree<'env>(
     env: &'env Env,
     path: String,
-    allowed_uid: Option<u32>,
+    first_uid: Option<u32>,
+    uid_count: Option<u32>,
     seen: &SeenInodes,
     cancel: &CancelFlag,
 ) -> napi::Result<Object<'env>> {
@@ -139,7 +140,8 @@ pub fn canonicalise_tree<'env>(
     let cancel = cancel.0.clone();
     on_pool(env, move || {
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        trees::canonicalise_tree(path.as_bytes(), allowed_uid, &mut seen, &cancel)
+        let allowed_uids = first_uid.map(|first| first..first.saturating_add(uid_count.unwrap_or(1)));
+        trees::canonicalise_tree(path.as_bytes(), allowed_uids, &mut seen, &cancel)
     })
 }
 

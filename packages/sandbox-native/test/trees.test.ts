@@ -314,7 +314,9 @@ describe("canonicaliseTree", () => {
   test("refuses a foreign owner before it changes anything", async () => {
     const tree = makeTree(tempDir());
     const before = lstatSync(tree);
-    await expect(canonicaliseTree(tree, { allowedUid: 872415232 })).rejects.toMatchObject({
+    await expect(
+      canonicaliseTree(tree, { allowedUids: { first: 872415232, count: 1 } }),
+    ).rejects.toMatchObject({
       code: "ERR_TREE_OWNERSHIP",
       message: `invalid ownership on file '${tree}'`,
     });
@@ -332,8 +334,8 @@ describe("canonicaliseTree", () => {
       expect(spawnSync("ln", [`${dir}/one/file`, `${dir}/two/file`]).status).toBe(0);
       expect(spawnSync("chown", ["-R", `${uid}:${uid}`, `${dir}/one`, `${dir}/two`]).status).toBe(0);
       const seen = makeSeenInodes();
-      await canonicaliseTree(`${dir}/one`, { allowedUid: uid, seen });
-      await canonicaliseTree(`${dir}/two`, { allowedUid: uid, seen });
+      await canonicaliseTree(`${dir}/one`, { allowedUids: { first: uid, count: 1 }, seen });
+      await canonicaliseTree(`${dir}/two`, { allowedUids: { first: uid, count: 1 }, seen });
       expect(statSync(`${dir}/two/file`).uid).toBe(0);
     },
   );

@@ -19,6 +19,7 @@
  * - `ERR_BZIP2_DATA`: compressed data is damaged or cut short.
  * - `ERR_ZSTD_DATA`: the same of the other format.
  * - `ERR_NO_SPACE`: the file system or the user's share of it is full.
+ * - `ERR_CGROUP`: a control group cannot be made, limited or removed.
  * - `ERR_LOCK_IO`: a lock file cannot be used.
  * - `ERR_OS`: another operation of the system failed; `errno` says why.
  * - `ERR_BUG`: an invariant of this package broke.
@@ -42,6 +43,7 @@ export type SandboxErrorCode =
   | "ERR_BZIP2_DATA"
   | "ERR_ZSTD_DATA"
   | "ERR_NO_SPACE"
+  | "ERR_CGROUP"
   | "ERR_LOCK_IO"
   | "ERR_OS"
   | "ERR_BUG";

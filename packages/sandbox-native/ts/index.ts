@@ -1,3 +1,11 @@
+export {
+  type ControlGroup,
+  type ControlGroupLimits,
+  type ControlGroupUsage,
+  makeControlGroup,
+  ownControlGroup,
+  removeControlGroup,
+} from "./cgroup.js";
 export { type CopyOptions, copyTree } from "./copy.js";
 export { SandboxError, type SandboxErrorCode } from "./error.js";
 export { type EntryType, type ListedEntry, listDirectory, statEntry } from "./listing.js";
@@ -5,7 +13,13 @@ export * from "./os.js";
 export { type PlatformSupport, platformSupport } from "./platform.js";
 export { type ProgramOptions, type RunningProgram, startProgram } from "./program.js";
 export { hashTreeModulo, rewriteTree } from "./rewrite.js";
-export { isHostId, probeSandbox, startSandbox } from "./sandbox.js";
+export { isHostId, probeSandbox, startSandbox, startUnconfined } from "./sandbox.js";
+export {
+  type SystemCallCondition,
+  type SystemCallNumbers,
+  type SystemCallRule,
+  systemCallRules,
+} from "./system-calls.js";
 export * from "./trees.js";
 export type {
   ExitStatus,
@@ -19,4 +33,5 @@ export type {
   SandboxSpec,
   ScanResult,
   TreeStat,
+  UnconfinedSpec,
 } from "./types.js";

@@ -13,6 +13,7 @@ import type {
   SandboxLayer,
   SandboxProcess,
   SandboxSpec,
+  UnconfinedSpec,
 } from "./types.js";
 
 /** An event as the addon reports it. */
@@ -31,6 +32,7 @@ interface NativeProcess {
 
 interface SandboxAddon {
   startSandbox(spec: SandboxSpec): Promise<Outcome<NativeProcess>>;
+  startUnconfined(spec: UnconfinedSpec): Promise<Outcome<NativeProcess>>;
   probeSandbox(directory: string, uid: number, gid: number): Promise<Outcome<LayerProbe[]>>;
 }
 
@@ -55,6 +57,18 @@ export async function startSandbox(spec: SandboxSpec): Promise<SandboxProcess> {
   const native = addon();
   await Promise.all([spec.chrootDir, spec.tempDir].map(removeTree));
   return new RunningBuilder(unwrap(await native.startSandbox(spec)));
+}
+
+/**
+ * Starts one builder without namespaces and a root of its own: it sees the machine. What it leaves running ends with it, as
+ * does all of it on `kill` and with this process. Ids, filter and limits are those of a sandbox.
+ *
+ * @throws SandboxError as {@link startSandbox}.
+ */
+export async function startUnconfined(spec: UnconfinedSpec): Promise<SandboxProcess> {
+  const native = addon();
+  await removeTree(spec.tempDir);
+  return new RunningBuilder(unwrap(await native.startUnconfined(spec)));
 }
 
 class RunningBuilder implements SandboxProcess {

@@ -25,7 +25,7 @@ declare const seenInodes: unique symbol;
 /** How {@link canonicaliseTree} treats owners. */
 export interface CanonicaliseOptions extends Cancellable {
   /** The only owner that files may have; without it any owner is taken. */
-  readonly allowedUid?: number;
+  readonly allowedUids?: { readonly first: number; readonly count: number };
   /** Default: a set of this call's own. */
   readonly seen?: SeenInodes;
 }
@@ -49,7 +49,8 @@ interface TreesAddon {
   scanTree(path: string, hashParts: readonly string[], cancel: CancelFlag): Promise<Outcome<ScanResult>>;
   canonicaliseTree(
     path: string,
-    allowedUid: number | undefined,
+    firstUid: number | undefined,
+    uidCount: number | undefined,
     seen: SeenInodes,
     cancel: CancelFlag,
   ): Promise<Outcome<void>>;
@@ -158,13 +159,15 @@ export function makeSeenInodes(): SeenInodes {
  *
  * A file of a foreign owner is refused before anything about it is changed; what was visited before it stays changed.
  *
- * @throws SandboxError `ERR_TREE_OWNERSHIP` for an owner other than `allowedUid`, unless it is a further link to a file of `seen`;
+ * @throws SandboxError `ERR_TREE_OWNERSHIP` for an owner outside of `allowedUids`, unless it is a further link to a file of `seen`;
  * `ERR_TREE_TYPE`; `ERR_TREE_IO`.
  * @see Nix: src/libstore/posix-fs-canonicalise.cc, `canonicalisePathMetaData`
  */
 export async function canonicaliseTree(path: string, options: CanonicaliseOptions = {}): Promise<void> {
-  const { allowedUid, seen = makeSeenInodes(), signal } = options;
-  await cancellable(signal, (flag) => addon().canonicaliseTree(path, allowedUid, seen, flag));
+  const { allowedUids, seen = makeSeenInodes(), signal } = options;
+  await cancellable(signal, (flag) =>
+    addon().canonicaliseTree(path, allowedUids?.first, allowedUids?.count, seen, flag),
+  );
 }
 
 /**

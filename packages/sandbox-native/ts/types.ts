@@ -35,14 +35,34 @@ export interface SandboxSpec {
   readonly buildDir: string;
   readonly files: readonly SandboxFile[];
   readonly binds: readonly SandboxBind[];
-  /** `private`: own network namespace with loopback only. `host`: shared (fixed-output builds). */
-  readonly network: "private" | "host";
+  /**
+   * `private`: own network namespace with loopback only. `host`: shared (fixed-output builds). `program`: own, which
+   * `networkProgram` connects; the builder starts once it has a default route.
+   */
+  readonly network: "private" | "host" | "program";
+  /** All of argv of a program such as pasta, its absolute path first; `{pid}` stands for the pid of the builder. */
+  readonly networkProgram?: readonly string[];
   /**
    * Ids outside; when root starts a build these are allocated ids, else the caller's own. Root first ends every process
    * of this machine that runs under `hostUid`, so it must be nobody's account and no other running build's.
    */
   readonly hostUid: number;
   readonly hostGid: number;
+  /**
+   * 65,536 ids from `hostUid` and `hostGid` on, the first of which is root inside, with /sys and a root file system that it may
+   * write to. Only root can give them. Default: one id, an ordinary user inside.
+   */
+  readonly idRange?: boolean;
+  /** No start where supplementary groups stay. Default: false, they show as 65534 inside. */
+  readonly groupsMustGo?: boolean;
+  /** Directory of an existing control group; the builder is moved there before it runs. */
+  readonly cgroup?: string;
+  /** `false` leaves the filter of system calls out: a builder can then make set-uid files. */
+  readonly filterCalls?: boolean;
+  /** `true`: programs may gain rights by set-uid files. */
+  readonly newPrivileges?: boolean;
+  /** The kernel calls itself 2.6. */
+  readonly linux26?: boolean;
   /** Personality of 32-bit x86 (`i686-linux`). */
   readonly personality32: boolean;
   /** Size option of the tmpfs on /dev/shm, for example `50%`. */
@@ -50,6 +70,25 @@ export interface SandboxSpec {
   /** Bind /dev/kvm when it exists. */
   readonly kvm: boolean;
 }
+
+/** What is needed to start a builder without a sandbox: the fields of a {@link SandboxSpec} that mean the same. */
+export type UnconfinedSpec = Pick<
+  SandboxSpec,
+  | "builder"
+  | "argv"
+  | "env"
+  | "files"
+  | "hostUid"
+  | "hostGid"
+  | "cgroup"
+  | "filterCalls"
+  | "newPrivileges"
+  | "linux26"
+  | "personality32"
+> & {
+  /** Directory that the call creates with mode 0700; the builder works in it. */
+  readonly tempDir: string;
+};
 
 /** Layers that were applied, in order of application. */
 export type SandboxLayer =
@@ -64,6 +103,8 @@ export type SandboxLayer =
   | "seccomp"
   | "landlock"
   | "session-keyring"
+  | "dropped-groups"
+  | "cgroup"
   | "allocated-uid";
 
 /** What a running builder does: bytes of its terminal, the end of its output, its end. `exit` comes last. */

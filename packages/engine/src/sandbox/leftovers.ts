@@ -1,11 +1,15 @@
 import { lstat, mkdir, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type FileLock, lockFile, removeTree } from "@drvkit/sandbox-native";
 import { hasCode } from "../error.js";
+import type { Settings } from "../settings/table.js";
 
 /** The directories where builds of one store work on this machine. */
 export interface BuildsPlaces {
+  /** Where the lock files are. */
   readonly buildsDir: string;
+  /** Where the directories of builds are made, possibly with those of other stores. */
+  readonly tempParent: string;
   readonly realStoreDir: string;
 }
 
@@ -18,8 +22,13 @@ export interface BuildPlaces {
 }
 
 /** Where builds of a store have their directories. */
-export function buildsDirOf(stateDir: string): string {
-  return join(stateDir, "builds");
+export function buildsPlacesOf(
+  { stateDir, realStoreDir }: { readonly stateDir: string; readonly realStoreDir: string },
+  settings: Pick<Settings, "build-dir">,
+): BuildsPlaces {
+  const buildsDir = join(stateDir, "builds");
+  const elsewhere = settings["build-dir"];
+  return { buildsDir, tempParent: elsewhere === "" ? buildsDir : resolve(elsewhere), realStoreDir };
 }
 
 /**
@@ -42,7 +51,7 @@ export class BuildNames {
 
   /** The next build tries again what failed. */
   #claimed(): Promise<Claim> {
-    this.#claim ??= claimRun(this.places.buildsDir).catch((error: unknown) => {
+    this.#claim ??= claimRun(this.places).catch((error: unknown) => {
       this.#claim = undefined;
       throw error;
     });
@@ -80,22 +89,24 @@ interface Claim {
 }
 
 /** A name that nothing has, that of a kept or a killed build neither. */
-async function claimRun(buildsDir: string): Promise<Claim> {
-  await mkdir(buildsDir, { recursive: true, mode: 0o755 });
+async function claimRun({ buildsDir, tempParent }: BuildsPlaces): Promise<Claim> {
+  const directories = [...new Set([buildsDir, tempParent])];
+  for (const directory of directories) await mkdir(directory, { recursive: true, mode: 0o755 });
   for (;;) {
     const run = `${process.pid}-${Math.floor(Math.random() * 1_000_000)}`;
-    if ((await readdir(buildsDir)).some((name) => name === `nix-${run}.lock` || isOf(run, name))) continue;
+    const taken = (await Promise.all(directories.map((directory) => readdir(directory)))).flat();
+    if (taken.some((name) => name === `nix-${run}.lock` || isOf(run, name))) continue;
     const lock = await lockFile(join(buildsDir, `nix-${run}.lock`), { wait: false });
     if (lock !== undefined) return { run, lock };
   }
 }
 
 function placesOf(
-  { buildsDir, realStoreDir }: BuildsPlaces,
+  { tempParent, realStoreDir }: Pick<BuildsPlaces, "tempParent" | "realStoreDir">,
   { run, count, hashPart }: { readonly run: string; readonly count: string; readonly hashPart: string },
 ): BuildPlaces {
   return {
-    tempDir: join(buildsDir, `nix-${run}-${count}-${hashPart}`),
+    tempDir: join(tempParent, `nix-${run}-${count}-${hashPart}`),
     chrootDir: join(realStoreDir, `${hashPart}-${run}-${count}.chroot`),
   };
 }
@@ -130,13 +141,15 @@ async function sweepIfDead(places: BuildsPlaces, run: string): Promise<void> {
   const lock = await lockFile(join(buildsDir, `nix-${run}.lock`), { wait: false });
   if (lock === undefined) return;
   try {
-    for (const name of await readdir(buildsDir)) {
-      const [, count, hashPart] = /^nix-\d+-\d+-(\d+)-([a-z0-9]+)$/u.exec(name) ?? [];
-      if (!isOf(run, name) || count === undefined || hashPart === undefined) continue;
-      const { chrootDir, tempDir } = placesOf(places, { run, count, hashPart });
-      await removeTree(chrootDir);
-      if (!(await isKept(tempDir))) await removeTree(tempDir);
-    }
+    // The setting may have been another one.
+    for (const tempParent of new Set([buildsDir, places.tempParent]))
+      for (const name of await readdir(tempParent).catch(nothingThere)) {
+        const [, count, hashPart] = /^nix-\d+-\d+-(\d+)-([a-z0-9]+)$/u.exec(name) ?? [];
+        if (!isOf(run, name) || count === undefined || hashPart === undefined) continue;
+        const { chrootDir, tempDir } = placesOf({ ...places, tempParent }, { run, count, hashPart });
+        await removeTree(chrootDir);
+        if (!(await isKept(tempDir))) await removeTree(tempDir);
+      }
   } catch (error) {
     lock.release();
     throw error;

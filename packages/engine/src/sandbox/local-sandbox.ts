@@ -1,51 +1,62 @@
-import { chmodSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import { hashPartOf, type StoreDir, type StorePath } from "@drvkit/drv-parser";
-import type { BuildSpec, RunningBuild, SandboxEvent, SandboxPort } from "@drvkit/goal";
+import type { BuildSpec, RunningBuild, SandboxPort } from "@drvkit/goal";
 import {
-  removeTree,
-  type SandboxBind,
-  type SandboxProcess,
-  type SandboxSpec,
+  type ControlGroup,
   startSandbox,
+  startUnconfined,
+  type UnconfinedSpec,
 } from "@drvkit/sandbox-native";
+import { EngineSetupError } from "../error.js";
 import type { Settings } from "../settings/table.js";
-import { allocateBuildIds, type BuildIds } from "./build-ids.js";
+import { type BindPlaces, Binds } from "./binds.js";
+import { type BuildIds, takeBuildIds } from "./build-ids.js";
 import { checkParents } from "./build-parents.js";
-import { BuildNames, type BuildPlaces, buildsDirOf } from "./leftovers.js";
-import { parseSandboxPaths } from "./sandbox-paths.js";
-import { defaultShellPaths, hostToolPaths } from "./shell.js";
+import { ControlGroups } from "./control-groups.js";
+import { BuildNames, type BuildPlaces, buildsPlacesOf } from "./leftovers.js";
+import { LocalBuild } from "./local-build.js";
+import { networkProgram } from "./network.js";
+import { runPreBuildHook } from "./pre-build-hook.js";
 
 /** Where things lie on this machine. */
-export interface SandboxPlaces {
+export interface SandboxPlaces extends BindPlaces {
   readonly storeDir: StoreDir;
   readonly stateDir: string;
   readonly realStoreDir: string;
-  realPathOf(path: StorePath): string;
 }
 
 /** The sandbox port of `goal` on this machine: store paths become bind mounts, ids are allocated, left-overs removed. */
 export class LocalSandbox implements SandboxPort {
   readonly buildDirInside: string;
-  readonly #buildsDir: string;
+  readonly #tempParent: string;
   readonly #names: BuildNames;
-  #configuredBinds: Promise<readonly SandboxBind[]> | undefined;
+  readonly #binds: Binds;
+  readonly #groups: ControlGroups;
+  /** Places of builds that are not isolated, by the build directory that their builders were told. */
+  readonly #unconfined = new Map<string, BuildPlaces>();
 
   constructor(
     private readonly places: SandboxPlaces,
     private readonly settings: Settings,
+    private readonly env: NodeJS.ProcessEnv,
   ) {
-    this.#buildsDir = buildsDirOf(places.stateDir);
-    this.#names = new BuildNames({ buildsDir: this.#buildsDir, realStoreDir: places.realStoreDir });
+    const builds = buildsPlacesOf(places, settings);
+    this.#tempParent = builds.tempParent;
+    this.#names = new BuildNames(builds);
+    this.#binds = new Binds(places, settings);
+    this.#groups = new ControlGroups(places, settings);
     this.buildDirInside = settings["sandbox-build-dir"];
+  }
+
+  async unconfinedBuildDir(drvPath: StorePath): Promise<string> {
+    const places = await this.#names.next(hashPartOf(drvPath));
+    this.#unconfined.set(places.tempDir, places);
+    return places.tempDir;
   }
 
   async start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild | undefined> {
     signal.throwIfAborted();
-    const ids = await allocateBuildIds({
-      startId: this.settings["start-id"],
-      idCount: this.settings["id-count"],
-    });
+    const ids = await takeBuildIds(this.settings, spec.idRange);
     if (ids === undefined) return undefined;
     try {
       return await this.#startAs(ids, spec, signal);
@@ -56,20 +67,27 @@ export class LocalSandbox implements SandboxPort {
   }
 
   async #startAs(ids: BuildIds, spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild> {
-    const places = await this.#names.next(hashPartOf(spec.drvPath));
+    const places = this.#unconfined.get(spec.buildDir) ?? (await this.#names.next(hashPartOf(spec.drvPath)));
+    this.#unconfined.delete(spec.buildDir);
+    let group: ControlGroup | undefined;
     try {
-      if (ids.allocated) checkParents(this.#buildsDir);
-      const child = await startSandbox(await this.#nativeSpec(spec, ids, places));
-      const build = new LocalBuild(child, ids, {
-        places,
-        names: this.#names,
-        storeDir: this.places.storeDir,
-        hostTools: this.settings["host-tools"],
-      });
+      if (ids.allocated) checkParents(this.#tempParent);
+      group = await this.#groups.make(ids, spec.idRange);
+      const common = this.#commonSpec(spec, ids, places, group);
+      const child =
+        spec.isolation === "none"
+          ? await startWithout(common)
+          : await startSandbox({ ...common, ...(await this.#sandboxSpec(spec, places, signal)) });
+      const { storeDir, realStoreDir } = this.places;
+      const hostTools = this.settings["host-tools"];
+      const site = { spec, ids, places, names: this.#names, group, storeDir, realStoreDir, hostTools };
+      const build = new LocalBuild(child, site);
       if (!signal.aborted) return build;
       await build.close({ keepBuildDir: false });
     } catch (error) {
-      await this.#names.remove(places).catch(() => undefined); // the next sweep tries again; why the build did not start counts
+      // The next sweep tries again; why the build did not start counts.
+      await group?.remove().catch(() => undefined);
+      await this.#names.remove(places).catch(() => undefined);
       throw error;
     }
     throw signal.reason;
@@ -80,113 +98,68 @@ export class LocalSandbox implements SandboxPort {
     return this.#names.close();
   }
 
-  async #nativeSpec(spec: BuildSpec, ids: BuildIds, places: BuildPlaces): Promise<SandboxSpec> {
+  #commonSpec(
+    spec: BuildSpec,
+    ids: BuildIds,
+    { tempDir }: BuildPlaces,
+    group: ControlGroup | undefined,
+  ): UnconfinedSpec {
+    const { settings } = this;
     const separator = Buffer.from("=");
-    const inputs = spec.inputs.map((path) => ({
-      source: this.places.realPathOf(path),
-      target: path as string,
-      writable: false,
-      optional: false,
-    }));
     return {
       builder: spec.builder,
       argv: spec.argv,
       env: spec.env.map(([name, value]) => Buffer.concat([name, separator, value])),
-      chrootDir: places.chrootDir,
-      storeDir: this.places.storeDir,
-      tempDir: places.tempDir,
-      buildDir: this.buildDirInside,
+      tempDir,
       files: spec.files,
-      binds: [...(await this.#binds()), ...inputs],
-      network: spec.network,
       hostUid: ids.uid,
       hostGid: ids.gid,
-      personality32: spec.platform === "i686-linux" && process.arch === "x64",
-      devShmSize: this.settings["sandbox-dev-shm-size"],
-      kvm: this.settings["system-features"].includes("kvm"),
+      personality32: has32Bits(spec.platform),
+      linux26: settings["impersonate-linux-26"] && /^(i686|x86_64)-linux$/u.test(spec.platform),
+      filterCalls: settings["filter-syscalls"],
+      newPrivileges: settings["allow-new-privileges"],
+      ...(group === undefined ? {} : { cgroup: group.path }),
     };
   }
 
-  #binds(): Promise<readonly SandboxBind[]> {
-    this.#configuredBinds ??= configuredBinds(this.settings);
-    return this.#configuredBinds;
+  async #sandboxSpec(spec: BuildSpec, { chrootDir }: BuildPlaces, signal: AbortSignal) {
+    const { settings } = this;
+    const hook = settings["pre-build-hook"];
+    const { drvPath } = spec;
+    const extra =
+      hook === "" || spec.isInMemory ? [] : await runPreBuildHook(hook, { drvPath, chrootDir }, signal);
+    const program = spec.network === "host" ? await networkProgram(settings, this.env) : undefined;
+    return {
+      chrootDir,
+      storeDir: this.places.storeDir,
+      buildDir: spec.buildDir,
+      binds: await this.#binds.of(spec, extra),
+      ...(program === undefined
+        ? { network: spec.network }
+        : { network: "program" as const, networkProgram: program }),
+      idRange: spec.idRange,
+      groupsMustGo: settings["require-drop-supplementary-groups"],
+      devShmSize: settings["sandbox-dev-shm-size"],
+      kvm: settings["system-features"].includes("kvm"),
+    };
   }
 }
 
-/** What appears inside besides the inputs; the default shell only when nothing configured gives one. */
-async function configuredBinds(settings: Settings): Promise<readonly SandboxBind[]> {
-  const configured = [...(settings["host-tools"] ? hostToolPaths : []), ...settings["sandbox-paths"]];
-  const words = configured.length > 0 ? configured : await defaultShellPaths();
-  return parseSandboxPaths(words, settings["sandbox-writable-paths"]);
+/** On a machine of 64 bits. */
+function has32Bits(platform: string): boolean {
+  const narrow: Readonly<Record<string, readonly string[]>> = {
+    x64: ["i686-linux"],
+    arm64: ["armv7l-linux", "armv6l-linux", "armv5tel-linux"],
+  };
+  return narrow[process.arch]?.includes(platform) ?? false;
 }
 
-/** What a build that runs belongs to. */
-interface BuildSite {
-  readonly places: BuildPlaces;
-  readonly names: BuildNames;
-  readonly storeDir: StoreDir;
-  readonly hostTools: boolean;
-}
-
-class LocalBuild implements RunningBuild {
-  readonly layers: readonly string[];
-  readonly builderUid: number | undefined;
-  readonly buildDir: string;
-  readonly hostTools: boolean;
-  readonly #events: AsyncIterator<SandboxEvent>;
-  #closing: Promise<string | undefined> | undefined;
-
-  constructor(
-    private readonly child: SandboxProcess,
-    private readonly ids: BuildIds,
-    private readonly site: BuildSite,
-  ) {
-    this.hostTools = site.hostTools;
-    this.layers = ids.allocated ? ["allocated-uid", ...child.layers] : child.layers;
-    this.builderUid = ids.allocated ? ids.uid : undefined;
-    this.buildDir = join(site.places.tempDir, "build");
-    this.#events = child[Symbol.asyncIterator]();
-  }
-
-  /** A reader that stops early leaves the rest to `close`, which must see the end of the process. */
-  [Symbol.asyncIterator](): AsyncIterator<SandboxEvent> {
-    return { next: () => this.#events.next() };
-  }
-
-  scratchLocation(output: StorePath): string {
-    const { places, storeDir } = this.site;
-    return join(places.chrootDir, "store", output.slice(storeDir.length + 1));
-  }
-
-  kill(): void {
-    this.child.kill();
-  }
-
-  close(options: { readonly keepBuildDir: boolean }): Promise<string | undefined> {
-    this.#closing ??= this.#close(options.keepBuildDir);
-    return this.#closing;
-  }
-
-  /** The build directory is closed to everybody before anything else, so that a failing removal leaves nothing usable. */
-  async #close(keep: boolean): Promise<string | undefined> {
-    const { places, names } = this.site;
-    this.child.kill();
-    while (!(await this.#events.next()).done);
-    try {
-      chmodSync(places.tempDir, 0o000);
-      if (!keep) {
-        await names.remove(places);
-        return undefined;
-      }
-      await removeTree(places.chrootDir);
-      chmodSync(places.tempDir, 0o755);
-      chmodSync(this.buildDir, 0o755);
-      return this.buildDir;
-    } catch (error) {
-      names.leave();
-      throw error;
-    } finally {
-      this.ids.release();
-    }
-  }
+/** A home that is there could have anything in it. */
+function startWithout(spec: UnconfinedSpec): ReturnType<typeof startUnconfined> {
+  if (existsSync("/homeless-shelter"))
+    throw new EngineSetupError(
+      "ERR_HOME_EXISTS",
+      "home directory '/homeless-shelter' exists; please remove it to assure purity of builds without sandboxing",
+    );
+  return startUnconfined(spec);
 }

@@ -1,7 +1,8 @@
+import { accessSync, constants } from "node:fs";
 import { availableParallelism } from "node:os";
 
 /** How a setting's text is read: the forms of `nix.conf`. */
-export type SettingKind = "boolean" | "integer" | "jobs" | "string" | "list";
+export type SettingKind = "boolean" | "integer" | "jobs" | "string" | "list" | "choice";
 
 interface SettingOf<Kind extends SettingKind, Value> {
   readonly kind: Kind;
@@ -30,12 +31,54 @@ const list = (initial: readonly string[], about: string): SettingOf<"list", read
   initial: () => initial,
   about,
 });
+/** One of a few words; the first spelling of each is its value. */
+const choice = <Word extends string>(
+  initial: Word,
+  words: readonly Word[],
+  about: string,
+): SettingOf<"choice", Word> & { readonly words: readonly Word[] } => ({
+  kind: "choice",
+  initial: () => initial,
+  words,
+  about,
+});
 const jobs = (about: string): SettingOf<"jobs", number> => ({ kind: "jobs", initial: () => 1, about });
 const cores = (about: string): SettingOf<"integer", number> => ({
   kind: "integer",
   initial: () => availableParallelism(),
   about,
 });
+
+/** What this machine can do: ids for a whole machine are root's to give, and virtual machines need the device. */
+const features = (about: string): SettingOf<"list", readonly string[]> => ({
+  kind: "list",
+  initial: () => [
+    "nixos-test",
+    "benchmark",
+    "big-parallel",
+    ...(isRoot() ? ["uid-range"] : []),
+    ...(canUse("/dev/kvm") ? ["kvm"] : []),
+  ],
+  about,
+});
+const required = (about: string): SettingOf<"boolean", boolean> => ({
+  kind: "boolean",
+  initial: isRoot,
+  about,
+});
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
+
+function canUse(device: string): boolean {
+  try {
+    accessSync(device, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Nix's name of this machine's architecture, for example `x86_64-linux`. */
 export function machineSystem(arch: string = process.arch, platform: string = process.platform): string {
@@ -65,10 +108,7 @@ export const settingTable = {
   "build-poll-interval": integer(5, "seconds between two tries for a lock"),
   system: string(machineSystem(), "system this machine builds for"),
   "extra-platforms": list(process.arch === "x64" ? ["i686-linux"] : [], "further systems this machine runs"),
-  "system-features": list(
-    ["nixos-test", "benchmark", "big-parallel"],
-    "features that derivations may require",
-  ),
+  "system-features": features("features that derivations may require"),
   "experimental-features": list([], "experimental Nix features that are on"),
   "build-hook": string("", "program that may build elsewhere, and its arguments"),
   builders: string("", "machines for the build hook, separated by `;`; `@FILE` names a file of them"),
@@ -81,11 +121,41 @@ export const settingTable = {
   "require-sigs": boolean(true, "take nothing from others that no trusted key signed"),
   "trusted-public-keys": list([], "keys whose signatures count, `NAME:BASE64`"),
   "secret-key-files": list([], "files of the keys that sign"),
+  sandbox: choice(
+    "true",
+    ["true", "relaxed", "false"],
+    "isolate builds (`relaxed`: but those that ask not to be, and impure ones)",
+  ),
+  "sandbox-fallback": boolean(false, "build without isolation where it cannot be had"),
   "sandbox-paths": list([], "paths visible inside, `target`, `target=source`, with `?` optional"),
   "sandbox-writable-paths": list([], "those sandbox paths that builders may write to"),
+  "allowed-impure-host-deps": list([], "paths of this machine that derivations may ask to see"),
+  "pre-build-hook": string("", "program that says what else appears inside"),
   "host-tools": boolean(false, "show the machine's own tools (/usr, /bin, /lib, /lib64) inside"),
   "sandbox-build-dir": string("/build", "where the build directory appears inside"),
   "sandbox-dev-shm-size": string("50%", "size of /dev/shm inside"),
+  "build-dir": string("", "where build directories are made (default: in the store's state)"),
+  "filter-syscalls": boolean(true, "refuse system calls that make set-uid files"),
+  "allow-new-privileges": boolean(false, "let programs gain rights by set-uid files"),
+  "require-drop-supplementary-groups": required(
+    "refuse to build with supplementary groups of the caller (default: for root)",
+  ),
+  "impersonate-linux-26": boolean(false, "the kernel calls itself 2.6"),
+  "ssl-cert-file": string("", "certificates for builds with network (default: the machine's)"),
+  "fixed-output-network": choice(
+    "host",
+    ["host", "pasta", "slirp4netns"],
+    "network of builds with a fixed output: the machine's, or their own that a program connects",
+  ),
+  "use-cgroups": choice(
+    "auto",
+    ["auto", "true", "false"],
+    "a control group for each build (`auto`: if possible)",
+  ),
+  "max-build-memory": integer(0, "bytes of memory that one build may have (0: no limit)"),
+  "max-build-processes": integer(0, "processes and threads that one build may have (0: no limit)"),
+  "max-build-cpus": integer(0, "processors that one build may use (0: no limit)"),
+  "build-users-group": string("", "group whose members builds run as when root builds"),
   "start-id": integer(872_415_232, "first user id that root gives to builds"),
   "id-count": integer(65_536 * 128, "number of user ids that root gives to builds"),
 } as const;

@@ -19,7 +19,8 @@ const truths = new Map([
  */
 export function parseSetting(name: SettingName, text: string): Settings[SettingName] {
   const words = text.split(/\s+/u).filter((word) => word !== "");
-  switch (settingTable[name].kind) {
+  const setting = settingTable[name];
+  switch (setting.kind) {
     case "boolean":
       return truths.get(text.trim()) ?? refuse(name, text, "give `true` or `false`");
     case "jobs":
@@ -27,11 +28,21 @@ export function parseSetting(name: SettingName, text: string): Settings[SettingN
       return parseInteger(name, text);
     case "integer":
       return parseInteger(name, text);
+    case "choice":
+      return chooseWord(name, text, setting.words);
     case "list":
       return words;
     case "string":
       return text.trim();
   }
+}
+
+/** Words that are truths have their other spellings, too. */
+function chooseWord<Word extends string>(name: SettingName, text: string, words: readonly Word[]): Word {
+  const truth = truths.get(text.trim());
+  const wanted = truth === undefined ? text.trim() : String(truth);
+  const word = words.find((each) => each === wanted);
+  return word ?? refuse(name, text, `give one of ${words.map((each) => `\`${each}\``).join(", ")}`);
 }
 
 function parseInteger(name: SettingName, text: string): number {

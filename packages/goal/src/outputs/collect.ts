@@ -66,8 +66,8 @@ export async function collectOutputs(from: CollectFrom, cx: GoalContext): Promis
 }
 
 /**
- * The tree, canonical, where no builder reaches it. A build that shared the network may have handed out a descriptor
- * of its output, so that what counts is a copy that was never anybody else's.
+ * The tree, canonical, where no builder reaches it. A build that shared the network, or was not isolated at all, may have
+ * handed out a descriptor of its output, so that what counts is a copy that was never anybody else's.
  */
 async function secured(
   name: OutputName,
@@ -89,7 +89,8 @@ async function secured(
       },
     );
   const writableByOthers = stat.type !== "symlink" && (stat.mode & 0o022) !== 0;
-  const foreign = running.builderUid !== undefined && stat.uid !== running.builderUid;
+  const uids = running.builderUids;
+  const foreign = uids !== undefined && (stat.uid < uids.first || stat.uid >= uids.first + uids.count);
   if (writableByOthers || foreign)
     throw new OutputError(
       "outputRejected",
@@ -98,8 +99,8 @@ async function secured(
         hint: "the builder must leave its outputs to itself: no group or world write permission",
       },
     );
-  const owner = running.builderUid === undefined ? { seen } : { allowedUid: running.builderUid, seen };
-  if (isSandboxed(derivationType(from.drv))) {
+  const owner = uids === undefined ? { seen } : { allowedUids: uids, seen };
+  if (running.isolation === "sandbox" && isSandboxed(derivationType(from.drv))) {
     await canonicalise(scratch, owner, cx);
     return scratch;
   }

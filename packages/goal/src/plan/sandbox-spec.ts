@@ -7,7 +7,7 @@ import {
   type OutputName,
   type StorePath,
 } from "@drvkit/drv-parser";
-import type { BuildSpec } from "../ports/sandbox.js";
+import type { BuildSpec, Isolation } from "../ports/sandbox.js";
 import { buildFiles } from "./build-files.js";
 import { builderEnvironment, type EnvironmentInputs } from "./environment.js";
 import type { Graph } from "./references-graph.js";
@@ -17,6 +17,8 @@ import { outputRewrites, rewriteBytes } from "./rewrites.js";
 export interface SpecInputs extends Omit<EnvironmentInputs, "rewrites"> {
   readonly drvPath: StorePath;
   readonly drv: Derivation;
+  readonly isInMemory: boolean;
+  readonly isolation: Isolation;
   /** Closure of every input, in byte order. */
   readonly inputs: readonly StorePath[];
   /** Where each output is written. */
@@ -33,7 +35,11 @@ export function makeBuildSpec(from: SpecInputs): BuildSpec {
   const own = new Set(from.scratch.values());
   return {
     drvPath,
+    isInMemory: from.isInMemory,
     platform: drv.platform,
+    isolation: from.isolation,
+    idRange: options.requiredSystemFeatures.has("uid-range"),
+    buildDir: from.buildDir,
     builder: drv.builder,
     argv: [baseNameOfProgram(drv.builder), ...drv.args.map((arg) => rewriteBytes(arg, rewrites))],
     env: builderEnvironment(drv, options, { ...from, rewrites }),
@@ -41,6 +47,7 @@ export function makeBuildSpec(from: SpecInputs): BuildSpec {
     inputs: from.inputs.filter((path) => !own.has(path)),
     outputs: [...from.scratch.values()],
     network: isSandboxed(derivationType(drv)) ? "private" : "host",
+    impureHostDeps: options.impureHostDeps,
   };
 }
 

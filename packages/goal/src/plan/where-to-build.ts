@@ -4,9 +4,11 @@ import {
   derivationType,
   hasKnownOutputPaths,
   isPure,
+  isSandboxed,
   type StorePath,
 } from "@drvkit/drv-parser";
 import { GoalError } from "../error.js";
+import type { Isolation } from "../ports/sandbox.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
 
 /** What is asked of a machine. */
@@ -24,11 +26,11 @@ export interface Demands {
  */
 export function requireBuildable(demands: Demands, settings: WorkerSettings): void {
   const { drvPath, options } = demands;
-  if (options.noChroot)
+  if (options.noChroot && settings.sandbox === true)
     throw new GoalError(
       "ERR_GOAL_ATTRIBUTE",
       `derivation '${drvPath}' has '__noChroot' set, but that's not allowed when 'sandbox' is 'true'`,
-      { hint: "builds always run in the sandbox here" },
+      { hint: "'sandbox = relaxed' allows it" },
     );
   const reasons = [
     ...(settings.maxJobs === 0
@@ -47,6 +49,25 @@ export function requireBuildable(demands: Demands, settings: WorkerSettings): vo
     throw new GoalError("ERR_BUILD_REJECTED", `unsupported builtin builder '${builtin}'`, {
       hint: "this version has no builtin builders",
     });
+}
+
+/**
+ * Whether a build is isolated. One that asks not to be is so all the same where the store's directory is elsewhere on this
+ * machine than builders are told.
+ *
+ * @throws {@link GoalError} `ERR_GOAL_FEATURE` for what needs isolation and has none.
+ * @see Nix: src/libstore/build/local-derivation-goal.cc, `tryLocalBuild`
+ */
+export function isolationOf(
+  { drv, options }: Demands,
+  { sandbox }: WorkerSettings,
+  canBeUnconfined: boolean,
+): Isolation {
+  const isWanted = sandbox === "relaxed" ? isSandboxed(derivationType(drv)) && !options.noChroot : sandbox;
+  if (isWanted || !canBeUnconfined) return "sandbox";
+  if (options.requiredSystemFeatures.has("uid-range"))
+    throw new GoalError("ERR_GOAL_FEATURE", "feature 'uid-range' is only supported in sandboxed builds");
+  return "none";
 }
 
 /**

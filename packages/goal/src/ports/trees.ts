@@ -1,4 +1,5 @@
 import type { Hash, HashAlgorithm } from "@drvkit/drv-parser";
+import type { UidRange } from "./sandbox.js";
 
 /** Top of a tree, without following a link. */
 export interface TreeStat {
@@ -28,14 +29,14 @@ export interface Cancellable {
 /** How owners are treated. */
 export interface CanonicaliseOptions extends Cancellable {
   /** The only owner that files may have. */
-  readonly allowedUid?: number;
+  readonly allowedUids?: UidRange;
   readonly seen?: SeenInodes;
 }
 
 /** What goals do to file trees a builder wrote. Implementations reach them by directory descriptors only. */
 export interface TreesPort {
   stat(path: string): Promise<TreeStat | undefined>;
-  /** Canonical modes, times, owners, no extended attributes; refuses foreign owners when `allowedUid` is given. */
+  /** Canonical modes, times, owners, no extended attributes; refuses foreign owners when `allowedUids` are given. */
   canonicalise(path: string, options: CanonicaliseOptions): Promise<void>;
   /** For the `seen` of the outputs of one build. */
   makeSeenInodes(): SeenInodes;

@@ -1,5 +1,14 @@
 import { bytesOf, type StorePath } from "@drvkit/drv-parser";
-import type { BuildSpec, ExitStatus, RunningBuild, SandboxEvent, SandboxPort } from "../ports/sandbox.js";
+import type {
+  BuildSpec,
+  BuildUsage,
+  ExitStatus,
+  Isolation,
+  RunningBuild,
+  SandboxEvent,
+  SandboxPort,
+  UidRange,
+} from "../ports/sandbox.js";
 import type { FakeTree } from "./fake-tree.js";
 import type { FakeTrees } from "./fake-trees.js";
 
@@ -9,6 +18,10 @@ export interface FakeSandboxOptions {
   readonly builderUid?: number;
   /** Refuses to start a build by returning an error. */
   readonly refuse?: (spec: BuildSpec) => Error | undefined;
+  /** What each build says that it used. */
+  readonly usage?: BuildUsage;
+  /** Whether builds without isolation are possible. Default: no. */
+  readonly canBeUnconfined?: boolean;
   /** Whether a user id is free for a build. Default: always. */
   readonly hasFreeId?: (spec: BuildSpec) => boolean;
 }
@@ -25,10 +38,14 @@ export class FakeSandbox implements SandboxPort {
   readonly #unseen: FakeBuild[] = [];
   readonly #waiting: ((build: FakeBuild) => void)[] = [];
 
+  readonly unconfinedBuildDir?: SandboxPort["unconfinedBuildDir"];
+
   constructor(
     private readonly trees: FakeTrees,
     private readonly options: FakeSandboxOptions = {},
-  ) {}
+  ) {
+    if (options.canBeUnconfined === true) this.unconfinedBuildDir = async () => "/fake-builds/open";
+  }
 
   async start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild | undefined> {
     signal.throwIfAborted();
@@ -60,9 +77,10 @@ export class FakeSandbox implements SandboxPort {
 /** One builder, conducted by the test. */
 export class FakeBuild implements RunningBuild {
   readonly layers: readonly string[];
-  readonly builderUid: number | undefined;
+  readonly builderUids: UidRange | undefined;
   readonly buildDir: string;
   readonly hostTools = false;
+  readonly isolation: Isolation;
   /** The goal sent SIGKILL. */
   killed = false;
   /** The builder's process is gone. */
@@ -77,11 +95,16 @@ export class FakeBuild implements RunningBuild {
     readonly spec: BuildSpec,
     private readonly id: number,
     private readonly trees: FakeTrees,
-    options: FakeSandboxOptions,
+    private readonly options: FakeSandboxOptions,
   ) {
+    this.isolation = spec.isolation;
     this.layers = options.layers ?? ["fake"];
-    this.builderUid = options.builderUid;
+    this.builderUids = options.builderUid === undefined ? undefined : { first: options.builderUid, count: 1 };
     this.buildDir = `/fake-builds/${id}`;
+  }
+
+  usage(): BuildUsage | undefined {
+    return this.options.usage;
   }
 
   /** The builder prints. */

@@ -6,6 +6,7 @@ import {
   hashModuloSelf,
   replaceHashPart,
 } from "@drvkit/drv-parser";
+import type { UidRange } from "../ports/sandbox.js";
 import type { ScanResult, TreeStat, TreesPort } from "../ports/trees.js";
 import {
   archiveOf,
@@ -53,12 +54,12 @@ export class FakeTrees implements TreesPort {
     return {};
   }
 
-  async canonicalise(path: string, { allowedUid }: { readonly allowedUid?: number }): Promise<void> {
+  async canonicalise(path: string, { allowedUids }: { readonly allowedUids?: UidRange }): Promise<void> {
     this.changes.push(`canonicalise ${path}`);
     const node = this.#require(path);
     for (const each of everyNode(node)) {
       if (each.type === "other") throw treeError("ERR_TREE_TYPE", `file '${path}' has an unsupported type`);
-      if (allowedUid !== undefined && uidOf(each) !== allowedUid)
+      if (allowedUids !== undefined && !isIn(allowedUids, uidOf(each)))
         throw treeError("ERR_TREE_OWNERSHIP", `invalid ownership on file '${path}'`);
     }
     this.#set(path, canonicalTree(node));
@@ -171,4 +172,8 @@ function* everyNode(node: FakeNode): Generator<FakeNode> {
 
 function treeError(code: string, message: string): EngineError {
   return new EngineError(code, message);
+}
+
+function isIn({ first, count }: UidRange, uid: number): boolean {
+  return uid >= first && uid < first + count;
 }

@@ -108,7 +108,7 @@ describe("outputs", () => {
     expect(exitStatus).toBe(1);
   });
 
-  test("with a file of somebody else inside are refused", async () => {
+  test("B14: with a file of somebody else inside are refused", async () => {
     const world = new World(memoryPorts({ builderUid: 1000 }));
     const drvPath = world.add({ name: "linked" }) as never;
     const { failure } = await build(world, drvPath, {
@@ -121,7 +121,7 @@ describe("outputs", () => {
     expect(failure().status).toBe("outputRejected");
   });
 
-  test("with a device inside are an error of this goal", async () => {
+  test("B14: with a device inside are an error of this goal", async () => {
     const world = new World();
     const drvPath = world.add({ name: "device" }) as never;
     const { failure, exitStatus } = await build(world, drvPath, {
@@ -130,7 +130,7 @@ describe("outputs", () => {
     expect([failure().status, exitStatus]).toEqual(["miscFailure", 1]);
   });
 
-  test("lose owner and mode before they are hashed", async () => {
+  test("B15: lose owner and mode before they are hashed", async () => {
     const world = new World();
     const drvPath = world.add({ name: "modes" }) as never;
     await build(world, drvPath, {
@@ -174,7 +174,7 @@ describe("fixed outputs", () => {
     hash: hashBytes("sha256", bytesOf(text)),
   });
 
-  test("are copied to a private place first, and only the copy counts", async () => {
+  test("B11: are copied to a private place first, and only the copy counts", async () => {
     const world = new World();
     const drvPath = world.add({ name: "file", fixed: address(content) }) as never;
     const { results, builder } = await build(world, drvPath, { out: content });

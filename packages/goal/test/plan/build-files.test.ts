@@ -16,6 +16,8 @@ function filesOf(recipe: Omit<Recipe, "name">) {
     graphs: new Map(),
     storeDir: world.ports.store.storeDir,
     buildDir: "/build",
+    isInMemory: false,
+    isolation: "sandbox",
     cores: 1,
     impureEnv: () => undefined,
   });
@@ -48,7 +50,7 @@ describe("structured attributes, byte for byte", () => {
     expect(list.map(({ name }) => name)).toEqual([".attrs.sh", ".attrs.json"]);
   });
 
-  test("as JSON", () => {
+  test("B2: as JSON", () => {
     expect(contentOf(".attrs.json").split(/,(?="[^"]*":)/u)).toEqual([
       '{"10":"ten"',
       '"1st":"x"',
@@ -92,7 +94,7 @@ describe("structured attributes, byte for byte", () => {
     ]);
   });
 
-  test("as declarations of bash", () => {
+  test("B2: as declarations of bash", () => {
     expect(contentOf(".attrs.sh")).toBe(
       [
         "declare __proto__='own'",
@@ -139,7 +141,7 @@ test.each([
 });
 
 describe("variables that are passed as files", () => {
-  test("are one file each, however often they are named, with any bytes", () => {
+  test("B3: are one file each, however often they are named, with any bytes", () => {
     const { list } = filesOf({ env: { passAsFile: "foo foo  bar\tfoo", foo: "text\n", bar: "" } });
     expect(list.map(({ content }) => textOf(content)).sort()).toEqual(["", "text\n"]);
     expect(new Set(list.map(({ name }) => name)).size).toBe(2);
@@ -160,6 +162,8 @@ describe("variables that are passed as files", () => {
       graphs: new Map(),
       storeDir: world.ports.store.storeDir,
       buildDir: "/build",
+      isInMemory: false,
+      isolation: "sandbox",
       cores: 1,
       impureEnv: () => undefined,
     });

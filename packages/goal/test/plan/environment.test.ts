@@ -20,6 +20,8 @@ function specOf(recipe: Omit<Recipe, "name">, impureEnv: Readonly<Record<string,
     graphs: new Map(),
     storeDir: world.ports.store.storeDir,
     buildDir: "/build",
+    isInMemory: false,
+    isolation: "sandbox",
     cores: 4,
     impureEnv: (name) => impureEnv[name],
   });
@@ -29,7 +31,7 @@ function specOf(recipe: Omit<Recipe, "name">, impureEnv: Readonly<Record<string,
 const environmentOf = ({ env }: BuildSpec) => env.map(([name, value]) => `${textOf(name)}=${textOf(value)}`);
 
 describe("the environment", () => {
-  test("is exactly this, sorted by name", () => {
+  test("B1: is exactly this, sorted by name", () => {
     const { env, out } = specOf({ env: { zebra: "1", answer: "42" } });
     expect(env).toEqual([
       "HOME=/homeless-shelter",
@@ -53,7 +55,7 @@ describe("the environment", () => {
     ]);
   });
 
-  test("lets the derivation choose PATH and HOME, not TMPDIR, NIX_LOG_FD or TERM", () => {
+  test("B1: lets the derivation choose PATH and HOME, not TMPDIR, NIX_LOG_FD or TERM", () => {
     const { env } = specOf({
       env: {
         PATH: "/p",
@@ -167,7 +169,7 @@ describe("the environment", () => {
     expect(env.filter((each) => /^(out|name|builder|__json)=/u.test(each))).toEqual([]);
   });
 
-  test("has the paths of what is passed as files, unless a variable of that name comes later", () => {
+  test("B3: has the paths of what is passed as files, unless a variable of that name comes later", () => {
     const { env, spec } = specOf({
       env: { passAsFile: "foo bar absent", foo: "text", bar: "x", barPath: "mine" },
     });

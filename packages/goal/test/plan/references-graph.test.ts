@@ -19,7 +19,7 @@ describe("exportReferencesGraph", () => {
     return new Map(build.spec.files.map(({ name, content }) => [name, textOf(content)]));
   }
 
-  test("is a file: path, no deriver, count and references of each member in byte order", async () => {
+  test("B4: is a file: path, no deriver, count and references of each member in byte order", async () => {
     const { w, far, near } = world();
     const drvPath = w.add({ name: "g", sources: [near], env: { exportReferencesGraph: `graph ${near}` } });
     const [first, second] = [far, near].sort();
@@ -27,7 +27,7 @@ describe("exportReferencesGraph", () => {
     expect(await filesOf(w, drvPath as never)).toEqual(new Map([["graph", text(first) + text(second)]]));
   });
 
-  test("is an attribute with structured attributes", async () => {
+  test("B4: is an attribute with structured attributes", async () => {
     const { w, far, near } = world();
     const attrs = { exportReferencesGraph: { graph: [near] } };
     const drvPath = w.add({ name: "g", sources: [near], env: { __json: JSON.stringify(attrs) } });
@@ -63,7 +63,7 @@ describe("exportReferencesGraph", () => {
     expect((await filesOf(w, drvPath as never)).get("graph")).toContain(`${w.out(made)}\n\n0\n`);
   });
 
-  test("of what is no input is refused before the build", async () => {
+  test("B4: of what is no input is refused before the build", async () => {
     const { w, far } = world();
     const drvPath = w.add({ name: "g", env: { exportReferencesGraph: `graph ${far}` } });
     const { results, exitStatus } = await w.run([drvPath]);

@@ -86,6 +86,13 @@ impl Writer {
                 self.u64(*flags);
             }
             Op::AwaitGo => self.u8(3),
+            Op::CgroupNamespace => self.u8(36),
+            Op::AwaitRoute => self.u8(37),
+            Op::Supervise { uid } => {
+                self.u8(38);
+                self.u8(u8::from(uid.is_some()));
+                self.u32(uid.unwrap_or_default());
+            }
             Op::DeathSignal => self.u8(4),
             Op::DefaultSignals => self.u8(5),
             Op::NewSession => self.u8(6),
@@ -324,6 +331,12 @@ impl Reader<'_> {
             33 => Op::Finish,
             34 => Op::KillUser { uid: self.u32()? },
             35 => Op::Become { path: self.bytes()?, arguments: self.strings()?, environment: self.strings()? },
+            36 => Op::CgroupNamespace,
+            37 => Op::AwaitRoute,
+            38 => {
+                let (is_some, uid) = (self.flag()?, self.u32()?);
+                Op::Supervise { uid: is_some.then_some(uid) }
+            }
             _ => return self.fail(),
         })
     }
@@ -340,6 +353,9 @@ mod tests {
             Op::KillUser { uid: 872_415_232 },
             Op::Clone { flags: u64::MAX },
             Op::AwaitGo,
+            Op::CgroupNamespace,
+            Op::AwaitRoute,
+            Op::Supervise { uid: Some(1000) },
             Op::DeathSignal,
             Op::DefaultSignals,
             Op::NewSession,

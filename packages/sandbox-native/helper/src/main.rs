@@ -7,6 +7,7 @@
 
 mod perform;
 mod root;
+mod supervise;
 mod sys;
 
 use std::os::unix::ffi::OsStrExt;

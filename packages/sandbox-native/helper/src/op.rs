@@ -27,6 +27,16 @@ pub enum Op {
     },
     /// Waits until the engine has mapped the ids.
     AwaitGo,
+    /// A control group of its own as the root of what it sees of them.
+    CgroupNamespace,
+    /// Waits until there is a way out of the network of the namespace: somebody outside makes it.
+    AwaitRoute,
+    /// The rest is done by a child. This process stays until that one has ended, ends whatever the two left, and ends as the
+    /// child did; SIGTERM and the end of the engine end all of it.
+    Supervise {
+        /// A user id of this machine of which nothing may be left either.
+        uid: Option<u32>,
+    },
     /// SIGKILL when the engine's thread ends, and an immediate end if the engine is gone already.
     DeathSignal,
     /// Every signal to its default, none blocked.
@@ -214,6 +224,9 @@ impl Op {
             Op::KillUser { .. } => "kill-user",
             Op::Clone { .. } => "clone",
             Op::AwaitGo => "await-ids",
+            Op::CgroupNamespace => "cgroup-namespace",
+            Op::AwaitRoute => "await-route",
+            Op::Supervise { .. } => "supervise",
             Op::DeathSignal => "death-signal",
             Op::DefaultSignals => "default-signals",
             Op::NewSession => "new-session",

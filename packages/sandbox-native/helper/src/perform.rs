@@ -5,6 +5,7 @@ use std::ffi::CString;
 use drvkit_helper::{ENGINE_FD, GO, GO_FD, Instruction, LOG_FDS, Op, PROGRAM_FD, REPORT_FD, Report, TERMINAL_FD};
 
 use crate::root::{Failure, Owner, Root};
+use crate::supervise::supervise;
 use crate::sys::{self, Errno};
 
 /// Performs the instructions in order; returns only when one has failed, and has reported it then.
@@ -35,6 +36,9 @@ impl State {
             Op::KillUser { uid } => sys::as_user_for_signals(*uid, sys::kill_all)?,
             Op::Clone { flags } => clone(*flags)?,
             Op::AwaitGo => await_go()?,
+            Op::CgroupNamespace => sys::new_cgroup_namespace()?,
+            Op::AwaitRoute => sys::await_route()?,
+            Op::Supervise { uid } => supervise(*uid)?,
             Op::DeathSignal => death_signal()?,
             Op::DefaultSignals => sys::default_signals()?,
             Op::NewSession => sys::new_session()?,

@@ -231,6 +231,144 @@ pub fn as_user_for_signals(uid: u32, act: impl FnOnce() -> Result<(), Errno>) ->
     }
 }
 
+/// What a process sees of control groups begins at its own from here on.
+pub fn new_cgroup_namespace() -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }).map(drop)
+}
+
+/// Looks at the lists of the kernel, of which it tells no changes; whoever gave the program has a deadline.
+pub fn await_route() -> Result<(), Errno> {
+    let pause = libc::timespec { tv_sec: 0, tv_nsec: 2_000_000 };
+    loop {
+        if has_route("/proc/net/route", |fields| fields.get(1) == Some(&"00000000"))
+            || has_route("/proc/net/ipv6_route", |fields| {
+                fields.get(1) == Some(&"00")
+                    && fields.last() != Some(&"lo")
+                    && !fields[0].contains(|digit| digit != '0')
+            })
+        {
+            return Ok(());
+        }
+        // SAFETY: the time lives during the call; an interrupted sleep is only shorter.
+        unsafe { libc::nanosleep(&raw const pause, std::ptr::null_mut()) };
+    }
+}
+
+fn has_route(list: &str, is_default: impl Fn(&[&str]) -> bool) -> bool {
+    let text = std::fs::read_to_string(list).unwrap_or_default();
+    text.lines().any(|line| is_default(&line.split_whitespace().collect::<Vec<_>>()))
+}
+
+/// How a process ended.
+#[derive(Clone, Copy)]
+pub enum Ended {
+    Exited(i32),
+    Signalled(i32),
+}
+
+/// Processes below this one become its children when they are orphaned.
+pub fn adopt_orphans() -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
+}
+
+/// The kernel's list of children of this only thread.
+pub fn children() -> Result<Vec<i32>, Errno> {
+    let list = std::fs::read_to_string("/proc/thread-self/children");
+    let text = list.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))?;
+    Ok(text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+}
+
+/// SIGKILL to a child that was not reaped, so its number is nobody else's.
+pub fn kill(pid: i32) {
+    // SAFETY: numbers only.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
+/// SIGTERM and SIGCHLD wait in a descriptor: a handler could come at any point.
+pub fn signals_as_descriptor() -> Result<RawFd, Errno> {
+    // SAFETY: a signal set is plain data and zero is a valid one; it lives during the calls.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGTERM);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        check(libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()))?;
+        check(libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC))
+    }
+}
+
+/// The signal that came; its descriptor is readable.
+pub fn take_signal(signals: RawFd) -> Result<i32, Errno> {
+    let mut info = [0; size_of::<libc::signalfd_siginfo>()];
+    read(signals, &mut info)?;
+    let mut number = [0; 4];
+    number.copy_from_slice(&info[..4]);
+    Ok(i32::from_ne_bytes(number))
+}
+
+/// Waits until one of two descriptors is readable; whether it is the second one.
+pub fn wait_for_either(first: RawFd, second: RawFd) -> Result<bool, Errno> {
+    let mut entries = [first, second].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    loop {
+        // SAFETY: two valid entries.
+        match check(unsafe { libc::poll(entries.as_mut_ptr(), 2, -1) }) {
+            Ok(_) => return Ok(entries[1].revents != 0),
+            Err(libc::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// A child that has ended, or with `WNOHANG` possibly none; `None` without children.
+pub fn reap(flags: c_int) -> Result<Option<(i32, Ended)>, Errno> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the status lives during the call.
+        match check(unsafe { libc::waitpid(-1, &raw mut status, flags) }) {
+            Ok(0) | Err(libc::ECHILD) => return Ok(None),
+            Ok(pid) if libc::WIFSIGNALED(status) => return Ok(Some((pid, Ended::Signalled(libc::WTERMSIG(status))))),
+            Ok(pid) => return Ok(Some((pid, Ended::Exited(libc::WEXITSTATUS(status))))),
+            Err(libc::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Ends as another process did, for whoever reads the status.
+pub fn end_as(ended: Ended) -> ! {
+    match ended {
+        Ended::Exited(code) => exit(code),
+        Ended::Signalled(signal) => {
+            const RLIMIT_CORE: u32 = 4; // a type that differs between C libraries
+            let _ = soft_limit(RLIMIT_CORE, 0);
+            let _ = default_signals();
+            // SAFETY: numbers only; the signal has its default action and is not blocked.
+            unsafe { libc::kill(libc::getpid(), signal) };
+            exit(128 + signal)
+        }
+    }
+}
+
+/// Closes every descriptor from `first` up but two.
+pub fn close_all_but(mut kept: [RawFd; 2], first: RawFd) -> Result<(), Errno> {
+    kept.sort_unstable();
+    let mut from = first;
+    for fd in kept {
+        if fd > from {
+            close_range(from, fd - 1)?;
+        }
+        from = fd + 1;
+    }
+    close_above(from - 1)?;
+    for fd in [1, 2] {
+        // SAFETY: descriptor 0 is the null device; 1 and 2 are owned by no value of this program.
+        check(unsafe { libc::dup2(0, fd) })?;
+    }
+    Ok(())
+}
+
 /// SIGKILL cannot be blocked or handled, so no builder survives the engine.
 pub fn arm_death_signal() -> Result<(), Errno> {
     // SAFETY: numbers only.

@@ -10,6 +10,16 @@ use crate::sys::{self, Errno};
 /// What a helper does takes milliseconds; what takes this long will never end.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
+/// What was heard.
+pub(crate) enum Heard {
+    /// A report.
+    Report(Report),
+    /// There is none to come, be it that the process has ended.
+    End,
+    /// The other descriptor is readable.
+    Other,
+}
+
 /// Our ends.
 pub(crate) struct Channel {
     reports: OwnedFd,
@@ -41,20 +51,23 @@ impl Channel {
         Ok(Channel { reports, deadline })
     }
 
-    /// The next report; `None` when there is none to come, be it that the process has ended. ETIMEDOUT at the deadline.
+    /// The next report, or that another descriptor is readable before it. ETIMEDOUT at the deadline.
     ///
     /// A report is smaller than what a pipe writes whole. What was reported counts before the end of the reporter.
-    pub(crate) fn read(&self, process: BorrowedFd<'_>) -> Result<Option<Report>, Errno> {
-        let waited = [(self.reports.as_fd(), libc::POLLIN), (process, libc::POLLIN)];
-        match sys::poll(waited, self.deadline)? {
-            [true, _] => {}
-            [false, true] => return Ok(None),
-            [false, false] => return Err(libc::ETIMEDOUT),
+    pub(crate) fn read(&self, process: BorrowedFd<'_>, other: Option<BorrowedFd<'_>>) -> Result<Heard, Errno> {
+        let readable = |fd| (fd, libc::POLLIN);
+        let [reports, process_fd] = [self.reports.as_fd(), process].map(readable);
+        let other = other.map_or(process_fd, readable);
+        match sys::poll([reports, process_fd, other], self.deadline)? {
+            [true, ..] => {}
+            [_, true, _] => return Ok(Heard::End),
+            [.., true] => return Ok(Heard::Other),
+            [..] => return Err(libc::ETIMEDOUT),
         }
         let mut bytes = [0; REPORT_SIZE];
         match sys::read_some(self.reports.as_fd(), &mut bytes)? {
-            REPORT_SIZE => Ok(Some(Report::decode(&bytes).ok_or(libc::EBADMSG)?)),
-            _ => Ok(None),
+            REPORT_SIZE => Ok(Heard::Report(Report::decode(&bytes).ok_or(libc::EBADMSG)?)),
+            _ => Ok(Heard::End),
         }
     }
 }

@@ -71,6 +71,13 @@ impl Error {
         Self { kind: Kind::Setup, message, hint: None, step: Some(step.to_owned()), path: None, errno: None }
     }
 
+    /// The program that was to connect a builder ended.
+    pub(crate) fn network(program: &str, message: String) -> Self {
+        let hint = format!("try \"{program}\" by hand, or choose another 'fixed-output-network'");
+        let (kind, step) = (Kind::Unavailable, Some("network".to_owned()));
+        Self { kind, message, hint: Some(hint), step, path: Some(program.to_owned()), errno: None }
+    }
+
     fn unavailable(self, layer: &str, hint: String) -> Self {
         let reason = sys::error_text(self.errno.unwrap_or(0));
         let message = format!("the sandbox cannot have its {layer}: {reason}");
@@ -83,6 +90,8 @@ const APPARMOR: &str = "AppArmor takes the rights of user namespaces away: set t
     kernel.apparmor_restrict_unprivileged_userns to 0, or give the program a profile with `userns`";
 const PROC: &str = "a container that hides parts of /proc forbids a new one: start it with \
     `--security-opt systempaths=unconfined` (Docker) or `--security-opt unmask=ALL` (Podman)";
+const GROUPS: &str = "an ordinary user needs newgidmap (package uidmap or shadow) and a range of its own in /etc/subgid, or set \
+    'require-drop-supplementary-groups' to false";
 const KERNEL: &str = "Linux 5.12 or later is needed, and in a container a system call filter that knows its calls";
 
 /// The error of an operation: what was asked for and cannot be had on this machine is told apart from what failed.
@@ -92,8 +101,8 @@ pub(crate) fn explain(op: &Op, subject: u32, errno: i32, limits: &Limits) -> Err
     let refused = matches!(errno, libc::EPERM | libc::EACCES);
     match op {
         Op::Clone { .. } => match errno {
-            libc::ENOSPC | libc::EUSERS => error.unavailable("user namespace", too_few(limits)),
-            libc::EPERM | libc::EACCES => error.unavailable("user namespace", forbidden(limits)),
+            libc::ENOSPC | libc::EUSERS => error.unavailable(namespace(limits), too_few(limits)),
+            libc::EPERM | libc::EACCES => error.unavailable(namespace(limits), forbidden(limits)),
             libc::EINVAL | libc::ENOSYS => error.unavailable(
                 "user namespace",
                 "the kernel was built without one of the namespaces (CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS)"
@@ -106,6 +115,10 @@ pub(crate) fn explain(op: &Op, subject: u32, errno: i32, limits: &Limits) -> Err
         }
         Op::Mount { kind, .. } if refused && kind == b"proc" && !limits.apparmor_restricts => {
             error.unavailable("new /proc", PROC.into())
+        }
+        Op::DropGroups if refused => error.unavailable("drop of supplementary groups", GROUPS.into()),
+        Op::CgroupNamespace if refused || matches!(errno, libc::ENOSPC | libc::EINVAL) => {
+            error.unavailable(namespace(limits), too_few(limits))
         }
         Op::LoopbackUp
         | Op::HostName { .. }
@@ -158,13 +171,30 @@ pub(crate) fn explain_ids(step: &str, path: &[u8], errno: i32) -> Error {
     error
 }
 
+/// Which one cannot be had, as far as the sysctls tell.
+fn namespace(limits: &Limits) -> &'static str {
+    match limits.forbidden_kind {
+        Some("mnt") => "mount namespace",
+        Some("pid") => "pid namespace",
+        Some("net") => "network namespace",
+        Some("ipc") => "ipc namespace",
+        Some("uts") => "uts namespace",
+        Some("cgroup") => "cgroup namespace",
+        _ => "user namespace",
+    }
+}
+
 fn too_few(limits: &Limits) -> String {
-    let number = limits.max_user_namespaces.as_deref().unwrap_or("unknown");
-    format!("the sysctl user.max_user_namespaces is {number} here: set it to 15000 or more")
+    let number = match limits.forbidden_kind {
+        Some(_) => "0",
+        None => limits.max_user_namespaces.as_deref().unwrap_or("unknown"),
+    };
+    let kind = limits.forbidden_kind.unwrap_or("user");
+    format!("the sysctl user.max_{kind}_namespaces is {number} here: set it to 15000 or more")
 }
 
 fn forbidden(limits: &Limits) -> String {
-    if limits.max_user_namespaces.as_deref() == Some("0") {
+    if limits.forbidden_kind.is_some() {
         return too_few(limits);
     }
     if limits.unprivileged_clone_off {
@@ -181,7 +211,12 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits { max_user_namespaces: Some("1000".into()), unprivileged_clone_off: false, apparmor_restricts: false }
+        Limits {
+            max_user_namespaces: Some("1000".into()),
+            forbidden_kind: None,
+            unprivileged_clone_off: false,
+            apparmor_restricts: false,
+        }
     }
 
     #[test]
@@ -189,12 +224,15 @@ mod tests {
         let clone = Op::Clone { flags: 0 };
         let proc = Op::Mount { kind: b"proc".to_vec(), target: b"/proc".to_vec(), options: vec![], attributes: 0 };
         let root = Op::NewRoot { kind: b"tmpfs".to_vec(), options: vec![], uid: 1000, gid: 100 };
-        let none = Limits { max_user_namespaces: Some("0".into()), ..limits() };
+        let none = Limits { max_user_namespaces: Some("0".into()), forbidden_kind: Some("user"), ..limits() };
+        let no_network = Limits { forbidden_kind: Some("net"), ..limits() };
         let debian = Limits { unprivileged_clone_off: true, ..limits() };
         let ubuntu = Limits { apparmor_restricts: true, ..limits() };
         for (op, errno, limits, word) in [
             (&clone, libc::ENOSPC, &none, "user.max_user_namespaces is 0"),
             (&clone, libc::EPERM, &none, "user.max_user_namespaces is 0"),
+            (&clone, libc::ENOSPC, &no_network, "user.max_net_namespaces is 0"),
+            (&Op::DropGroups, libc::EPERM, &limits(), "newgidmap"),
             (&clone, libc::EPERM, &debian, "kernel.unprivileged_userns_clone"),
             (&clone, libc::EPERM, &ubuntu, "kernel.apparmor_restrict_unprivileged_userns"),
             (&clone, libc::EPERM, &limits(), "seccomp=unconfined"),

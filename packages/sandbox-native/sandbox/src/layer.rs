@@ -29,6 +29,10 @@ pub enum Layer {
     Landlock,
     /// No keys of the caller.
     SessionKeyring,
+    /// No groups of the caller.
+    DroppedGroups,
+    /// A control group of its own.
+    Cgroup,
     /// A host uid that is nobody else's.
     AllocatedUid,
 }
@@ -49,6 +53,8 @@ impl Layer {
             Layer::Seccomp => "seccomp",
             Layer::Landlock => "landlock",
             Layer::SessionKeyring => "session-keyring",
+            Layer::DroppedGroups => "dropped-groups",
+            Layer::Cgroup => "cgroup",
             Layer::AllocatedUid => "allocated-uid",
         }
     }
@@ -69,6 +75,8 @@ pub(crate) fn layers_of(op: &Op) -> Vec<Layer> {
         .filter(|(flag, _)| flags & *flag as u64 != 0)
         .map(|(_, layer)| layer)
         .collect(),
+        Op::DropGroups => vec![Layer::DroppedGroups],
+        Op::CgroupNamespace => vec![Layer::Cgroup],
         Op::Mount { kind, .. } if kind == b"proc" => vec![Layer::NewProc],
         Op::PivotRoot => vec![Layer::PivotRoot],
         Op::NoNewPrivileges => vec![Layer::NoNewPrivs],

@@ -11,6 +11,7 @@ mod error;
 mod executable;
 mod layer;
 mod machine;
+mod network;
 mod plan;
 mod probe;
 mod program;
@@ -19,18 +20,20 @@ mod seccomp;
 mod skeleton;
 mod spec;
 mod start;
+mod subordinate;
 mod sys;
 mod template;
 
 pub use error::{Error, Kind};
 pub use layer::Layer;
 pub use machine::Machine;
-pub use plan::{Ending, INNER_GID, INNER_UID, plan};
+pub use plan::{Ending, plan, plan_unconfined};
 pub use probe::{Probe, probe};
 pub use program::{Input, LogEnds, Program, ProgramParts, ProgramPipes, ProgramSpec, start_program};
 pub use reactor::{Event, Waiter};
-pub use spec::{Bind, File, Network, Spec, SpecParts};
-pub use start::{Process, start};
+pub use seccomp::{Action, Call, Condition, RULES, Rule};
+pub use spec::{Bind, File, Ids, Network, PID, Renounced, Spec, SpecParts};
+pub use start::{Process, start, start_unconfined};
 pub use sys::ExitStatus;
 
 /// The helper executable, built by `build.rs`.

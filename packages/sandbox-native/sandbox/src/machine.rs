@@ -52,6 +52,8 @@ impl Machine {
 pub(crate) struct Limits {
     /// Text of the sysctl; absent without user namespaces.
     pub max_user_namespaces: Option<String>,
+    /// Of the kinds of namespaces that a builder has, one of which there may be none: its name in sysctls.
+    pub forbidden_kind: Option<&'static str>,
     /// Debian's switch says no.
     pub unprivileged_clone_off: bool,
     /// Ubuntu's switch says that a user namespace has no rights.
@@ -64,6 +66,9 @@ impl Limits {
             |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).ok().map(|text| text.trim().to_owned());
         Limits {
             max_user_namespaces: sysctl("user/max_user_namespaces"),
+            forbidden_kind: ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"]
+                .into_iter()
+                .find(|kind| sysctl(&format!("user/max_{kind}_namespaces")).as_deref() == Some("0")),
             unprivileged_clone_off: sysctl("kernel/unprivileged_userns_clone").as_deref() == Some("0"),
             apparmor_restricts: sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1"),
         }

@@ -7,12 +7,7 @@ use drvkit_helper::{Instruction, MountOption, Op};
 
 use crate::machine::Machine;
 use crate::seccomp;
-use crate::spec::{Bind, Network, Spec, contains};
-
-/// User id of the builder inside.
-pub const INNER_UID: u32 = 1000;
-/// Group id of the builder inside.
-pub const INNER_GID: u32 = 100;
+use crate::spec::{Bind, Ids, Network, Spec, contains};
 
 /// Numbers of limits, the same on every architecture here; their type in C headers is not.
 const RLIMIT_CORE: u32 = 4;
@@ -20,6 +15,7 @@ const RLIMIT_NOFILE: u32 = 7;
 /// Soft limit of open files: what a login has. Node raises its own at start and does not say what it was.
 const OPEN_FILES: u64 = 1024;
 const PER_LINUX32: u64 = 0x0008;
+const UNAME26: u64 = 0x0002_0000;
 const ADDR_NO_RANDOMIZE: u64 = 0x0004_0000;
 const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1;
 /// First version of Landlock with scopes.
@@ -45,8 +41,25 @@ pub fn plan(spec: &Spec, machine: &Machine, ending: Ending) -> Vec<Instruction> 
     program.extend(process(spec, machine));
     program.extend(identity(spec));
     program.extend(mounts(spec, machine));
-    program.extend(rights(spec, machine));
+    program.extend(rights(spec, machine, spec.parts.ids.inner()));
     program.push(last(spec, ending).into());
+    program
+}
+
+/// The operations of a build without a root and namespaces of its own: it sees the machine, and a process above it ends what
+/// it leaves. Nix: src/libstore/unix/build/derivation-builder.cc, `startChild`.
+pub fn plan_unconfined(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
+    let (uid, gid) = (spec.parts.host_uid, spec.parts.host_gid);
+    let allocated = (machine.uid == 0 && uid != 0).then_some(uid);
+    let mut program: Vec<Instruction> = clear_user(spec, machine, Ending::Build).into_iter().collect();
+    program.push(tolerating(Op::DropGroups, if machine.can_drop_groups { &[] } else { &[libc::EPERM] }));
+    program.push(Op::Supervise { uid: allocated }.into());
+    program.extend(
+        [Op::DeathSignal, Op::DefaultSignals, Op::Umask { mask: 0o022 }, Op::NewSession, Op::Terminal]
+            .map(Instruction::from),
+    );
+    program.extend(rights(spec, machine, (uid, gid)));
+    program.push(last(spec, Ending::Build).into());
     program
 }
 
@@ -65,26 +78,43 @@ fn clear_user(spec: &Spec, machine: &Machine, ending: Ending) -> Option<Instruct
 fn process(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
     let namespaces =
         libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
-    let network = if spec.parts.network == Network::Private { libc::CLONE_NEWNET } else { 0 };
+    let network = if has_own_network(spec) { libc::CLONE_NEWNET } else { 0 };
     // CLONE_PARENT: the builder is a child of the engine, which then learns of its end.
     let flags = namespaces | network | libc::CLONE_PARENT | libc::SIGCHLD;
-    vec![
-        // Only root may drop groups; the groups of an ordinary caller stay and show as 65534 inside.
-        tolerating(Op::DropGroups, if machine.can_drop_groups { &[] } else { &[libc::EPERM] }),
+    let first = machine.can_drop_groups.then(|| Instruction::from(Op::DropGroups));
+    // Who is not root may drop groups only in a namespace whose map of groups a program with that right has written; those
+    // that stay show as 65534 inside.
+    let later = (!machine.can_drop_groups)
+        .then(|| tolerating(Op::DropGroups, if spec.parts.groups_must_go { &[] } else { &[libc::EPERM] }));
+    let mut ops: Vec<Instruction> = first.into_iter().collect();
+    ops.extend([
         Op::DefaultSignals.into(),
         Op::Umask { mask: 0o022 }.into(),
         Op::Clone { flags: flags as u64 }.into(),
         Op::DeathSignal.into(),
         Op::AwaitGo.into(),
-        Op::NewSession.into(),
-        Op::Terminal.into(),
-    ]
+    ]);
+    ops.extend(later);
+    ops.extend([Op::NewSession.into(), Op::Terminal.into()]);
+    // Its own group is the root of what it sees, so it is in it already.
+    ops.extend(spec.parts.cgroup.is_some().then(|| Op::CgroupNamespace.into()));
+    ops
+}
+
+/// With nothing else in it, or with what a program connects it to.
+fn has_own_network(spec: &Spec) -> bool {
+    spec.parts.network != Network::Host
+}
+
+/// Whether the builder talks to others, and needs to know how they are found.
+fn is_connected(spec: &Spec) -> bool {
+    spec.parts.network != Network::Private
 }
 
 /// What the machine seems to be called. Lengths include the final NUL, as Nix passes them.
 fn identity(spec: &Spec) -> Vec<Instruction> {
     let mut ops = Vec::new();
-    if spec.parts.network == Network::Private {
+    if has_own_network(spec) {
         ops.push(Op::LoopbackUp.into());
     }
     ops.push(Op::HostName { name: b"localhost\0".to_vec() }.into());
@@ -93,7 +123,7 @@ fn identity(spec: &Spec) -> Vec<Instruction> {
 }
 
 fn mounts(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
-    let mut ops = vec![Op::PrivateMounts, new_root()];
+    let mut ops = vec![Op::PrivateMounts, new_root(spec)];
     ops.extend(system_files(spec).into_iter().map(|(target, content)| Op::MakeFile { target, content }));
     // On disk and writable, whatever becomes of the root. The store may lie below the other one.
     ops.push(scratch(spec, "tmp", b"/tmp"));
@@ -102,27 +132,34 @@ fn mounts(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
     ops.extend(device_links(spec));
     ops.push(Op::MakeDirectory { target: b"/proc".to_vec(), mode: 0o555 });
     ops.push(new_file_system("proc", "/proc", &[], NO_DEVICES | libc::MOUNT_ATTR_NOEXEC));
+    ops.extend(system_tree(spec));
     ops.extend(shared_memory(spec, machine));
     ops.extend(terminals(spec, machine));
-    if owns(spec, b"/etc") {
+    // Who has ids as a machine has them is root there, and its system files are its own.
+    let read_only = match spec.parts.ids {
+        Ids::One => libc::MOUNT_ATTR_RDONLY,
+        Ids::Range => 0,
+    };
+    if owns(spec, b"/etc") && spec.parts.ids == Ids::One {
         ops.push(Op::SetMode { target: b"/etc".to_vec(), mode: 0o555 });
     }
-    ops.push(Op::RootAttributes { attributes: libc::MOUNT_ATTR_RDONLY | NO_DEVICES });
+    ops.push(Op::RootAttributes { attributes: read_only | NO_DEVICES });
     ops.push(Op::PivotRoot);
+    if let Network::Program(_) = spec.parts.network {
+        ops.push(Op::AwaitRoute);
+    }
     ops.into_iter().map(Instruction::from).collect()
 }
 
 /// In memory: a file on disk that lives as long as a build is made, written back and forgotten at a price. What the builder
 /// writes is on disk.
-fn new_root() -> Op {
-    let (uid, gid) = (INNER_UID.to_string(), INNER_GID.to_string());
-    let options = [("mode", "0750"), ("uid", uid.as_str()), ("gid", gid.as_str())];
-    Op::NewRoot {
-        kind: b"tmpfs".to_vec(),
-        options: mount_options(options.map(|(key, value)| (key, Some(value.as_bytes())))),
-        uid: INNER_UID,
-        gid: INNER_GID,
-    }
+fn new_root(spec: &Spec) -> Op {
+    let (uid, gid) = spec.parts.ids.inner();
+    let mode = if spec.parts.ids == Ids::One { "0750" } else { "0755" };
+    let (uid_text, gid_text) = (uid.to_string(), gid.to_string());
+    let options = [("mode", mode), ("uid", uid_text.as_str()), ("gid", gid_text.as_str())];
+    let options = mount_options(options.map(|(key, value)| (key, Some(value.as_bytes()))));
+    Op::NewRoot { kind: b"tmpfs".to_vec(), options, uid, gid }
 }
 
 fn system_files(spec: &Spec) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -130,13 +167,15 @@ fn system_files(spec: &Spec) -> Vec<(Vec<u8>, Vec<u8>)> {
     let user = |name: &str, uid: u32, gid: u32| {
         [format!("{name}:x:{uid}:{gid}:Nix build user:").as_bytes(), home, b":/noshell\n"].concat()
     };
+    let (uid, gid) = spec.parts.ids.inner();
     let mut passwd = user("root", 0, 0);
-    passwd.extend(user("nixbld", INNER_UID, INNER_GID));
+    passwd.extend(user("nixbld", uid, gid));
     passwd.extend_from_slice(b"nobody:x:65534:65534:Nobody:/:/noshell\n");
-    let group = format!("root:x:0:\nnixbld:!:{INNER_GID}:\nnogroup:x:65534:\n").into_bytes();
-    let network: (&[u8], &[u8]) = match spec.parts.network {
-        Network::Private => (b"/etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n"),
-        Network::Host => (b"/etc/nsswitch.conf", b"hosts: files dns\nservices: files\n"),
+    let group = format!("root:x:0:\nnixbld:!:{gid}:\nnogroup:x:65534:\n").into_bytes();
+    let network: (&[u8], &[u8]) = if is_connected(spec) {
+        (b"/etc/nsswitch.conf", b"hosts: files dns\nservices: files\n")
+    } else {
+        (b"/etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n")
     };
     let files = [(b"/etc/passwd".as_slice(), passwd), (b"/etc/group", group), (network.0, network.1.to_vec())];
     // What the description shows there comes from elsewhere.
@@ -174,7 +213,7 @@ fn binds(spec: &Spec, machine: &Machine) -> Vec<Op> {
             ops.entry(b"/dev/kvm".to_vec()).or_insert_with(|| device(b"/dev/kvm".to_vec()));
         }
     }
-    if spec.parts.network == Network::Host && owns(spec, b"/etc") {
+    if is_connected(spec) && owns(spec, b"/etc") {
         for (target, source) in &machine.network_files {
             ops.entry(target.clone()).or_insert_with(|| Op::Bind {
                 source: source.clone(),
@@ -224,6 +263,18 @@ fn mount_options<'a>(options: impl IntoIterator<Item = (&'a str, Option<&'a [u8]
     options.into_iter().map(option).collect()
 }
 
+/// Who has ids as a machine has them sees the kernel's objects, too.
+fn system_tree(spec: &Spec) -> Vec<Op> {
+    // A file system of the kernel's objects belongs to a network namespace: that of the machine may not be shown.
+    if spec.parts.ids == Ids::One || !has_own_network(spec) || !owns(spec, b"/sys") {
+        return Vec::new();
+    }
+    vec![
+        Op::MakeDirectory { target: b"/sys".to_vec(), mode: 0o555 },
+        new_file_system("sysfs", "/sys", &[], NO_DEVICES | libc::MOUNT_ATTR_NOEXEC),
+    ]
+}
+
 fn shared_memory(spec: &Spec, machine: &Machine) -> Vec<Op> {
     if !machine.has_shared_memory || !owns(spec, b"/dev") || !owns(spec, b"/dev/shm") {
         return Vec::new();
@@ -250,34 +301,58 @@ fn terminals(spec: &Spec, machine: &Machine) -> Vec<Op> {
 
 /// What the builder may do. The ids change before the filter loads and after the last mount; the death signal is armed
 /// again because a change of ids disarms it.
-fn rights(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
-    let persona = if spec.parts.personality32 { PER_LINUX32 } else { 0 };
-    let mut ops = vec![
-        Op::NoNewPrivileges.into(),
-        // Without keyrings, or where a container forbids their calls, there are no keys to reach.
-        tolerating(Op::SessionKeyring, &[libc::ENOSYS, libc::EPERM]),
-    ];
-    if spec.parts.personality32 {
-        ops.push(Op::Personality { persona }.into());
+fn rights(spec: &Spec, machine: &Machine, (uid, gid): (u32, u32)) -> Vec<Instruction> {
+    let mut ops = Vec::new();
+    if !spec.parts.renounced.no_new_privileges {
+        ops.push(Op::NoNewPrivileges.into());
     }
+    // Without keyrings, or where a container forbids their calls, there are no keys to reach.
+    ops.push(tolerating(Op::SessionKeyring, &[libc::ENOSYS, libc::EPERM]));
+    ops.extend(personality(spec));
     ops.extend([
-        // Containers allow few values; an address layout that varies does less harm than no build.
-        tolerating(
-            Op::Personality { persona: persona | ADDR_NO_RANDOMIZE },
-            &[libc::EPERM, libc::EINVAL, libc::ENOSYS],
-        ),
         Op::SoftLimit { resource: RLIMIT_CORE, value: 0 }.into(),
         Op::SoftLimit { resource: RLIMIT_NOFILE, value: OPEN_FILES }.into(),
-        Op::ChangeUser { uid: INNER_UID, gid: INNER_GID }.into(),
-        Op::DropCapabilities.into(),
-        Op::DeathSignal.into(),
-        Op::ChangeDirectory { path: spec.parts.build_dir.clone() }.into(),
     ]);
+    let mut user = vec![Op::ChangeUser { uid, gid }];
+    if spec.parts.ids == Ids::One {
+        user.push(Op::DropCapabilities);
+    }
+    user.extend([Op::DeathSignal, Op::ChangeDirectory { path: spec.parts.build_dir.clone() }]);
+    let user: Vec<Instruction> = user.into_iter().map(Instruction::from).collect();
+    // They may be had by who has no way to more rights, or has all of them in the namespace.
+    let bounds = bounds(spec, machine);
+    let parts = if spec.parts.renounced.no_new_privileges { [bounds, user] } else { [user, bounds] };
+    ops.extend(parts.into_iter().flatten());
+    ops.push(Op::CloseDescriptors { log: false }.into());
+    ops
+}
+
+/// What limits calls.
+fn bounds(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
+    let mut ops = Vec::new();
     if machine.landlock_abi >= LANDLOCK_WITH_SCOPES {
         ops.push(tolerating(Op::Landlock { scoped: SCOPE_ABSTRACT_UNIX_SOCKET }, &[libc::EPERM]));
     }
-    ops.push(Op::Seccomp { program: seccomp::program() }.into());
-    ops.push(Op::CloseDescriptors { log: false }.into());
+    if !spec.parts.renounced.call_filter {
+        ops.push(Op::Seccomp { program: seccomp::program() }.into());
+    }
+    ops
+}
+
+/// The execution domain must be had; what else is asked for is left out where it is refused, as containers allow few values,
+/// and an address layout that varies does less harm than no build.
+fn personality(spec: &Spec) -> Vec<Instruction> {
+    let domain = if spec.parts.personality32 { PER_LINUX32 } else { 0 };
+    let release = if spec.parts.linux26 { UNAME26 } else { 0 };
+    let refusals = [libc::EPERM, libc::EINVAL, libc::ENOSYS];
+    let mut ops = Vec::new();
+    if spec.parts.personality32 {
+        ops.push(Op::Personality { persona: domain }.into());
+    }
+    if spec.parts.linux26 {
+        ops.push(tolerating(Op::Personality { persona: domain | release }, &refusals));
+    }
+    ops.push(tolerating(Op::Personality { persona: domain | release | ADDR_NO_RANDOMIZE }, &refusals));
     ops
 }
 
@@ -295,8 +370,8 @@ fn last(spec: &Spec, ending: Ending) -> Op {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::SpecParts;
     use crate::spec::tests::{bind, parts};
+    use crate::spec::{Renounced, SpecParts};
 
     fn machine() -> Machine {
         Machine {
@@ -489,6 +564,85 @@ execute /bin/sh";
             drop.expect("it is dropped").tolerated.clone()
         };
         assert_eq!((tolerated(true), tolerated(false)), (vec![], vec![libc::EPERM]));
+    }
+
+    #[test]
+    fn an_ordinary_user_drops_groups_in_the_namespace_and_may_have_to() {
+        let plan = |groups_must_go| {
+            let spec = Spec::new(SpecParts { groups_must_go, ..parts() }).expect("a good description");
+            plan(&spec, &Machine { can_drop_groups: false, ..machine() }, Ending::Build)
+        };
+        let steps: Vec<_> = plan(false).iter().map(|instruction| instruction.op.step()).collect();
+        let place = |step| steps.iter().position(|other| *other == step).expect("it is there");
+        assert!(place("await-ids") < place("drop-groups") && place("drop-groups") < place("pivot-root"));
+        let program = plan(true);
+        let drop = program.iter().find(|instruction| instruction.op == Op::DropGroups).expect("it is dropped");
+        assert!(drop.tolerated.is_empty());
+    }
+
+    #[test]
+    fn a_range_of_ids_makes_the_builder_root_of_a_machine_of_its_own() {
+        let plan = lines(SpecParts { ids: Ids::Range, ..parts() }, &machine(), Ending::Build);
+        for line in ["mount /sys sysfs", "change-user 0 0", "seccomp", "no-new-privs"] {
+            assert!(plan.contains(&line.to_owned()), "{line}");
+        }
+        for line in ["set-mode /etc", "drop-capabilities"] {
+            assert!(!plan.contains(&line.to_owned()), "{line}");
+        }
+        let shared = SpecParts { ids: Ids::Range, network: Network::Host, ..parts() };
+        assert!(!lines(shared, &machine(), Ending::Build).iter().any(|line| line.contains("/sys")));
+    }
+
+    #[test]
+    fn a_network_that_a_program_connects_is_awaited_and_has_the_files_it_needs() {
+        let network = Network::Program(vec![b"/usr/bin/pasta".to_vec()]);
+        let plan = lines(SpecParts { network: network.clone(), ..parts() }, &machine(), Ending::Build);
+        let place = |line: &str| plan.iter().position(|other| other == line).unwrap_or_else(|| panic!("{line}"));
+        assert!(place("pivot-root") < place("await-route") && place("await-route") < place("change-user 1000 100"));
+        assert!(plan.contains(&"bind /run/hosts /etc/hosts ro optional".to_owned()));
+        let all = libc::CLONE_NEWUSER | libc::CLONE_NEWNET;
+        assert_eq!(flags(SpecParts { network, ..parts() }) & all, all);
+    }
+
+    #[test]
+    fn a_control_group_is_the_root_of_what_the_builder_sees_of_them() {
+        let cgroup = Some(b"/sys/fs/cgroup/x".to_vec());
+        let plan = lines(SpecParts { cgroup, ..parts() }, &machine(), Ending::Build);
+        let place = |step: &str| plan.iter().position(|line| line == step);
+        assert!(place("await-ids") < place("cgroup-namespace"));
+        assert!(!lines(parts(), &machine(), Ending::Build).contains(&"cgroup-namespace".to_owned()));
+    }
+
+    #[test]
+    fn layers_go_only_by_name() {
+        let without = |renounced| lines(SpecParts { renounced, ..parts() }, &machine(), Ending::Build);
+        let plan = without(Renounced { call_filter: true, ..Renounced::default() });
+        assert!(!plan.contains(&"seccomp".to_owned()) && plan.contains(&"no-new-privs".to_owned()));
+        let plan = without(Renounced { no_new_privileges: true, ..Renounced::default() });
+        let place = |step: &str| plan.iter().position(|line| line == step);
+        assert!(place("no-new-privs").is_none());
+        // Both need rights of the namespace then.
+        assert!(place("seccomp") < place("change-user 1000 100") && place("landlock") < place("change-user 1000 100"));
+        assert!(place("seccomp").is_some() && place("landlock").is_some());
+    }
+
+    #[test]
+    fn the_name_of_an_old_kernel_comes_with_the_domain() {
+        let plan = lines(SpecParts { linux26: true, personality32: true, ..parts() }, &machine(), Ending::Build);
+        let personas: Vec<_> = plan.iter().filter(|line| line.starts_with("personality")).collect();
+        assert_eq!(personas, ["personality 0x8", "personality 0x20008", "personality 0x60008"]);
+    }
+
+    #[test]
+    fn the_plan_of_a_build_without_a_sandbox() {
+        let spec =
+            Spec::new(SpecParts { build_dir: b"/state/builds/1".to_vec(), ..parts() }).expect("a good description");
+        let steps: Vec<_> =
+            plan_unconfined(&spec, &machine()).iter().map(|instruction| instruction.op.step()).collect();
+        let expected = "kill-user drop-groups supervise death-signal default-signals umask new-session terminal \
+            no-new-privs session-keyring personality soft-limit soft-limit change-user drop-capabilities death-signal \
+            change-directory landlock seccomp close-descriptors execute";
+        assert_eq!(steps.join(" "), expected);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 use crate::layer::{Layer, layers_of};
 use crate::machine::Machine;
 use crate::plan::{Ending, plan};
-use crate::spec::{Network, Spec, SpecParts};
+use crate::spec::{Spec, SpecParts};
 use crate::start::{Failed, op_at, try_out};
 
 /// What was found out about one layer.
@@ -31,20 +31,14 @@ pub fn probe(directory: &Path, host_uid: u32, host_gid: u32) -> Result<Vec<Probe
     let below = |name: &str| directory.join(name).into_os_string().into_encoded_bytes();
     let spec = Spec::new(SpecParts {
         builder: b"/".to_vec(),
-        argv: vec![],
-        env: vec![],
         chroot_dir: below("root"),
         store_dir: b"/nix/store".to_vec(),
         temp_dir: below("temp"),
         build_dir: b"/build".to_vec(),
-        files: vec![],
-        binds: vec![],
-        network: Network::Private,
         host_uid,
         host_gid,
-        personality32: false,
         dev_shm_size: b"50%".to_vec(),
-        kvm: false,
+        ..SpecParts::default()
     })?;
     let program = plan(&spec, &machine, Ending::Try);
     let result = try_out(&spec, &machine, &program);

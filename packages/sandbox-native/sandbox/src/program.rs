@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use drvkit_helper::{ENGINE_FD, Instruction, LOG_FDS, Op, PERFORM, PROGRAM_FD, REPORT_FD, Report};
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Heard};
 use crate::child::Child;
 use crate::error::{Error, explain_program};
 use crate::executable::{self, Place};
@@ -142,7 +142,7 @@ pub fn start_program(spec: &ProgramSpec) -> Result<Program, Error> {
     let channel = Channel::open(&program, &instructions, reports).map_err(failed("send-program"))?;
     let mut ready = false;
     // The end of the reports is that the program has taken the helper's place.
-    while let Some(report) = channel.read(process.as_fd()).map_err(failed("read-report"))? {
+    while let Heard::Report(report) = channel.read(process.as_fd(), None).map_err(failed("read-report"))? {
         match report {
             Report::Ready => ready = true,
             Report::Failed { index, errno, .. } => {
@@ -158,7 +158,7 @@ pub fn start_program(spec: &ProgramSpec) -> Result<Program, Error> {
         return Err(failed("set-up")(libc::ECHILD));
     }
     let group = spec.parts.session.then_some(pid);
-    let watch = reactor.watch(Watched { terminal: None, process: process.release(), group });
+    let watch = reactor.watch(Watched { terminal: None, process: process.release(), group, connection: None });
     Ok(Program { pid, watch, pipes: Some(ends) })
 }
 

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
+use crate::network::Connection;
 use crate::sys::{self, Errno, ExitStatus};
 use crate::template::{CopyRequest, Template};
 
@@ -52,6 +53,8 @@ pub(crate) struct Watched {
     pub(crate) process: OwnedFd,
     /// Process group that it leads and that its signals go to.
     pub(crate) group: Option<i32>,
+    /// What connects it to others, as long as it lives.
+    pub(crate) connection: Option<Connection>,
 }
 
 /// The right to the events of one that is watched. Dropped, it is killed and its end awaited quietly.
@@ -355,6 +358,7 @@ impl Builder {
     /// The builder is gone and with it its whole process namespace: what it wrote is in the terminal already, and who
     /// still holds the other end does not belong to it.
     fn ended(&mut self) {
+        self.watched.connection = None;
         // What it has left in its group ends with it: until it is reaped the number of the group is nobody else's.
         if let Some(group) = self.watched.group {
             sys::send_signal_to_group(group, libc::SIGKILL);

@@ -35,14 +35,32 @@ fn make_root(spec: &Spec, owner: Option<Owner>) -> Result<(), Errno> {
     sys::change_mode(store.as_fd(), 0o1775)
 }
 
+/// Makes the directory of a build that has no root of its own; the builder works in it.
+pub(crate) fn make_plain(spec: &Spec, owner: Option<Owner>) -> Result<(), Error> {
+    let path = &spec.parts.temp_dir;
+    let make = || {
+        let build = new_directory(None, path, 0o700)?;
+        fill(build.as_fd(), spec, owner)
+    };
+    make().map_err(|errno| match owner {
+        Some(_) => explain_ids("make-build-directory", path, errno),
+        None => Error::setup("make-build-directory", Some(path), errno),
+    })
+}
+
 fn make_build_directory(spec: &Spec, owner: Option<Owner>) -> Result<(), Errno> {
     let top = new_directory(None, &spec.parts.temp_dir, 0o700)?;
     let build = new_directory(Some(top.as_fd()), b"build", 0o700)?;
+    fill(build.as_fd(), spec, owner)
+}
+
+/// The files of a build directory, then the directory itself, become the builder's.
+fn fill(build: BorrowedFd<'_>, spec: &Spec, owner: Option<Owner>) -> Result<(), Errno> {
     for file in &spec.parts.files {
-        let made = new_file(build.as_fd(), &file.name, &file.content, 0o644)?;
+        let made = new_file(build, &file.name, &file.content, 0o644)?;
         give(made.as_fd(), owner)?;
     }
-    give(build.as_fd(), owner)
+    give(build, owner)
 }
 
 fn give(fd: BorrowedFd<'_>, owner: Option<Owner>) -> Result<(), Errno> {

@@ -5,12 +5,56 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 
 /// How the builder reaches the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Network {
     /// A namespace of its own with nothing but loopback.
+    #[default]
     Private,
     /// The machine's.
     Host,
+    /// A namespace of its own that this program connects: all of its argv, the path first, in which [`PID`] stands for the
+    /// pid of the builder.
+    Program(Vec<Vec<u8>>),
+}
+
+/// What stands for the pid of the builder in the arguments of a network program.
+pub const PID: &str = "{pid}";
+
+/// How many ids of this machine a builder has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ids {
+    /// One, which is an ordinary user inside.
+    #[default]
+    One,
+    /// As many as a machine of its own has: 65,536, the first of which is root inside.
+    Range,
+}
+
+impl Ids {
+    /// User and group of the builder inside.
+    pub fn inner(self) -> (u32, u32) {
+        match self {
+            Ids::One => (1000, 100),
+            Ids::Range => (0, 0),
+        }
+    }
+
+    /// How many.
+    pub fn count(self) -> u32 {
+        match self {
+            Ids::One => 1,
+            Ids::Range => 65_536,
+        }
+    }
+}
+
+/// Layers that somebody named as not wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Renounced {
+    /// No filter of system calls.
+    pub call_filter: bool,
+    /// Programs may gain rights.
+    pub no_new_privileges: bool,
 }
 
 /// One path of this machine shown inside.
@@ -36,7 +80,7 @@ pub struct File {
 }
 
 /// The fields as they come, before anybody looked at them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SpecParts {
     /// Program, by its path inside.
     pub builder: Vec<u8>,
@@ -62,8 +106,18 @@ pub struct SpecParts {
     pub host_uid: u32,
     /// Group of what the builder makes.
     pub host_gid: u32,
+    /// How many ids there are from these on.
+    pub ids: Ids,
+    /// Whether a start fails where supplementary groups cannot be given up.
+    pub groups_must_go: bool,
     /// 32-bit execution domain.
     pub personality32: bool,
+    /// The kernel calls itself 2.6.
+    pub linux26: bool,
+    /// Layers that are not wanted.
+    pub renounced: Renounced,
+    /// Directory of an existing control group that the builder is moved to.
+    pub cgroup: Option<Vec<u8>>,
     /// Size of the tmpfs on /dev/shm.
     pub dev_shm_size: Vec<u8>,
     /// Show /dev/kvm if it exists.
@@ -88,8 +142,11 @@ impl Spec {
                 return Err(Error::spec(format!("{} contains a NUL", quote(text))));
             }
         }
-        for path in [&mut parts.chroot_dir, &mut parts.temp_dir] {
+        for path in [&mut parts.chroot_dir, &mut parts.temp_dir].into_iter().chain(&mut parts.cgroup) {
             *path = source_path(path)?;
+        }
+        if let Network::Program(argv) = &parts.network {
+            check_network_program(argv)?;
         }
         parts.store_dir = target_path(&parts.store_dir)?;
         parts.build_dir = target_path(&parts.build_dir)?;
@@ -103,6 +160,17 @@ impl Spec {
         check_files(&parts.files)?;
         let binds = check_binds(&mut parts)?;
         Ok(Spec { parts, binds })
+    }
+}
+
+fn check_network_program(argv: &[Vec<u8>]) -> Result<(), Error> {
+    if let Some(text) = argv.iter().find(|text| text.contains(&0)) {
+        return Err(Error::spec(format!("{} contains a NUL", quote(text))));
+    }
+    match argv.first() {
+        Some(path) if path.starts_with(b"/") => Ok(()),
+        Some(path) => Err(Error::spec(format!("the network program {} is no absolute path", quote(path)))),
+        None => Err(Error::spec("the network program has no name".into())),
     }
 }
 
@@ -215,13 +283,10 @@ pub(crate) mod tests {
             temp_dir: b"/state/builds/1".to_vec(),
             build_dir: b"/build".to_vec(),
             files: vec![File { name: b".attrs.json".to_vec(), content: b"{}".to_vec() }],
-            binds: vec![],
-            network: Network::Private,
             host_uid: 1234,
             host_gid: 1234,
-            personality32: false,
             dev_shm_size: b"50%".to_vec(),
-            kvm: false,
+            ..SpecParts::default()
         }
     }
 

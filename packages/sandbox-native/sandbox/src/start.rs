@@ -1,20 +1,24 @@
 //! From a description to a running builder: the talk with the helper, with a deadline for all of it.
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use drvkit_helper::{GO, Instruction, Op, Report};
 
-use crate::channel::{Channel, DEADLINE};
+use crate::channel::{Channel, DEADLINE, Heard};
 use crate::child::Child;
 use crate::error::{Error, explain, explain_ids};
 use crate::layer::{Layer, layers_in_force};
 use crate::machine::{Limits, Machine};
-use crate::plan::{Ending, INNER_GID, INNER_UID, plan};
+use crate::network::Connection;
+use crate::plan::{Ending, plan, plan_unconfined};
 use crate::reactor::{Reactor, Waiter, Watch, Watched, reactor};
 use crate::skeleton::{self, Owner};
-use crate::spec::Spec;
+use crate::spec::{Ids, Spec};
+use crate::subordinate;
 use crate::sys::{self, Errno, ExitStatus};
 use crate::template::CopyRequest;
 
@@ -23,6 +27,7 @@ pub struct Process {
     pid: i32,
     layers: Vec<Layer>,
     watch: Watch,
+    kill: i32,
 }
 
 impl Process {
@@ -41,9 +46,9 @@ impl Process {
         self.watch.next(waiter);
     }
 
-    /// SIGKILL. The builder is the first process of its namespace, so its end is the end of all of them.
+    /// Ends it and all that it has started.
     pub fn kill(&self) {
-        self.watch.signal(libc::SIGKILL);
+        self.watch.signal(self.kill);
     }
 }
 
@@ -52,6 +57,7 @@ pub(crate) struct SetUp {
     pid: i32,
     process: OwnedFd,
     terminal: OwnedFd,
+    connection: Option<Connection>,
     skipped: Vec<u32>,
 }
 
@@ -75,9 +81,34 @@ pub fn start(spec: &Spec) -> Result<Process, Error> {
     let program = plan(spec, &machine, Ending::Build);
     let reactor = reactor().map_err(|errno| Error::setup("reactor", None, errno))?;
     let done = set_up(spec, owner, &program, reactor).map_err(|failed| failed.error)?;
-    let watch = reactor.watch(Watched { terminal: Some(done.terminal), process: done.process, group: None });
-    let layers = layers_in_force(&program, &done.skipped, owner.is_some());
-    Ok(Process { pid: done.pid, layers, watch })
+    let SetUp { pid, process, terminal, connection, skipped } = done;
+    let watch = reactor.watch(Watched { terminal: Some(terminal), process, group: None, connection });
+    let layers = layers_in_force(&program, &skipped, owner.is_some());
+    // The builder is the first process of its namespace, so its end is the end of all of them.
+    Ok(Process { pid, layers, watch, kill: libc::SIGKILL })
+}
+
+/// Starts the builder outside of any sandbox, in its build directory; waits until it runs.
+pub fn start_unconfined(spec: &Spec) -> Result<Process, Error> {
+    let machine = Machine::read();
+    let owner = owner(spec, &machine);
+    skeleton::make_plain(spec, owner)?;
+    let program = plan_unconfined(spec, &machine);
+    let reactor = reactor().map_err(|errno| Error::setup("reactor", None, errno))?;
+    let helper = Helper::start(spec, owner, reactor)?;
+    join_group(helper.pid, spec)?;
+    let channel = Channel::open(&program, &helper.instructions, helper.reports);
+    let channel = channel.map_err(|errno| Error::setup("send-program", None, errno))?;
+    let mut talk = Talk { program: &program, channel, connection: None, skipped: Vec::new() };
+    let mut next = || talk.next(helper.process.as_fd()).map_err(|failed| failed.error);
+    let (Some(Report::Cloned { pid }), Some(Report::Ready)) = (next()?, next()?) else {
+        return Err(ended("set-up", helper.process.wait()));
+    };
+    let (terminal, process) = (Some(helper.terminal), helper.process.release());
+    let watch = reactor.watch(Watched { terminal, process, group: None, connection: None });
+    let layers = layers_in_force(&program, &talk.skipped, owner.is_some());
+    // The process above the builder ends all that is below it, which it could not do for SIGKILL.
+    Ok(Process { pid, layers, watch, kill: libc::SIGTERM })
 }
 
 /// Performs everything up to the builder; which instructions were skipped.
@@ -98,6 +129,7 @@ fn owner(spec: &Spec, machine: &Machine) -> Option<Owner> {
 
 /// A helper and the ways to talk to it.
 struct Helper {
+    pid: i32,
     process: Child,
     terminal: OwnedFd,
     instructions: OwnedFd,
@@ -134,6 +166,7 @@ impl Helper {
             Err(errno) => return Ok(Err(errno)),
         };
         Ok(Ok(Helper {
+            pid,
             process: follow(pid)?,
             terminal: terminal.master,
             instructions: instructions.write,
@@ -148,26 +181,36 @@ fn follow(pid: i32) -> Result<Child, Error> {
 }
 
 fn set_up(spec: &Spec, owner: Option<Owner>, program: &[Instruction], reactor: &Reactor) -> Result<SetUp, Failed> {
-    let Helper { process: helper, terminal, instructions, go, reports } = Helper::start(spec, owner, reactor)?;
+    let Helper { process: helper, terminal, instructions, go, reports, .. } = Helper::start(spec, owner, reactor)?;
     let channel = Channel::open(program, &instructions, reports);
     let channel = channel.map_err(|errno| Error::setup("send-program", None, errno))?;
-    let mut talk = Talk { program, channel, skipped: Vec::new() };
+    let mut talk = Talk { program, channel, connection: None, skipped: Vec::new() };
     let pid = match talk.next(helper.as_fd())? {
         Some(Report::Cloned { pid }) => pid,
         _ => return Err(ended("clone", helper.wait()).into()),
     };
     let builder = follow(pid)?;
     let _ = helper.wait();
+    let connect = || Connection::make(&spec.parts.network, pid, &spec.parts.temp_dir);
+    let connection =
+        match join_group(pid, spec).and_then(|()| map_ids(pid, spec, owner.is_some())).and_then(|()| connect()) {
+            Ok(connection) => connection,
+            Err(error) => {
+                drop(go);
+                return Err(instead_of(error, &mut talk, builder));
+            }
+        };
+    talk.connection = connection;
     let say_go = || sys::write_all(go.as_raw_fd(), &[GO]).map_err(|errno| Error::setup("map-ids", None, errno));
-    if let Err(error) = map_ids(pid, spec).and_then(|()| say_go()) {
-        drop(go);
+    if let Err(error) = say_go() {
         return Err(instead_of(error, &mut talk, builder));
     }
     match talk.next(builder.as_fd())? {
         Some(Report::Ready) => {}
         _ => return Err(ended("set-up", builder.wait()).into()),
     }
-    Ok(SetUp { pid, process: builder.release(), terminal, skipped: talk.skipped })
+    let Talk { connection, skipped, .. } = talk;
+    Ok(SetUp { pid, process: builder.release(), terminal, connection, skipped })
 }
 
 /// A process that is gone has no ids to map: then its own report, or its end, is the reason. One that is alive sees the
@@ -196,6 +239,7 @@ fn ended(step: &str, status: Option<ExitStatus>) -> Error {
 struct Talk<'a> {
     program: &'a [Instruction],
     channel: Channel,
+    connection: Option<Connection>,
     skipped: Vec<u32>,
 }
 
@@ -221,32 +265,52 @@ impl Talk<'_> {
     }
 
     fn read(&self, process: BorrowedFd<'_>) -> Result<Option<Report>, Error> {
-        self.channel.read(process).map_err(|errno| match errno {
-            libc::ETIMEDOUT => {
+        let ended = self.connection.as_ref().map(Connection::ended);
+        match self.channel.read(process, ended) {
+            Ok(Heard::Report(report)) => Ok(Some(report)),
+            Ok(Heard::End) => Ok(None),
+            Ok(Heard::Other) => Err(self.connection.as_ref().map_or_else(
+                || Error::ended("network", "bug: the end of what was not started".into()),
+                Connection::error,
+            )),
+            Err(libc::ETIMEDOUT) => {
                 let seconds = DEADLINE.as_secs();
-                Error::ended("deadline", format!("the set-up of the sandbox took longer than {seconds} s"))
+                Err(Error::ended("deadline", format!("the set-up of the sandbox took longer than {seconds} s")))
             }
-            errno => Error::setup("read-report", None, errno),
-        })
+            Err(errno) => Err(Error::setup("read-report", None, errno)),
+        }
     }
 }
 
-/// The builder cannot write these itself: `setgroups` is denied first, as the kernel demands of who is not root.
-fn map_ids(pid: i32, spec: &Spec) -> Result<(), Error> {
+/// Before the builder runs, so that nothing of it is ever outside.
+fn join_group(pid: i32, spec: &Spec) -> Result<(), Error> {
+    let Some(directory) = &spec.parts.cgroup else { return Ok(()) };
+    let path = [directory.as_slice(), b"/cgroup.procs"].concat();
+    write_existing(&path, pid.to_string().as_bytes()).map_err(|errno| Error::setup("join-cgroup", Some(&path), errno))
+}
+
+/// The builder cannot write these itself: `setgroups` is denied first, as the kernel demands of who is not root. For a range it
+/// stays allowed: a machine of its own has groups.
+fn map_ids(pid: i32, spec: &Spec, is_root: bool) -> Result<(), Error> {
     let (uid, gid) = (spec.parts.host_uid, spec.parts.host_gid);
-    for (file, content) in [
-        ("uid_map", format!("{INNER_UID} {uid} 1")),
-        ("setgroups", "deny".to_owned()),
-        ("gid_map", format!("{INNER_GID} {gid} 1")),
-    ] {
-        let path = format!("/proc/{pid}/{file}");
-        OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .and_then(|mut opened| opened.write_all(content.as_bytes()))
-            .map_err(|error| explain_ids("map-ids", path.as_bytes(), error.raw_os_error().unwrap_or(0)))?;
+    let ((inner_uid, inner_gid), count) = (spec.parts.ids.inner(), spec.parts.ids.count());
+    let write = |file: &str, content: String| {
+        let path = format!("/proc/{pid}/{file}").into_bytes();
+        write_existing(&path, content.as_bytes()).map_err(|errno| explain_ids("map-ids", &path, errno))
+    };
+    write("uid_map", format!("{inner_uid} {uid} {count}"))?;
+    if !is_root && subordinate::map_groups(pid, inner_gid, gid) {
+        return Ok(());
     }
-    Ok(())
+    if spec.parts.ids == Ids::One {
+        write("setgroups", "deny".to_owned())?;
+    }
+    write("gid_map", format!("{inner_gid} {gid} {count}"))
+}
+
+fn write_existing(path: &[u8], content: &[u8]) -> Result<(), Errno> {
+    let opened = OpenOptions::new().write(true).open(OsStr::from_bytes(path));
+    opened.and_then(|mut file| file.write_all(content)).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 /// The instruction at a position, for who reads a failure.

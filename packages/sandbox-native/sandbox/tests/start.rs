@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::{env, fs, process};
 
-use drvkit_sandbox::{Bind, Error, Event, ExitStatus, Kind, Network, Process, Spec, SpecParts, start};
+use drvkit_sandbox::{Bind, Error, Event, ExitStatus, Kind, Process, Spec, SpecParts, start};
 
 /// A directory of its own, gone at the end; what builders leave may be read-only.
 struct Directory(PathBuf);
@@ -49,14 +49,11 @@ fn parts(directory: &Path, script: &str) -> SpecParts {
         store_dir: b"/nix/store".to_vec(),
         temp_dir: bytes(directory.join("temp")),
         build_dir: b"/build".to_vec(),
-        files: vec![],
         binds: ["/bin", "/usr", "/lib", "/lib64"].map(bind).to_vec(),
-        network: Network::Private,
         host_uid,
         host_gid,
-        personality32: false,
         dev_shm_size: b"50%".to_vec(),
-        kvm: false,
+        ..SpecParts::default()
     }
 }
 

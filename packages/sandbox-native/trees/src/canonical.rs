@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::cancel::Cancel;
@@ -31,11 +32,16 @@ impl SeenInodes {
 
 /// Gives every file of a tree its canonical mode, time and owner and removes its extended attributes.
 ///
-/// With `allowed_uid`, a file of any other owner is refused before anything about it is changed, so that a hard link to somebody else's
+/// With `allowed_uids`, a file of any other owner is refused before anything about it is changed, so that a hard link to somebody else's
 /// file does no harm; except a further link to a file of `seen`. What was changed before the refusal stays changed.
-pub fn canonicalise_tree(path: &[u8], allowed_uid: Option<u32>, seen: &mut SeenInodes, cancel: &Cancel) -> Result<()> {
+pub fn canonicalise_tree(
+    path: &[u8],
+    allowed_uids: Option<Range<u32>>,
+    seen: &mut SeenInodes,
+    cancel: &Cancel,
+) -> Result<()> {
     let (uid, gid) = sys::effective_ids();
-    let mut walk = Walk { directories: Directories::new(Root::open(path)?), allowed_uid, seen, uid, gid };
+    let mut walk = Walk { directories: Directories::new(Root::open(path)?), allowed_uids, seen, uid, gid };
     let top = walk.directories.root_name();
     walk.visit(top)?;
     while !walk.directories.is_empty() {
@@ -50,7 +56,7 @@ pub fn canonicalise_tree(path: &[u8], allowed_uid: Option<u32>, seen: &mut SeenI
 
 struct Walk<'a> {
     directories: Directories,
-    allowed_uid: Option<u32>,
+    allowed_uids: Option<Range<u32>>,
     seen: &'a mut SeenInodes,
     uid: u32,
     gid: u32,
@@ -65,7 +71,7 @@ impl Walk<'_> {
         if file_type == FileType::Other {
             return Err(TreeError::unsupported_type(&self.directories.path_of(&name)));
         }
-        if self.allowed_uid.is_some_and(|allowed| allowed != stat.uid) {
+        if self.allowed_uids.as_ref().is_some_and(|allowed| !allowed.contains(&stat.uid)) {
             if file_type != FileType::Directory && self.seen.inodes.contains(&stat.identity()) {
                 return Ok(());
             }

@@ -52,7 +52,16 @@ export async function buildElsewhere(build: ElsewhereBuild, cx: GoalContext): Pr
   const { machine } = build.accepted;
   const { key: goal, drvPath, mode } = cx;
   cx.counters.start();
-  cx.emit({ type: "build-started", goal, drvPath, mode, machine, layers: [], hostTools: false });
+  cx.emit({
+    type: "build-started",
+    goal,
+    drvPath,
+    mode,
+    machine,
+    isolation: "sandbox",
+    layers: [],
+    hostTools: false,
+  });
   let done: At<"done"> | undefined;
   try {
     const end = await runHook(build, inputs, cx).finally(() => cx.counters.stop());

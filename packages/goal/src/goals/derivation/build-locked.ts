@@ -1,18 +1,17 @@
-import { type Derivation, derivationOptions, type OutputName, type StorePath } from "@drvkit/drv-parser";
+import type { Derivation, OutputName, StorePath } from "@drvkit/drv-parser";
 import { reasonOf } from "../../error.js";
 import { openLenientLog } from "../../log/lenient.js";
 import { OutputError } from "../../outputs/error.js";
 import { realiseOutputs } from "../../outputs/realise.js";
-import { makeBuildSpec } from "../../plan/sandbox-spec.js";
-import type { BuildSpec, RunningBuild } from "../../ports/sandbox.js";
+import type { BuildUsage, RunningBuild } from "../../ports/sandbox.js";
 import type { OutputLocks } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
 import type { Slot } from "../../worker/slots.js";
-import { exportedGraphs } from "./exported-graphs.js";
 import { afterBuild } from "./post-build-hook.js";
 import { type BuildTimes, failureResult, miscFailure, succeed } from "./result.js";
 import { describeFailure, type RunEnd, runBuilder } from "./run-builder.js";
 import type { At } from "./stages.js";
+import { startBuild } from "./start-build.js";
 import { removeInvalid } from "./validity.js";
 import type { OutputPaths } from "./wanted.js";
 
@@ -35,13 +34,13 @@ export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<
   const { store, clock } = cx.ports;
   await removeInvalid(build.known, cx);
   const inputs = await store.queryClosure(build.inputs);
-  const spec = await planBuild(build, inputs, cx);
-
-  const { running, startedMs, startTimeSeconds } = await start(spec, cx);
+  const { running, startedMs, startTimeSeconds } = await startBuild(build, inputs, cx);
   const logs: Promise<void>[] = [];
   let done: At<"done"> | undefined;
+  let usage: BuildUsage | undefined;
   try {
     const end = await follow(running, build.slot, logs, cx);
+    usage = running.usage();
     cx.signal.throwIfAborted();
     const times = { startTimeSeconds, stopTimeSeconds: clock.nowSeconds() };
     done = await judge({ build, running, end, times, inputs }, cx);
@@ -58,43 +57,9 @@ export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<
       drvPath: cx.drvPath,
       status: done?.result.status ?? "miscFailure",
       durationMs: clock.monotonicMs() - startedMs,
+      ...(usage === undefined ? {} : { usage }),
     });
   }
-}
-
-/** A running builder, as soon as a user id is free for it. Row Y3. */
-async function start(spec: BuildSpec, cx: GoalContext) {
-  const { clock, sandbox } = cx.ports;
-  for (let announced = false; ; announced = true) {
-    const [startedMs, startTimeSeconds] = [clock.monotonicMs(), clock.nowSeconds()];
-    const starting = sandbox.start(spec, cx.signal);
-    cx.leaveTurn();
-    const running = await starting;
-    if (running !== undefined) return { running, startedMs, startTimeSeconds };
-    const text = `waiting for a free build user ID for '${cx.drvPath}'`;
-    if (!announced) cx.emit({ type: "message", goal: cx.key, level: "warn", text });
-    await cx.sleep(cx.settings.pollIntervalMs);
-  }
-}
-
-async function planBuild(
-  build: LockedBuild,
-  inputs: readonly StorePath[],
-  cx: GoalContext,
-): Promise<BuildSpec> {
-  const { store, sandbox } = cx.ports;
-  const { exportReferencesGraph } = derivationOptions(cx.drvPath, build.drv);
-  return makeBuildSpec({
-    drvPath: cx.drvPath,
-    drv: build.drv,
-    inputs,
-    scratch: build.scratch,
-    graphs: await exportedGraphs(exportReferencesGraph, new Set(inputs), store),
-    storeDir: store.storeDir,
-    buildDir: sandbox.buildDirInside,
-    cores: cx.settings.cores,
-    impureEnv: cx.ports.impureEnv ?? (() => undefined),
-  });
 }
 
 /** The builder to its end; then the slot is free, whatever remains to be done with the outputs. */
@@ -111,6 +76,7 @@ async function follow(
     drvPath: cx.drvPath,
     mode: cx.mode,
     machine: "",
+    isolation: running.isolation,
     layers: running.layers,
     hostTools: running.hostTools,
   });

@@ -6,7 +6,7 @@ use super::*;
 use crate::testing::{NOBODY, TempDir, bytes, failure, for_each_user, is_root, make_fifo, mode, set_mode};
 
 fn canonicalise(path: &Path, allowed_uid: Option<u32>) -> Result<()> {
-    canonicalise_tree(bytes(path), allowed_uid, &mut SeenInodes::new(), &Cancel::new())
+    canonicalise_tree(bytes(path), allowed_uid.map(|uid| uid..uid + 1), &mut SeenInodes::new(), &Cancel::new())
 }
 
 fn handle(path: &Path) -> OwnedFd {
@@ -203,7 +203,7 @@ fn refuses_a_foreign_directory_even_if_it_was_seen() {
     let tree = make_tree(&temp);
     let mut seen = SeenInodes::new();
     canonicalise_tree(bytes(&tree), None, &mut seen, &Cancel::new()).unwrap();
-    let error = failure(canonicalise_tree(bytes(&tree), Some(BUILDER), &mut seen, &Cancel::new()));
+    let error = failure(canonicalise_tree(bytes(&tree), Some(BUILDER..BUILDER + 1), &mut seen, &Cancel::new()));
     assert_eq!(error.code(), "ERR_TREE_OWNERSHIP");
 }
 
@@ -223,13 +223,13 @@ fn takes_hard_links_inside_one_build() {
     give(&one, BUILDER);
     give(&two, BUILDER);
     let mut seen = SeenInodes::new();
-    canonicalise_tree(bytes(&one), Some(BUILDER), &mut seen, &Cancel::new()).unwrap();
+    canonicalise_tree(bytes(&one), Some(BUILDER..BUILDER + 1), &mut seen, &Cancel::new()).unwrap();
     assert_eq!(failure(canonicalise(&two, Some(BUILDER))).code(), "ERR_TREE_OWNERSHIP", "another build's set");
-    canonicalise_tree(bytes(&two), Some(0), &mut SeenInodes::new(), &Cancel::new())
+    canonicalise_tree(bytes(&two), Some(0..1), &mut SeenInodes::new(), &Cancel::new())
         .expect("what is left of it is ours");
     give(&two, BUILDER);
     chown(one.join("file"), Some(0), Some(0)).unwrap();
-    canonicalise_tree(bytes(&two), Some(BUILDER), &mut seen, &Cancel::new()).unwrap();
+    canonicalise_tree(bytes(&two), Some(BUILDER..BUILDER + 1), &mut seen, &Cancel::new()).unwrap();
 }
 
 #[test]

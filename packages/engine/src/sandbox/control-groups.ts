@@ -1,0 +1,123 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type ControlGroup,
+  type ControlGroupLimits,
+  makeControlGroup,
+  ownControlGroup,
+  removeControlGroup,
+} from "@drvkit/sandbox-native";
+import { EngineSetupError, hasCode } from "../error.js";
+import type { Settings } from "../settings/table.js";
+import type { BuildIds } from "./build-ids.js";
+
+/** Whose builds the groups are for. */
+export interface GroupPlaces {
+  readonly stateDir: string;
+  /** Group that those of builds are made in; `undefined` where there is none. Default: that of this process. */
+  readonly parent?: string | undefined;
+}
+
+/**
+ * A control group for each build, in the group of this process, where that can be had.
+ *
+ * @see Nix: src/libstore/build/local-derivation-goal.cc, `startBuilder`
+ */
+export class ControlGroups {
+  readonly #parent: string | undefined;
+  readonly #limits: ControlGroupLimits;
+  readonly #wanted: Settings["use-cgroups"];
+  #isRefused = false;
+  #isSwept = false;
+  #count = 0;
+
+  constructor(
+    private readonly places: GroupPlaces,
+    settings: Settings,
+  ) {
+    this.#parent = "parent" in places ? places.parent : ownControlGroup();
+    this.#limits = limitsOf(settings);
+    this.#wanted = settings["use-cgroups"];
+  }
+
+  /**
+   * A group for a build; none where there need not be one and none can be had.
+   *
+   * @throws SandboxError `ERR_CGROUP`; {@link EngineSetupError} `ERR_SETTING` for limits without groups.
+   */
+  async make(ids: BuildIds, needed: boolean): Promise<ControlGroup | undefined> {
+    const isLimited = Object.keys(this.#limits).length > 0;
+    const isNeeded = needed || isLimited || this.#wanted === "true";
+    if (this.#wanted === "false" && isLimited)
+      throw new EngineSetupError("ERR_SETTING", "limits of builds need control groups, which are off", {
+        hint: "set 'use-cgroups' to `auto`, or the limits to 0",
+      });
+    if (!isNeeded && (this.#wanted === "false" || this.#isRefused)) return undefined;
+    if (this.#parent === undefined) {
+      if (!isNeeded) return undefined;
+      throw new EngineSetupError("ERR_SETTING", "cannot determine the cgroups file system", {
+        hint: "limits, 'use-cgroups' and the feature 'uid-range' need cgroup v2 to be mounted",
+      });
+    }
+    try {
+      return await this.#make(this.#parent, ids);
+    } catch (error) {
+      if (isNeeded || !hasCode(error, "ERR_CGROUP")) throw error;
+      this.#isRefused = true;
+      return undefined;
+    }
+  }
+
+  async #make(parent: string, ids: BuildIds): Promise<ControlGroup> {
+    if (ids.allocated) {
+      const name = `nix-build-uid-${ids.uid}`;
+      await this.#removeRecorded(join(parent, name), ids.uid);
+      return makeControlGroup(parent, name, { limits: this.#limits, owner: ids });
+    }
+    if (!this.#isSwept) await sweep(parent);
+    this.#isSwept = true;
+    this.#count += 1;
+    return makeControlGroup(parent, `nix-build-pid-${process.pid}-${this.#count}`, { limits: this.#limits });
+  }
+
+  /** What a run before left under this id may be elsewhere: it was started in another group. */
+  async #removeRecorded(path: string, uid: number): Promise<void> {
+    const folder = join(this.places.stateDir, "cgroups");
+    const file = join(folder, `${uid}`);
+    const recorded = readOrNothing(file);
+    if (recorded === path) return;
+    if (recorded !== "") await removeControlGroup(recorded);
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    writeFileSync(file, path);
+  }
+}
+
+function limitsOf(settings: Settings): ControlGroupLimits {
+  const [memory, processes, cpus] = [
+    settings["max-build-memory"],
+    settings["max-build-processes"],
+    settings["max-build-cpus"],
+  ];
+  return {
+    ...(memory > 0 ? { memoryMaxBytes: memory } : {}),
+    ...(processes > 0 ? { pidsMax: processes } : {}),
+    ...(cpus > 0 ? { cpus } : {}),
+  };
+}
+
+/** Removes groups of builds of processes that are gone: those that were killed could not. */
+async function sweep(parent: string): Promise<void> {
+  for (const name of readdirSync(parent)) {
+    const pid = /^nix-build-pid-(\d+)-\d+$/u.exec(name)?.[1];
+    if (pid === undefined || readOrNothing(`/proc/${pid}/stat`) !== "") continue;
+    await removeControlGroup(join(parent, name)).catch(() => undefined); // somebody else's, or swept by another
+  }
+}
+
+function readOrNothing(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

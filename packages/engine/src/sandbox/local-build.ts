@@ -1,0 +1,92 @@
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import type { StoreDir, StorePath } from "@drvkit/drv-parser";
+import type { BuildSpec, BuildUsage, Isolation, RunningBuild, SandboxEvent, UidRange } from "@drvkit/goal";
+import { type ControlGroup, removeTree, type SandboxProcess } from "@drvkit/sandbox-native";
+import type { BuildIds } from "./build-ids.js";
+import type { BuildNames, BuildPlaces } from "./leftovers.js";
+
+/** What a build that runs belongs to. */
+export interface BuildSite {
+  readonly spec: BuildSpec;
+  readonly ids: BuildIds;
+  readonly places: BuildPlaces;
+  readonly names: BuildNames;
+  readonly group: ControlGroup | undefined;
+  readonly storeDir: StoreDir;
+  readonly realStoreDir: string;
+  readonly hostTools: boolean;
+}
+
+/** A builder that runs, in a sandbox or without one. */
+export class LocalBuild implements RunningBuild {
+  readonly layers: readonly string[];
+  readonly builderUids: UidRange | undefined;
+  readonly buildDir: string;
+  readonly hostTools: boolean;
+  readonly isolation: Isolation;
+  readonly #events: AsyncIterator<SandboxEvent>;
+  #closing: Promise<string | undefined> | undefined;
+
+  constructor(
+    private readonly child: SandboxProcess,
+    private readonly site: BuildSite,
+  ) {
+    const { ids, places, spec } = site;
+    this.hostTools = site.hostTools;
+    this.isolation = spec.isolation;
+    this.layers = child.layers;
+    this.builderUids = ids.allocated ? { first: ids.uid, count: ids.count } : undefined;
+    this.buildDir = spec.isolation === "sandbox" ? join(places.tempDir, "build") : places.tempDir;
+    this.#events = child[Symbol.asyncIterator]();
+  }
+
+  /** A reader that stops early leaves the rest to `close`, which must see the end of the process. */
+  [Symbol.asyncIterator](): AsyncIterator<SandboxEvent> {
+    return { next: () => this.#events.next() };
+  }
+
+  scratchLocation(output: StorePath): string {
+    const { places, storeDir, realStoreDir } = this.site;
+    const name = output.slice(storeDir.length + 1);
+    return this.isolation === "sandbox" ? join(places.chrootDir, "store", name) : join(realStoreDir, name);
+  }
+
+  usage(): BuildUsage | undefined {
+    return this.site.group?.usage();
+  }
+
+  kill(): void {
+    this.child.kill();
+    this.site.group?.kill();
+  }
+
+  close(options: { readonly keepBuildDir: boolean }): Promise<string | undefined> {
+    this.#closing ??= this.#close(options.keepBuildDir);
+    return this.#closing;
+  }
+
+  /** The build directory is closed to everybody before anything else, so that a failing removal leaves nothing usable. */
+  async #close(keep: boolean): Promise<string | undefined> {
+    const { places, names, group, ids } = this.site;
+    this.child.kill();
+    while (!(await this.#events.next()).done);
+    try {
+      await group?.remove();
+      chmodSync(places.tempDir, 0o000);
+      if (!keep) {
+        await names.remove(places);
+        return undefined;
+      }
+      await removeTree(places.chrootDir);
+      chmodSync(places.tempDir, 0o755);
+      if (this.buildDir !== places.tempDir) chmodSync(this.buildDir, 0o755);
+      return this.buildDir;
+    } catch (error) {
+      names.leave();
+      throw error;
+    } finally {
+      ids.release();
+    }
+  }
+}

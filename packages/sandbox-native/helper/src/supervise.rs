@@ -1,0 +1,56 @@
+//! A process above the builder, where no namespace keeps together what the builder starts.
+
+use drvkit_helper::{ENGINE_FD, PROGRAM_FD, Report};
+
+use crate::sys::{self, Ended, Errno};
+
+/// Returns in the child, which performs the rest. Orphans of the child become children of this process.
+pub fn supervise(uid: Option<u32>) -> Result<(), Errno> {
+    sys::adopt_orphans()?;
+    // Without the list of them nothing could be ended: better no build than one that leaves something.
+    sys::children()?;
+    let signals = sys::signals_as_descriptor()?;
+    let builder = sys::clone(libc::SIGCHLD as u64)?;
+    if builder == 0 {
+        return Ok(());
+    }
+    sys::report(Report::Cloned { pid: builder });
+    // The end of the output is the end of those who write it, and this process is none of them.
+    let closed = sys::close_all_but([ENGINE_FD, signals], PROGRAM_FD);
+    let ended = closed.and_then(|()| wait_for(builder, signals)).unwrap_or(Ended::Signalled(libc::SIGKILL));
+    sweep(uid);
+    sys::end_as(ended)
+}
+
+/// How the builder ended; as if killed when somebody wants its end.
+fn wait_for(builder: i32, signals: i32) -> Result<Ended, Errno> {
+    loop {
+        if sys::wait_for_either(signals, ENGINE_FD)? {
+            return Ok(Ended::Signalled(libc::SIGKILL));
+        }
+        if sys::take_signal(signals)? == libc::SIGTERM {
+            return Ok(Ended::Signalled(libc::SIGKILL));
+        }
+        while let Some((pid, ended)) = sys::reap(libc::WNOHANG)? {
+            if pid == builder {
+                return Ok(ended);
+            }
+        }
+    }
+}
+
+/// Ends all that is left. What a child leaves when it ends becomes a child, so a round is not the last one until there is
+/// none.
+fn sweep(uid: Option<u32>) {
+    loop {
+        if let Some(uid) = uid {
+            let _ = sys::as_user_for_signals(uid, sys::kill_all);
+        }
+        for pid in sys::children().unwrap_or_default() {
+            sys::kill(pid);
+        }
+        if !matches!(sys::reap(0), Ok(Some(_))) {
+            return;
+        }
+    }
+}
