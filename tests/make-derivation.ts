@@ -4,11 +4,13 @@ import {
   type AuthoredDerivation,
   baseNameOf,
   bytesOf,
+  defaultStoreDir,
   derivation,
   hashBytes,
   joinText,
   type Output,
   printHash,
+  type StoreDir,
   type StorePath,
   Text,
 } from "@drvkit/drv-parser";
@@ -30,7 +32,10 @@ export interface Recipe {
 export class DerivationFolder {
   readonly #written = new Map<StorePath, AuthoredDerivation>();
 
-  constructor(readonly folder: string) {
+  constructor(
+    readonly folder: string,
+    private readonly storeDir: StoreDir = defaultStoreDir,
+  ) {
     mkdirSync(folder, { recursive: true });
   }
 
@@ -63,15 +68,18 @@ export class DerivationFolder {
             outputHashAlgo: "sha256",
             outputHash: printHash(hashBytes("sha256", bytesOf(fixedContent)), "base16"),
           };
-    const authored = derivation({
-      ...env,
-      ...fixed,
-      ...(outputs === undefined ? {} : { outputs }),
-      name,
-      system,
-      builder,
-      args: ["-euc", joinText([script, new Text(new Uint8Array(), dependencies)])],
-    });
+    const authored = derivation(
+      {
+        ...env,
+        ...fixed,
+        ...(outputs === undefined ? {} : { outputs }),
+        name,
+        system,
+        builder,
+        args: ["-euc", joinText([script, new Text(new Uint8Array(), dependencies)])],
+      },
+      { storeDir: this.storeDir },
+    );
     this.#written.set(authored.drvPath, authored);
     writeFileSync(this.fileOf(authored.drvPath), authored.bytes);
     return authored.drvPath;

@@ -33,8 +33,10 @@ export function makeContext(options: CommandOptions, overrides: SettingOverrides
     async openEngine(how = {}) {
       const { openEngine } = await import("@drvkit/engine");
       const store = options["store"];
+      const storeDir = options["storeDir"];
       return await openEngine({
         ...(typeof store === "string" ? { store } : {}),
+        ...(typeof storeDir === "string" ? { storeDir } : {}),
         settings: overrides,
         readOnly: how.readOnly ?? false,
         env,

@@ -43,7 +43,10 @@ function makeLeaf(spec: LeafSpec, ended: (status: number) => void): Command {
     .description(spec.about)
     .exitOverride()
     .addHelpText("after", `\nExample:\n  ${spec.example}`);
-  if (spec.settings === undefined) command.option("--store <path>", "folder of the store to use");
+  if (spec.settings === undefined)
+    command
+      .option("--store <path>", "folder of the store to use")
+      .option("--store-dir <path>", "directory that store paths begin with (default: /nix/store)");
   if (spec.args !== "") command.arguments(spec.args);
   if (spec.stdin) command.option("--stdin", "take more arguments from standard input, one per line");
   for (const [flags, about, how] of spec.options)

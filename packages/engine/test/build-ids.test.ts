@@ -19,7 +19,7 @@ async function pool(names: "own" | "slots" | "users" = "own") {
 afterAll(() => Promise.all(directories.map((directory) => rm(directory, { recursive: true }))));
 
 test.skipIf(isRoot)("an ordinary user builds as itself (skipped: root)", async () => {
-  expect(await takeBuildIds(defaultSettings(), false)).toMatchObject({
+  expect(await takeBuildIds(defaultSettings(), { idRange: false, isolation: "sandbox" })).toMatchObject({
     uid: process.geteuid?.(),
     count: 1,
     allocated: false,

@@ -593,6 +593,28 @@ sandboxed(`who starts it${because}`, () => {
     },
   );
 
+  const canMapGroups = canChangeUser && works("newgidmap") === false && existsSync("/usr/bin/newgidmap");
+  const mapper = canMapGroups ? "" : " (skipped: no newgidmap, or not root)";
+  test.skipIf(!canMapGroups)(`groups of an ordinary user go where newgidmap may map them${mapper}`, () => {
+    const command = harness.driverCommand(harness.makeDriver(), ["/builders/report.sh"]);
+    const groups = ["setpriv", "--reuid", "65534", "--regid", "65534", "--groups", "65534,12345"];
+    const ranges = join(newDirectory(), "subgid");
+    writeFileSync(ranges, "nobody:100000:65536\n");
+    chmodSync(ranges, 0o644);
+    const show = `mount --bind ${ranges} /etc/subgid && exec "$@"`;
+    const mapped = harness.runDriver(["unshare", "-m", "sh", "-c", show, "sh", ...groups, ...command]);
+    expect(mapped.error).toBeUndefined();
+    expect(facts(mapped.output)).toMatchObject({
+      ids: "1000:100:nixbld",
+      Groups: expect.stringMatching(/^\s*$/),
+    });
+    expect(mapped.layers).toContain("dropped-groups");
+    writeFileSync(ranges, "");
+    const kept = harness.runDriver(["unshare", "-m", "sh", "-c", show, "sh", ...groups, ...command]);
+    expect(facts(kept.output)).toMatchObject({ Groups: expect.stringContaining("65534") });
+    expect(kept.layers).not.toContain("dropped-groups");
+  });
+
   const isolated = harness.canSeal ? "" : " (skipped: the sysctl vm.memfd_noexec is not there or not ours)";
   test.skipIf(!harness.canSeal)(`works where no program runs from memory${isolated}`, () => {
     const ids = ownIds();

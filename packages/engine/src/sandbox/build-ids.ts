@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { BuildSpec } from "@drvkit/goal";
 import { EngineSetupError } from "../error.js";
 import type { Settings } from "../settings/table.js";
 import { takeBuildUser } from "./build-users.js";
@@ -22,7 +23,10 @@ export interface BuildIds {
  * @throws {@link EngineSetupError} `ERR_NO_BUILD_UID`, `ERR_BUILD_USERS`; `ERR_UID_RANGE` for a range that there is not.
  * @see Nix: src/libstore/lock.cc
  */
-export async function takeBuildIds(settings: Settings, idRange: boolean): Promise<BuildIds | undefined> {
+export async function takeBuildIds(
+  settings: Settings,
+  { idRange, isolation }: Pick<BuildSpec, "idRange" | "isolation">,
+): Promise<BuildIds | undefined> {
   const [uid = 0, gid = 0] = [process.geteuid?.(), process.getegid?.()];
   const group = settings["build-users-group"];
   if (idRange && (uid !== 0 || group !== ""))
@@ -35,7 +39,10 @@ export async function takeBuildIds(settings: Settings, idRange: boolean): Promis
   if (group !== "") return takeBuildUser(group);
   const range = { startId: settings["start-id"], idCount: settings["id-count"] };
   const ids = await allocateBuildIds(range);
-  return ids === undefined ? undefined : { ...ids, count: idRange ? idsPerSlot : 1 };
+  if (ids === undefined) return undefined;
+  // Builds that are not isolated make their outputs in one directory: as members of one group.
+  const shared = isolation === "none" ? { gid: range.startId } : {};
+  return { ...ids, ...shared, count: idRange ? idsPerSlot : 1 };
 }
 
 /** The first free slot of a range. @see Nix: src/libstore/lock.cc, `AutoUserLock` */

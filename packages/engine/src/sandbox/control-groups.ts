@@ -107,10 +107,18 @@ function limitsOf(settings: Settings): ControlGroupLimits {
 
 /** Removes groups of builds of processes that are gone: those that were killed could not. */
 async function sweep(parent: string): Promise<void> {
-  for (const name of readdirSync(parent)) {
+  for (const name of namesIn(parent)) {
     const pid = /^nix-build-pid-(\d+)-\d+$/u.exec(name)?.[1];
     if (pid === undefined || readOrNothing(`/proc/${pid}/stat`) !== "") continue;
     await removeControlGroup(join(parent, name)).catch(() => undefined); // somebody else's, or swept by another
+  }
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return []; // whoever makes one there is told why it cannot be
   }
 }
 

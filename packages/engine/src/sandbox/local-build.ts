@@ -56,9 +56,9 @@ export class LocalBuild implements RunningBuild {
     return this.site.group?.usage();
   }
 
+  /** Its own end is the end of all that it started; the group is emptied once that is known. */
   kill(): void {
     this.child.kill();
-    this.site.group?.kill();
   }
 
   close(options: { readonly keepBuildDir: boolean }): Promise<string | undefined> {

@@ -1,13 +1,6 @@
-import { existsSync } from "node:fs";
 import { hashPartOf, type StoreDir, type StorePath } from "@drvkit/drv-parser";
 import type { BuildSpec, RunningBuild, SandboxPort } from "@drvkit/goal";
-import {
-  type ControlGroup,
-  startSandbox,
-  startUnconfined,
-  type UnconfinedSpec,
-} from "@drvkit/sandbox-native";
-import { EngineSetupError } from "../error.js";
+import { type ControlGroup, startSandbox, type UnconfinedSpec } from "@drvkit/sandbox-native";
 import type { Settings } from "../settings/table.js";
 import { type BindPlaces, Binds } from "./binds.js";
 import { type BuildIds, takeBuildIds } from "./build-ids.js";
@@ -17,6 +10,7 @@ import { BuildNames, type BuildPlaces, buildsPlacesOf } from "./leftovers.js";
 import { LocalBuild } from "./local-build.js";
 import { networkProgram } from "./network.js";
 import { runPreBuildHook } from "./pre-build-hook.js";
+import { startWithoutSandbox } from "./unconfined.js";
 
 /** Where things lie on this machine. */
 export interface SandboxPlaces extends BindPlaces {
@@ -56,7 +50,7 @@ export class LocalSandbox implements SandboxPort {
 
   async start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild | undefined> {
     signal.throwIfAborted();
-    const ids = await takeBuildIds(this.settings, spec.idRange);
+    const ids = await takeBuildIds(this.settings, spec);
     if (ids === undefined) return undefined;
     try {
       return await this.#startAs(ids, spec, signal);
@@ -74,11 +68,11 @@ export class LocalSandbox implements SandboxPort {
       if (ids.allocated) checkParents(this.#tempParent);
       group = await this.#groups.make(ids, spec.idRange);
       const common = this.#commonSpec(spec, ids, places, group);
+      const { storeDir, realStoreDir } = this.places;
       const child =
         spec.isolation === "none"
-          ? await startWithout(common)
+          ? await startWithoutSandbox(common, { realStoreDir, isShared: ids.allocated })
           : await startSandbox({ ...common, ...(await this.#sandboxSpec(spec, places, signal)) });
-      const { storeDir, realStoreDir } = this.places;
       const hostTools = this.settings["host-tools"];
       const site = { spec, ids, places, names: this.#names, group, storeDir, realStoreDir, hostTools };
       const build = new LocalBuild(child, site);
@@ -152,14 +146,4 @@ function has32Bits(platform: string): boolean {
     arm64: ["armv7l-linux", "armv6l-linux", "armv5tel-linux"],
   };
   return narrow[process.arch]?.includes(platform) ?? false;
-}
-
-/** A home that is there could have anything in it. */
-function startWithout(spec: UnconfinedSpec): ReturnType<typeof startUnconfined> {
-  if (existsSync("/homeless-shelter"))
-    throw new EngineSetupError(
-      "ERR_HOME_EXISTS",
-      "home directory '/homeless-shelter' exists; please remove it to assure purity of builds without sandboxing",
-    );
-  return startUnconfined(spec);
 }

@@ -17,24 +17,36 @@ pub fn supervise(uid: Option<u32>) -> Result<(), Errno> {
     sys::report(Report::Cloned { pid: builder });
     // The end of the output is the end of those who write it, and this process is none of them.
     let closed = sys::close_all_but([ENGINE_FD, signals], PROGRAM_FD);
-    let ended = closed.and_then(|()| wait_for(builder, signals)).unwrap_or(Ended::Signalled(libc::SIGKILL));
+    let ended = match closed.and_then(|()| wait_for(builder, signals)) {
+        Ok(Some(ended)) => ended,
+        Ok(None) | Err(_) => end(builder),
+    };
     sweep(uid);
     sys::end_as(ended)
 }
 
-/// How the builder ended; as if killed when somebody wants its end.
-fn wait_for(builder: i32, signals: i32) -> Result<Ended, Errno> {
+/// How the builder ended; `None` when somebody wants its end.
+fn wait_for(builder: i32, signals: i32) -> Result<Option<Ended>, Errno> {
     loop {
-        if sys::wait_for_either(signals, ENGINE_FD)? {
-            return Ok(Ended::Signalled(libc::SIGKILL));
-        }
-        if sys::take_signal(signals)? == libc::SIGTERM {
-            return Ok(Ended::Signalled(libc::SIGKILL));
+        if sys::wait_for_either(signals, ENGINE_FD)? || sys::take_signal(signals)? == libc::SIGTERM {
+            return Ok(None);
         }
         while let Some((pid, ended)) = sys::reap(libc::WNOHANG)? {
             if pid == builder {
-                return Ok(ended);
+                return Ok(Some(ended));
             }
+        }
+    }
+}
+
+/// Who wants its end may have seen that of its output, and then it has ended by itself: that counts.
+fn end(builder: i32) -> Ended {
+    sys::kill(builder);
+    loop {
+        match sys::reap(0) {
+            Ok(Some((pid, ended))) if pid == builder => return ended,
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => return Ended::Signalled(libc::SIGKILL),
         }
     }
 }

@@ -343,9 +343,16 @@ pub fn end_as(ended: Ended) -> ! {
         Ended::Signalled(signal) => {
             const RLIMIT_CORE: u32 = 4; // a type that differs between C libraries
             let _ = soft_limit(RLIMIT_CORE, 0);
-            let _ = default_signals();
-            // SAFETY: numbers only; the signal has its default action and is not blocked.
-            unsafe { libc::kill(libc::getpid(), signal) };
+            let _ = default_actions();
+            // Others that wait must not come first.
+            // SAFETY: a signal set is plain data and zero is a valid one; the rest are numbers, and the signal has its default.
+            unsafe {
+                let mut others: libc::sigset_t = std::mem::zeroed();
+                libc::sigfillset(&raw mut others);
+                libc::sigdelset(&raw mut others, signal);
+                libc::sigprocmask(libc::SIG_SETMASK, &raw const others, std::ptr::null_mut());
+                libc::kill(libc::getpid(), signal);
+            }
             exit(128 + signal)
         }
     }
@@ -378,13 +385,7 @@ pub fn arm_death_signal() -> Result<(), Errno> {
 /// Handlers vanish at exec but ignored signals stay ignored: Node ignores some, and the C library's `posix_spawn` its own
 /// two. The raw call, because the library's refuses to touch those.
 pub fn default_signals() -> Result<(), Errno> {
-    // The kernel's structure is at most this long; handler 0 is the default, and so are no flags and an empty mask.
-    let default = [0_u64; 4];
-    for signal in (1..=64).filter(|signal| !matches!(*signal, libc::SIGKILL | libc::SIGSTOP)) {
-        let (old, size_of_mask) = (std::ptr::null_mut::<u64>(), 8);
-        // SAFETY: the default action runs no code of ours.
-        check_long(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), old, size_of_mask) })?;
-    }
+    default_actions()?;
     // SAFETY: a signal set is plain data and zero is a valid one; it is emptied before use.
     let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: `none` lives during both calls.
@@ -393,6 +394,17 @@ pub fn default_signals() -> Result<(), Errno> {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut())
     })
     .map(drop)
+}
+
+fn default_actions() -> Result<(), Errno> {
+    // The kernel's structure is at most this long; handler 0 is the default, and so are no flags and an empty mask.
+    let default = [0_u64; 4];
+    for signal in (1..=64).filter(|signal| !matches!(*signal, libc::SIGKILL | libc::SIGSTOP)) {
+        let (old, size_of_mask) = (std::ptr::null_mut::<u64>(), 8);
+        // SAFETY: the default action runs no code of ours.
+        check_long(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), old, size_of_mask) })?;
+    }
+    Ok(())
 }
 
 /// A new session has no controlling terminal, so that a builder cannot reach the person's.
