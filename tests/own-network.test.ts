@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildSuite } from "./build-suite.js";
 import { drv, sandboxWorks } from "./drv-command.js";
@@ -84,12 +85,23 @@ describe.skipIf(!sandboxWorks)("the network of a fixed output (skipped without a
     );
   }
 
+  test("is none where its program ends", async () => {
+    const folder = suite.scratch.path("programs");
+    mkdirSync(folder);
+    writeFileSync(join(folder, "pasta"), "#!/bin/sh\necho no luck >&2; exit 3\n", { mode: 0o755 });
+    const { status, stderr } = await withPath(`${folder}:${process.env["PATH"]}`);
+    expect([status, stderr]).toEqual([1, expect.stringContaining("ended with exit code 3: no luck")]);
+    expect(stderr).toContain("[ERR_SANDBOX_UNAVAILABLE]");
+  });
+
   test("is none where the program is not installed", async () => {
-    const drvPath = suite.drvs.write({ name: "none", script: "true", fixedContent: "none" });
-    const args = ["build", suite.drvs.fileOf(drvPath), "--no-link", "--store", suite.scratch.store];
-    const { status, stderr } = await drv([...args, "--fixed-output-network", "pasta"], {
-      env: { PATH: "/no/such" },
-    });
+    const { status, stderr } = await withPath("/no/such");
     expect([status, stderr]).toEqual([1, expect.stringContaining("there is no program 'pasta' in PATH")]);
   });
+
+  const withPath = (path: string) => {
+    const drvPath = suite.drvs.write({ name: "none", script: "true", fixedContent: "none" });
+    const args = ["build", suite.drvs.fileOf(drvPath), "--no-link", "--store", suite.scratch.store];
+    return drv([...args, "--fixed-output-network", "pasta"], { env: { PATH: path } });
+  };
 });
