@@ -158,7 +158,13 @@ pub fn start_program(spec: &ProgramSpec) -> Result<Program, Error> {
         return Err(failed("set-up")(libc::ECHILD));
     }
     let group = spec.parts.session.then_some(pid);
-    let watch = reactor.watch(Watched { terminal: None, process: process.release(), group, connection: None });
+    let watch = reactor.watch(Watched {
+        terminal: None,
+        process: process.release(),
+        group,
+        kill: libc::SIGKILL,
+        connection: None,
+    });
     Ok(Program { pid, watch, pipes: Some(ends) })
 }
 

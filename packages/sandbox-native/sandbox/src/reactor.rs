@@ -43,6 +43,7 @@ enum Command {
     Watch(Id, Watched),
     Next(Id, Waiter),
     Signal(Id, i32),
+    Kill(Id),
     Forget(Id),
 }
 
@@ -53,6 +54,8 @@ pub(crate) struct Watched {
     pub(crate) process: OwnedFd,
     /// Process group that it leads and that its signals go to.
     pub(crate) group: Option<i32>,
+    /// The signal that ends it and all that it has started.
+    pub(crate) kill: i32,
     /// What connects it to others, as long as it lives.
     pub(crate) connection: Option<Connection>,
 }
@@ -67,6 +70,11 @@ impl Watch {
     /// Calls `waiter` with the next events.
     pub(crate) fn next(&self, waiter: Waiter) {
         self.reactor.send(Command::Next(self.id, waiter));
+    }
+
+    /// Ends it and all that it has started, unless it was reaped.
+    pub(crate) fn kill(&self) {
+        self.reactor.send(Command::Kill(self.id));
     }
 
     /// Unless it was reaped. The descriptor of the process is the reactor's alone, so that it closes with the end and not
@@ -243,6 +251,11 @@ impl State {
                         builder.signal(signal);
                     }
                 }
+                Command::Kill(id) => {
+                    if let Some(builder) = self.builders.get(&id) {
+                        builder.signal(builder.watched.kill);
+                    }
+                }
                 Command::Forget(id) => self.drop_interest(id),
             }
         }
@@ -305,7 +318,7 @@ impl State {
 
     fn drop_interest(&mut self, id: Id) {
         if let Some(builder) = self.builders.get_mut(&id) {
-            builder.signal(libc::SIGKILL);
+            builder.signal(builder.watched.kill);
             builder.mute(&self.epoll);
             builder.output = Vec::new();
             builder.end_of_output = Progress::Told;

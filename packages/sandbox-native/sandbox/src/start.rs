@@ -27,7 +27,6 @@ pub struct Process {
     pid: i32,
     layers: Vec<Layer>,
     watch: Watch,
-    kill: i32,
 }
 
 impl Process {
@@ -48,7 +47,7 @@ impl Process {
 
     /// Ends it and all that it has started.
     pub fn kill(&self) {
-        self.watch.signal(self.kill);
+        self.watch.kill();
     }
 }
 
@@ -82,10 +81,11 @@ pub fn start(spec: &Spec) -> Result<Process, Error> {
     let reactor = reactor().map_err(|errno| Error::setup("reactor", None, errno))?;
     let done = set_up(spec, owner, &program, reactor).map_err(|failed| failed.error)?;
     let SetUp { pid, process, terminal, connection, skipped } = done;
-    let watch = reactor.watch(Watched { terminal: Some(terminal), process, group: None, connection });
-    let layers = layers_in_force(&program, &skipped, owner.is_some());
     // The builder is the first process of its namespace, so its end is the end of all of them.
-    Ok(Process { pid, layers, watch, kill: libc::SIGKILL })
+    let kill = libc::SIGKILL;
+    let watch = reactor.watch(Watched { terminal: Some(terminal), process, group: None, kill, connection });
+    let layers = layers_in_force(&program, &skipped, owner.is_some());
+    Ok(Process { pid, layers, watch })
 }
 
 /// Starts the builder outside of any sandbox, in its build directory; waits until it runs.
@@ -105,10 +105,11 @@ pub fn start_unconfined(spec: &Spec) -> Result<Process, Error> {
         return Err(ended("set-up", helper.process.wait()));
     };
     let (terminal, process) = (Some(helper.terminal), helper.process.release());
-    let watch = reactor.watch(Watched { terminal, process, group: None, connection: None });
-    let layers = layers_in_force(&program, &talk.skipped, owner.is_some());
     // The process above the builder ends all that is below it, which it could not do for SIGKILL.
-    Ok(Process { pid, layers, watch, kill: libc::SIGTERM })
+    let kill = libc::SIGTERM;
+    let watch = reactor.watch(Watched { terminal, process, group: None, kill, connection: None });
+    let layers = layers_in_force(&program, &talk.skipped, owner.is_some());
+    Ok(Process { pid, layers, watch })
 }
 
 /// Performs everything up to the builder; which instructions were skipped.

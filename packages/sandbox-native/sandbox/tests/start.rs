@@ -1,11 +1,12 @@
 //! Builders that really run. Where the kernel refuses the sandbox, each test says so and ends.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::{env, fs, process};
 
-use drvkit_sandbox::{Bind, Error, Event, ExitStatus, Kind, Process, Spec, SpecParts, start};
+use drvkit_sandbox::{Bind, Error, Event, ExitStatus, Kind, Process, Spec, SpecParts, start, start_unconfined};
 
 /// A directory of its own, gone at the end; what builders leave may be read-only.
 struct Directory(PathBuf);
@@ -103,6 +104,38 @@ fn a_builder_that_nobody_asks_about_is_killed() {
         std::thread::sleep(std::time::Duration::from_millis(25));
     }
     panic!("it still runs, or was not reaped");
+}
+
+/// Process ids whose command line has a text.
+fn processes_with(mark: &str) -> Vec<String> {
+    let all = fs::read_dir("/proc").expect("/proc");
+    let names = all.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names
+        .filter(|pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(mark)))
+        .collect()
+}
+
+fn eventually(holds: impl Fn() -> bool) -> bool {
+    (0..400).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(25));
+        holds()
+    })
+}
+
+#[test]
+fn a_builder_without_a_sandbox_that_nobody_asks_about_ends_with_all_it_started() {
+    if !Path::new("/proc/thread-self/children").exists() {
+        return eprintln!("skipped: this kernel has no lists of children");
+    }
+    let directory = Directory::new("plain");
+    fs::set_permissions(&directory.0, fs::Permissions::from_mode(0o755)).expect("a directory of ours");
+    let mark = format!("86400.{}", process::id());
+    let parts = parts(&directory.0, &format!("setsid sleep {mark} & sleep {mark}"));
+    let spec = Spec::new(SpecParts { build_dir: parts.temp_dir.clone(), ..parts }).expect("a good description");
+    let running = start_unconfined(&spec).expect("a start");
+    assert!(eventually(|| processes_with(&mark).len() >= 3), "it did not start");
+    drop(running);
+    assert!(eventually(|| processes_with(&mark).is_empty()), "{:?} still run", processes_with(&mark));
 }
 
 #[test]
