@@ -138,15 +138,24 @@ describe(`a build without a sandbox${why}`, () => {
     expect(readFileSync(join(kept, "file"), "utf8")).toBe("clue\n");
   });
 
-  test("is not begun over what is valid", async () => {
-    const { build } = makeStore();
-    const recipe = plain("again", "echo x > $out");
-    expect((await build(recipe, "--no-sandbox")).status).toBe(0);
-    const { status, stderr, drvPath, out } = await build(recipe, "--no-sandbox", "--check");
-    expect(stderr).toContain(
-      `'${drvPath}' cannot be built without a sandbox while '${out}' is valid [ERR_GOAL_FEATURE]`,
-    );
-    expect([status, readFileSync(out, "utf8")]).toEqual([1, "x\n"]);
+  test("is checked and repaired beside what is valid, whatever it says of itself", async () => {
+    const { real, build } = makeStore();
+    const script = "mkdir $out; echo $out > $out/self; ln -s $out/self $out/link; echo $PWD > /dev/null";
+    const recipe = plain("again", script);
+    const { out } = await build(recipe, "--no-sandbox");
+    expect((await build(recipe, "--no-sandbox", "--check")).status).toBe(0);
+    expect(readFileSync(join(out, "self"), "utf8")).toBe(`${out}\n`);
+    chmodSync(join(out, "self"), 0o644);
+    writeFileSync(join(out, "self"), "damaged");
+    const checked = await build(recipe, "--no-sandbox", "--check");
+    expect([checked.status, checked.stderr]).toEqual([0, expect.any(String)]); // compared with what is registered
+    expect((await build(recipe, "--no-sandbox", "--repair")).status).toBe(0);
+    expect(readFileSync(join(out, "self"), "utf8")).toBe(`${out}\n`);
+    expect(readdirSync(real).filter((name) => name.endsWith("-again"))).toHaveLength(1);
+    const other = await build(plain("differs", "date +%N > $out"), "--no-sandbox");
+    expect(other.status).toBe(0);
+    const differs = await build(plain("differs", "date +%N > $out"), "--no-sandbox", "--check");
+    expect([differs.status, differs.stderr]).toEqual([104, expect.stringContaining("may not be deterministic")]);
   });
 
   test.skipIf(!isRoot)("of root runs under an id of its own (skipped: not root)", async () => {

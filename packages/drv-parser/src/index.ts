@@ -109,6 +109,7 @@ export {
   type ContentReferences,
   computeContentAddressedPath,
   computeOutputPath,
+  computeRedirectedPath,
   computeScratchPath,
   computeTextPath,
 } from "./store-path/fingerprint.js";

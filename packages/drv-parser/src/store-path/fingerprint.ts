@@ -8,7 +8,7 @@ import { encodeBase16 } from "../hash/print.js";
 import type { ContentAddress } from "./content-address.js";
 import { makeName, type OutputName, outputPathName, type StorePathName } from "./name.js";
 import type { StoreDir } from "./store-dir.js";
-import { baseNameOf, derivationNameOf, type StorePath } from "./store-path.js";
+import { baseNameOf, derivationNameOf, namePartOf, type StorePath } from "./store-path.js";
 
 /** What an object of content refers to: other paths, and whether itself. */
 export interface ContentReferences {
@@ -56,6 +56,16 @@ export function computeOutputPath(
 export function computeScratchPath(storeDir: StoreDir, drvPath: StorePath, output: OutputName): StorePath {
   const name = outputPathName(derivationNameOf(drvPath), output);
   return computePath(storeDir, `rewrite:${baseNameOf(drvPath)}:name:${output}`, "0".repeat(64), name);
+}
+
+/**
+ * Where the builder of `drvPath` writes an output whose path is taken.
+ *
+ * @see Nix: src/libstore/build/local-derivation-goal.cc, `makeFallbackPath`
+ */
+export function computeRedirectedPath(storeDir: StoreDir, drvPath: StorePath, known: StorePath): StorePath {
+  const type = `rewrite:${baseNameOf(drvPath)}:${baseNameOf(known)}`;
+  return computePath(storeDir, type, "0".repeat(64), namePartOf(known));
 }
 
 /**

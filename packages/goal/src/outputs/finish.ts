@@ -46,6 +46,11 @@ export class Finisher {
     this.#rewriter = new Rewriter(copies, cx);
   }
 
+  /** An output that stays as it is: what the others say of where it was written this time is about it. */
+  keep(scratch: StorePath, path: StorePath): void {
+    this.#rewriter.follow(scratch, path);
+  }
+
   async finish(output: Collected): Promise<Finished> {
     const declared = this.drv.outputs.get(output.name);
     invariant(
@@ -54,13 +59,19 @@ export class Finisher {
     );
     switch (declared.kind) {
       case "inputAddressed":
-        return { finished: { ...output, info: this.#info(output, { path: declared.path }) } };
+        return { finished: await this.#inputAddressed(output, declared.path) };
       case "fixed":
         return this.#fixed(output, declared.ca);
       case "floating":
       case "impure":
         return { finished: await this.#floating(output, declared) };
     }
+  }
+
+  /** What was written beside a path that is taken says its own name and those of its siblings as if it had not been. */
+  async #inputAddressed(collected: Collected, path: StorePath): Promise<FinishedOutput> {
+    const output = await this.#rewriter.moved(await this.#rewriter.withFinalSiblings(collected), path);
+    return { ...output, info: this.#info(output, { path }) };
   }
 
   async #fixed(output: Collected, wanted: ContentAddress): Promise<Finished> {

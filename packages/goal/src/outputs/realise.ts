@@ -38,7 +38,11 @@ export async function realiseOutputs(
   const { drv } = built;
   await using copies = new Copies(cx.ports.store);
   const all = [...built.scratch].sort(([a], [b]) => (a < b ? -1 : 1));
-  const wanted = cx.mode === "check" ? all : all.filter(([, path]) => !built.valid.has(path));
+  const stays = (name: OutputName) => {
+    const path = built.known.get(name);
+    return path !== undefined && built.valid.has(path) ? path : undefined;
+  };
+  const wanted = cx.mode === "check" ? all : all.filter(([name]) => stays(name) === undefined);
   const collected = await collectOutputs(
     {
       ...built,
@@ -49,6 +53,10 @@ export async function realiseOutputs(
     cx,
   );
   const finisher = new Finisher(drv, copies, cx);
+  for (const [name, path] of all) {
+    const kept = wanted.some(([each]) => each === name) ? undefined : stays(name);
+    if (kept !== undefined && kept !== path) finisher.keep(path, kept);
+  }
   const finished: FinishedOutput[] = [];
   let mismatch: OutputError | undefined;
   for (const output of ordered(cx.drvPath, collected)) {
@@ -56,7 +64,8 @@ export async function realiseOutputs(
     finished.push(one.finished);
     mismatch ??= one.mismatch;
   }
-  const made = new Map([...built.scratch, ...finished.map(({ name, info }) => [name, info.path] as const)]);
+  const kept = [...built.scratch].map(([name, path]) => [name, stays(name) ?? path] as const);
+  const made = new Map([...kept, ...finished.map(({ name, info }) => [name, info.path] as const)]);
   await checkOutputs({ drvPath: cx.drvPath, drv, made }, finished, cx.ports.store);
   if (cx.mode === "check") await compareWithRegistered(finished, foundPaths(built), cx);
   else if (mismatch === undefined) {

@@ -19,10 +19,15 @@ export class Rewriter {
     return this.#rewritten(output, this.#moved);
   }
 
+  /** What refers to one path refers to the other. */
+  follow(from: StorePath, to: StorePath): void {
+    this.#moved.set(from, to);
+  }
+
   /** The output under its final path; what refers to it later refers to that. */
   async moved(output: Collected, path: StorePath): Promise<Collected> {
     if (path === output.scratch) return output;
-    this.#moved.set(output.scratch, path);
+    this.follow(output.scratch, path);
     return this.#rewritten(output, new Map([[output.scratch, path]]));
   }
 

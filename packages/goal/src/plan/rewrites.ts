@@ -1,12 +1,20 @@
-import { bytesOf, type OutputName, outputPlaceholder, type StorePath } from "@drvkit/drv-parser";
+import { bytesOf, hashPartOf, type OutputName, outputPlaceholder, type StorePath } from "@drvkit/drv-parser";
 
 /** Bytes to bytes of the same meaning, in byte order of the left side. */
 export type Rewrites = readonly (readonly [from: Uint8Array, to: Uint8Array])[];
 
-/** Own placeholders to the paths where the outputs are written. */
-export function outputRewrites(outputs: ReadonlyMap<OutputName, StorePath>): Rewrites {
-  return [...outputs]
-    .map(([name, path]) => [outputPlaceholder(name), path] as const)
+/** Own placeholders to the paths where the outputs are written, and hash parts of paths that are taken to those instead. */
+export function outputRewrites(
+  scratch: ReadonlyMap<OutputName, StorePath>,
+  known: ReadonlyMap<OutputName, StorePath | undefined>,
+): Rewrites {
+  return [...scratch]
+    .flatMap(([name, path]): (readonly [string, string])[] => {
+      const stated = known.get(name);
+      const placeholder = [outputPlaceholder(name), path] as const;
+      if (stated === undefined || stated === path) return [placeholder];
+      return [placeholder, [hashPartOf(stated), hashPartOf(path)]];
+    })
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([from, to]) => [bytesOf(from), bytesOf(to)] as const);
 }

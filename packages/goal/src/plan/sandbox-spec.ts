@@ -23,6 +23,8 @@ export interface SpecInputs extends Omit<EnvironmentInputs, "rewrites"> {
   readonly inputs: readonly StorePath[];
   /** Where each output is written. */
   readonly scratch: ReadonlyMap<OutputName, StorePath>;
+  /** Where each output is or will be, as far as that is known. */
+  readonly known: ReadonlyMap<OutputName, StorePath | undefined>;
   /** Closures asked for by `exportReferencesGraph`. */
   readonly graphs: ReadonlyMap<string, Graph>;
 }
@@ -31,7 +33,7 @@ export interface SpecInputs extends Omit<EnvironmentInputs, "rewrites"> {
 export function makeBuildSpec(from: SpecInputs): BuildSpec {
   const { drv, drvPath } = from;
   const options = derivationOptions(drvPath, drv);
-  const rewrites = outputRewrites(from.scratch);
+  const rewrites = outputRewrites(from.scratch, from.known);
   const own = new Set(from.scratch.values());
   return {
     drvPath,

@@ -21,8 +21,6 @@ export interface LockedBuild {
   readonly inputs: readonly StorePath[];
   /** Where outputs are or will be, as far as that is known. */
   readonly known: OutputPaths;
-  /** Where the builder writes each of them. */
-  readonly scratch: ReadonlyMap<OutputName, StorePath>;
   /** Outputs that are valid already; in repair mode those that are good, too. */
   readonly valid: ReadonlySet<StorePath>;
   readonly slot: Slot;
@@ -34,7 +32,7 @@ export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<
   const { store, clock } = cx.ports;
   await removeInvalid(build.known, cx);
   const inputs = await store.queryClosure(build.inputs);
-  const { running, startedMs, startTimeSeconds } = await startBuild(build, inputs, cx);
+  const { running, scratch, startedMs, startTimeSeconds } = await startBuild(build, inputs, cx);
   const logs: Promise<void>[] = [];
   let done: At<"done"> | undefined;
   let usage: BuildUsage | undefined;
@@ -43,9 +41,10 @@ export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<
     usage = running.usage();
     cx.signal.throwIfAborted();
     const times = { startTimeSeconds, stopTimeSeconds: clock.nowSeconds() };
-    done = await judge({ build, running, end, times, inputs }, cx);
+    done = await judge({ build, running, scratch, end, times, inputs }, cx);
     return done;
   } finally {
+    if (running.isolation === "none") await removeScratch(scratch, cx);
     const closed = closeBuild(running, done, cx);
     // Who waits for outputs that are registered does not wait for this.
     if (isBuilt(done)) cx.afterwards(closed);
@@ -109,6 +108,19 @@ async function warnIfFails<Value>(
   }
 }
 
+/** A builder that is not isolated wrote into the store's directory: what of it is not valid now is nothing. */
+async function removeScratch(scratch: ReadonlyMap<OutputName, StorePath>, cx: GoalContext): Promise<void> {
+  const { store, trees } = cx.ports;
+  await warnIfFails(
+    "cannot remove what the builder wrote",
+    async () => {
+      const valid = await store.queryValidPaths([...scratch.values()]);
+      for (const path of scratch.values()) if (!valid.has(path)) await trees.remove(store.realPathOf(path));
+    },
+    cx,
+  );
+}
+
 async function closeBuild(
   running: RunningBuild,
   done: At<"done"> | undefined,
@@ -126,6 +138,8 @@ function isBuilt(done: At<"done"> | undefined): boolean {
 interface Ended {
   readonly build: LockedBuild;
   readonly running: RunningBuild;
+  /** Where the builder wrote each output. */
+  readonly scratch: ReadonlyMap<OutputName, StorePath>;
   readonly end: RunEnd;
   readonly times: BuildTimes;
   /** Closure of the inputs. */
@@ -133,13 +147,16 @@ interface Ended {
 }
 
 /** The end of the builder and what it left, as the end of the goal. */
-async function judge({ build, running, end, times, inputs }: Ended, cx: GoalContext): Promise<At<"done">> {
+async function judge(
+  { build, running, scratch, end, times, inputs }: Ended,
+  cx: GoalContext,
+): Promise<At<"done">> {
   const failure = await describeFailure(end, running, build.drv, cx);
   if (failure !== undefined)
     return { at: "done", because: "failed", result: failureResult(cx.drvPath, { ...failure, times }) };
   let made: ReadonlyMap<OutputName, StorePath>;
   try {
-    made = await realiseOutputs({ ...build, running, inputs }, cx);
+    made = await realiseOutputs({ ...build, running, scratch, inputs }, cx);
   } catch (error) {
     cx.signal.throwIfAborted();
     return refuseOutputs(error, { times, logTail: end.tail }, cx);

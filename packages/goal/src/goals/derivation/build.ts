@@ -8,7 +8,7 @@ import { buildLocked } from "./build-locked.js";
 import { Held } from "./held.js";
 import { followHook } from "./hook-messages.js";
 import { fail, succeed } from "./result.js";
-import { lockTargets, scratchPaths } from "./scratch.js";
+import { lockTargets } from "./scratch.js";
 import type { At, Next } from "./stages.js";
 import { queryOutputs, queryValid } from "./validity.js";
 import { knownPaths, refuseUnknownNames } from "./wanted.js";
@@ -101,8 +101,7 @@ async function tryToBuild(wanted: Wanted, held: Held, cx: GoalContext): Promise<
   if (held.slot === undefined) return "no-slot";
   for (const text of attributeWarnings(wanted.options))
     cx.emit({ type: "message", goal: cx.key, level: "warn", text });
-  const scratch = scratchPaths(store.storeDir, { drvPath: cx.drvPath, drv }, paths);
-  return buildLocked({ drv, inputs, known: paths, scratch, valid, slot: held.slot, locks }, cx);
+  return buildLocked({ drv, inputs, known: paths, valid, slot: held.slot, locks }, cx);
 }
 
 async function ask(wanted: Wanted, held: Held, cx: GoalContext): Promise<HookReply> {

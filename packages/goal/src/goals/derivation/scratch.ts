@@ -1,5 +1,6 @@
 import {
   baseNameOf,
+  computeRedirectedPath,
   computeScratchPath,
   type Derivation,
   derivationType,
@@ -15,20 +16,21 @@ import {
 import type { OutputPaths } from "./wanted.js";
 
 /**
- * Where the builder writes each output: in a sandbox that is the path it has, where that is known. An impure one gets a
- * place of its own each time.
+ * Where the builder writes each output: the path it has, where that is known and not taken; in a sandbox it never is. An
+ * impure one gets a place of its own each time.
  *
  * @see Nix: src/libstore/build/local-derivation-goal.cc, `startBuilder`
  */
 export function scratchPaths(
   storeDir: StoreDir,
   { drvPath, drv }: { readonly drvPath: StorePath; readonly drv: Derivation },
-  known: OutputPaths,
+  { known, isTaken }: { readonly known: OutputPaths; readonly isTaken: (path: StorePath) => boolean },
 ): ReadonlyMap<OutputName, StorePath> {
   const isImpure = !isPure(derivationType(drv));
   return new Map(
     [...known].map(([name, path]) => {
-      if (path !== undefined) return [name, path];
+      if (path !== undefined)
+        return [name, isTaken(path) ? computeRedirectedPath(storeDir, drvPath, path) : path];
       return [
         name,
         isImpure ? randomPath(storeDir, drv.name, name) : computeScratchPath(storeDir, drvPath, name),

@@ -1,22 +1,23 @@
 import { type Derivation, derivationOptions, type OutputName, type StorePath } from "@drvkit/drv-parser";
-import { GoalError } from "../../error.js";
 import { makeBuildSpec } from "../../plan/sandbox-spec.js";
 import { isolationOf } from "../../plan/where-to-build.js";
 import type { BuildSpec, Isolation, RunningBuild } from "../../ports/sandbox.js";
 import type { GoalContext } from "../../worker/context.js";
 import { exportedGraphs } from "./exported-graphs.js";
+import { scratchPaths } from "./scratch.js";
 import type { OutputPaths } from "./wanted.js";
 
 /** What a builder is started for. */
 interface ToStart {
   readonly drv: Derivation;
   readonly known: OutputPaths;
-  readonly scratch: ReadonlyMap<OutputName, StorePath>;
   readonly valid: ReadonlySet<StorePath>;
 }
 
 interface Started {
   readonly running: RunningBuild;
+  /** Where the builder writes each output. */
+  readonly scratch: ReadonlyMap<OutputName, StorePath>;
   readonly startedMs: number;
   readonly startTimeSeconds: number;
 }
@@ -31,7 +32,11 @@ export async function startBuild(
   const demands = { drvPath: cx.drvPath, drv: build.drv, options: derivationOptions(cx.drvPath, build.drv) };
   const canBeUnconfined = sandbox.unconfinedBuildDir !== undefined;
   const isolation = isolationOf(demands, cx.settings, canBeUnconfined);
-  const startAs = async (how: Isolation) => start(await planBuild(build, inputs, how, cx), cx);
+  const startAs = async (how: Isolation): Promise<Started> => {
+    const scratch = scratchFor(build, how, cx);
+    if (how === "none") await clearScratch(build, scratch, cx);
+    return { ...(await start(await planBuild({ ...build, scratch }, inputs, how, cx), cx)), scratch };
+  };
   try {
     return await startAs(isolation);
   } catch (error) {
@@ -46,7 +51,7 @@ export async function startBuild(
 }
 
 /** A running builder, as soon as a user id is free for it. Row Y3. */
-async function start(spec: BuildSpec, cx: GoalContext): Promise<Started> {
+async function start(spec: BuildSpec, cx: GoalContext): Promise<Omit<Started, "scratch">> {
   const { clock, sandbox } = cx.ports;
   for (let announced = false; ; announced = true) {
     const [startedMs, startTimeSeconds] = [clock.monotonicMs(), clock.nowSeconds()];
@@ -61,14 +66,13 @@ async function start(spec: BuildSpec, cx: GoalContext): Promise<Started> {
 }
 
 async function planBuild(
-  build: ToStart,
+  build: ToStart & Pick<Started, "scratch">,
   inputs: readonly StorePath[],
   isolation: Isolation,
   cx: GoalContext,
 ): Promise<BuildSpec> {
   const { store, sandbox } = cx.ports;
   const { exportReferencesGraph } = derivationOptions(cx.drvPath, build.drv);
-  if (isolation === "none") requireNothingValid(build, cx);
   return makeBuildSpec({
     drvPath: cx.drvPath,
     drv: build.drv,
@@ -76,6 +80,7 @@ async function planBuild(
     isolation,
     inputs,
     scratch: build.scratch,
+    known: build.known,
     graphs: await exportedGraphs(exportReferencesGraph, new Set(inputs), store),
     storeDir: store.storeDir,
     buildDir:
@@ -85,13 +90,19 @@ async function planBuild(
   });
 }
 
-/** A builder that is not isolated writes where its outputs are in the end, over what is valid there. */
-function requireNothingValid({ known, valid }: ToStart, cx: GoalContext): void {
-  const inTheWay = [...known.values()].find((path) => path !== undefined && valid.has(path));
-  if (inTheWay === undefined) return;
-  throw new GoalError(
-    "ERR_GOAL_FEATURE",
-    `'${cx.drvPath}' cannot be built without a sandbox while '${inTheWay}' is valid`,
-    { hint: "build it in the sandbox, or remove what is valid first" },
-  );
+/** A builder that is not isolated writes beside what is valid, and beside what is repaired. */
+function scratchFor({ drv, known, valid }: ToStart, isolation: Isolation, cx: GoalContext) {
+  const isTaken = (path: StorePath) => isolation === "none" && (cx.mode === "repair" || valid.has(path));
+  return scratchPaths(cx.ports.store.storeDir, { drvPath: cx.drvPath, drv }, { known, isTaken });
+}
+
+/** What an earlier build that was killed left where this one writes; nothing of it is valid. */
+async function clearScratch(
+  { known }: ToStart,
+  scratch: ReadonlyMap<OutputName, StorePath>,
+  cx: GoalContext,
+): Promise<void> {
+  const { store, trees } = cx.ports;
+  for (const [name, path] of scratch)
+    if (path !== known.get(name)) await trees.remove(store.realPathOf(path));
 }
