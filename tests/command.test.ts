@@ -335,8 +335,9 @@ canBuild(`drv build${why}`, () => {
     );
   });
 
-  test("stops with a hint when user namespaces are off", async () => {
-    const path = drvs.write({ name: "no-namespaces", script: "echo > $out" });
+  /** Builds where no user namespace may be made, in a store elsewhere than `/nix/store`. */
+  async function buildWithoutNamespaces(name: string, ...args: readonly string[]) {
+    const path = drvs.write({ name, script: "echo > $out" });
     const off = [
       "unshare",
       "--user",
@@ -350,19 +351,34 @@ canBuild(`drv build${why}`, () => {
     ];
     const uid =
       process.geteuid?.() === 0 ? ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] : [];
-    const own = scratch.path("no-namespaces");
+    const own = scratch.path(name);
     mkdirSync(own, { mode: 0o777 });
     const { chmodSync } = await import("node:fs");
     chmodSync(scratch.folder, 0o755);
     chmodSync(own, 0o777);
-    const built = await drv(["build", "--no-link", drvs.fileOf(path), "--store", join(own, "store")], {
+    const store = join(own, "store");
+    const built = await drv(["build", "--no-link", drvs.fileOf(path), "--store", store, ...args], {
       before: [...uid, ...off],
       env: { HOME: own },
     });
+    const made = readdirSync(join(store, "nix/store")).filter((file) => !/\.(?:drv|lock)$/u.test(file));
+    return { ...built, made };
+  }
+
+  test("stops with a hint when user namespaces are off", async () => {
+    const built = await buildWithoutNamespaces("no-namespaces");
     expect(built.status).toBe(1);
     expect(built.stderr).toContain("ERR_SANDBOX_UNAVAILABLE");
     expect(built.stderr).toContain("user.max_user_namespaces");
     expect(built.stderr).not.toContain("✓");
+  });
+
+  test("sandbox-fallback builds nothing in a store elsewhere than builders are told", async () => {
+    const built = await buildWithoutNamespaces("no-fallback", "--sandbox-fallback");
+    expect(built).toMatchObject({ status: 1, stdout: "", made: [] });
+    expect(built.stderr).toContain("ERR_SANDBOX_UNAVAILABLE");
+    expect(built.stderr).toContain("user.max_user_namespaces");
+    expect(built.stderr).not.toContain("auto-disabling sandboxing");
   });
 });
 
@@ -558,6 +574,38 @@ describe("the other commands", () => {
     const report = JSON.parse(stdout);
     expect(report.ready).toBe(status === 0);
     expect(report.layers.length).toBeGreaterThan(5);
+    expect(report.layers).toContainEqual(
+      expect.objectContaining({ layer: "seccomp", setting: "filter-syscalls" }),
+    );
+    const names = report.machine.map((probe: { name: string }) => probe.name);
+    expect(names.slice(0, 5)).toEqual(["build-ids", "cgroup", "pasta", "slirp4netns", "kvm"]);
+    for (const probe of report.machine)
+      expect(probe).toMatchObject({ works: expect.any(Boolean), required: expect.any(Boolean) });
+  });
+
+  test("doctor ends with 1 when the settings ask for what is not there", async () => {
+    const missing = ["--fixed-output-network", "pasta"];
+    const env = { PATH: "/no/such" };
+    const { status, stdout } = await drv(["doctor", "--json", ...missing], { env });
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout).machine).toContainEqual({
+      name: "pasta",
+      works: false,
+      required: true,
+      detail: "not installed",
+      hint: "it is in the package passt",
+      setting: "fixed-output-network",
+    });
+  });
+
+  test("doctor says it in lines that fit, with the settings that concern it", async () => {
+    const { stdout } = await drv(["doctor"]);
+    const lines = stdout.split("\n");
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+    expect(lines[0]).toBe("Layers of the sandbox [setting]");
+    expect(stdout).toContain("[require-drop-supplementary-groups]");
+    expect(lines).toContain("What builds use [setting]");
+    expect(lines.at(-2)).toMatch(/^this machine can/u);
   });
 });
 

@@ -155,7 +155,10 @@ describe(`a build without a sandbox${why}`, () => {
     const other = await build(plain("differs", "date +%N > $out"), "--no-sandbox");
     expect(other.status).toBe(0);
     const differs = await build(plain("differs", "date +%N > $out"), "--no-sandbox", "--check");
-    expect([differs.status, differs.stderr]).toEqual([104, expect.stringContaining("may not be deterministic")]);
+    expect([differs.status, differs.stderr]).toEqual([
+      104,
+      expect.stringContaining("may not be deterministic"),
+    ]);
   });
 
   test.skipIf(!isRoot)("of root runs under an id of its own (skipped: not root)", async () => {

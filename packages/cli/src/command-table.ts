@@ -155,7 +155,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: "doctor",
     args: "",
-    about: "say which layers of the sandbox work on this machine",
+    about: "say which layers of the sandbox, and what else builds use, work on this machine",
     example: "drv doctor",
     options: [json],
     stdin: false,

@@ -1,8 +1,10 @@
 import { type Event, parseLogMessage } from "@drvkit/goal";
 import { describe, expect, test } from "vitest";
+import { renderDoctor } from "../src/render/doctor.js";
 import { renderError, renderFailure, renderWarning } from "../src/render/error.js";
 import { makeJsonRenderer } from "../src/render/json-renderer.js";
 import { makeRenderer } from "../src/render/renderer.js";
+import { styleFor } from "../src/render/style.js";
 import { printBytes, printDuration, shortName, stripControls, widthOf } from "../src/render/units.js";
 
 const plain = { NO_COLOR: "1" };
@@ -337,5 +339,61 @@ describe("for programs", () => {
       { action: "msg", level: 0n, msg: "error: no such target" },
       { action: "msg", level: 1n, msg: "warning: old setting" },
     ]);
+  });
+});
+
+describe("what a machine has", () => {
+  const hint = "the sysctl user.max_user_namespaces is 0 here: set it to 15000 or more";
+  const lost = { works: false, required: true, detail: 'not reached: the step "clone" failed', hint };
+  const report = {
+    ready: false,
+    layers: [
+      { layer: "user-namespace", ...lost, setting: "sandbox" },
+      { layer: "seccomp", ...lost, setting: "filter-syscalls" },
+    ],
+    machine: [
+      { name: "kvm", works: false, required: false, detail: "there is none", setting: "system-features" },
+      {
+        name: "pasta",
+        works: true,
+        required: false,
+        detail: "'/bin/pasta'",
+        setting: "fixed-output-network",
+      },
+    ],
+  } as const;
+  const style = styleFor({ isTTY: false }, plain);
+  const shown = (columns?: number, changes = {}) =>
+    renderDoctor({ ...report, ...changes }, { reason: undefined, columns, style }).split("\n");
+
+  test("is marked by what it means, and a hint is said once", () => {
+    expect(shown()).toEqual([
+      "Layers of the sandbox [setting]",
+      '  ✗ user-namespace     not reached: the step "clone" failed',
+      `    hint: ${hint}`,
+      '  ✗ seccomp            not reached: the step "clone" failed [filter-syscalls]',
+      "",
+      "What builds use [setting]",
+      "  – kvm                there is none [system-features]",
+      "  ✓ pasta              '/bin/pasta' [fixed-output-network]",
+      "",
+      "this machine cannot build with these settings",
+      "",
+    ]);
+    expect(shown(80, { ready: true }).at(-2)).toBe(
+      "this machine can build, without 3 things that can be missing",
+    );
+  });
+
+  test("fits into a narrow terminal", () => {
+    expect(shown(50).filter((line) => widthOf(line) > 50)).toEqual([]);
+    expect(shown(50)).toContain("    hint: the sysctl user.max_user_namespaces is 0");
+  });
+
+  test("is not looked at where there is no sandbox", () => {
+    const none = { ready: false, layers: [], machine: [] };
+    expect(renderDoctor(none, { reason: "not Linux", columns: 80, style })).toBe(
+      "✗ platform: not Linux\n\nthis machine cannot build with these settings\n",
+    );
   });
 });

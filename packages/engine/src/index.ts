@@ -11,6 +11,12 @@ export {
 } from "./engine.js";
 export { type EngineErrorCode, EngineSetupError } from "./error.js";
 export { type DerivationFile, importClosure, readDerivationFile } from "./import-closure.js";
+export {
+  type LayerReport,
+  type MachineProbe,
+  type MachineReport,
+  probeMachine,
+} from "./machine/probe-machine.js";
 export { type LoadedSettings, loadSettings } from "./settings/load.js";
 export { defaultSettings, type SettingName, type Settings, settingTable } from "./settings/table.js";
 export type { SourceOptions } from "./source/add-source.js";

@@ -166,18 +166,20 @@ export function makeDriver(): string {
 }
 
 const driverProgram = `
-import { mkdtempSync } from "node:fs";
-import { probeSandbox, startSandbox } from "./dist/index.js";
-const { script, bindings, ids } = JSON.parse(process.argv[2]);
+import { chmodSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { probeSandbox, startSandbox, startUnconfined } from "./dist/index.js";
+const { script, bindings, ids, changes, unconfined } = JSON.parse(process.argv[2]);
 const bytes = (text) => new TextEncoder().encode(text);
 const say = (value) => console.log(JSON.stringify(value));
 const directory = mkdtempSync(new URL("tmp/b-", import.meta.url).pathname);
+chmodSync(directory, 0o755);
+say({ directory });
 try {
-  const running = await startSandbox({
+  const running = await (unconfined ? startUnconfined : startSandbox)({
     builder: bytes("/bin/sh"), argv: ["sh", ...script].map(bytes), env: [bytes("PATH=/bin:/usr/bin")],
     chrootDir: directory + "/chroot", tempDir: directory + "/temp", storeDir: "/nix/store", buildDir: "/build",
     files: [], binds: bindings, network: "private", hostUid: ids?.[0] ?? process.geteuid(), hostGid: ids?.[1] ?? process.getegid(),
-    personality32: false, devShmSize: "50%", kvm: false,
+    personality32: false, devShmSize: "50%", kvm: false, ...changes,
   });
   say({ pid: running.pid, layers: running.layers, directory });
   for await (const event of running) {
@@ -187,6 +189,19 @@ try {
 } catch (error) {
   say({ error: { ...error, message: error.message } });
 }
+const listed = (path) => readFileSync(path, "utf8").split(/\\s+/).filter(Boolean);
+// Threads end while they are listed.
+const childrenOf = (id) => {
+  try {
+    return listed("/proc/self/task/" + id + "/children");
+  } catch {
+    return [];
+  }
+};
+const processes = readdirSync("/proc/self/task").flatMap(childrenOf);
+const mounts = listed("/proc/self/mounts").filter((word) => word.includes(directory));
+const files = readdirSync(directory, { recursive: true });
+say({ left: { processes: processes.length, mounts, files } });
 say({ probes: await probeSandbox() });
 `;
 
@@ -195,10 +210,15 @@ export function driverCommand(
   driver: string,
   script: readonly string[],
   ids?: readonly [number, number],
+  { changes, unconfined }: { changes?: Partial<SandboxSpec>; unconfined?: boolean } = {},
 ): string[] {
   const tools = toolBinds.filter((entry) => entry.target !== "/builders");
   const bindings = [...tools, bind(join(driver, "builders"), "/builders")];
-  return [process.execPath, join(driver, "driver.js"), JSON.stringify({ script, bindings, ids })];
+  return [
+    process.execPath,
+    join(driver, "driver.js"),
+    JSON.stringify({ script, bindings, ids, changes, unconfined }),
+  ];
 }
 
 /** What a finished driver said, merged: output joined, the rest by key. */
@@ -210,6 +230,14 @@ export interface DriverResult {
     readonly message: string;
     readonly hint?: string;
     readonly step?: string;
+    readonly path?: string;
+    readonly errno?: number;
+  };
+  /** What there was after the builder's end, or after the refusal: the process that helpers are copies of among it. */
+  readonly left?: {
+    readonly processes: number;
+    readonly mounts: readonly string[];
+    readonly files: readonly string[];
   };
   readonly layers?: readonly string[];
   readonly directory?: string;

@@ -1,5 +1,5 @@
-import { accessSync, constants } from "node:fs";
 import { availableParallelism } from "node:os";
+import { canBuildersUse } from "./can-use.js";
 
 /** How a setting's text is read: the forms of `nix.conf`. */
 export type SettingKind = "boolean" | "integer" | "jobs" | "string" | "list" | "choice";
@@ -57,7 +57,7 @@ const features = (about: string): SettingOf<"list", readonly string[]> => ({
     "benchmark",
     "big-parallel",
     ...(isRoot() ? ["uid-range"] : []),
-    ...(canUse("/dev/kvm") ? ["kvm"] : []),
+    ...(canBuildersUse("/dev/kvm") ? ["kvm"] : []),
   ],
   about,
 });
@@ -69,15 +69,6 @@ const required = (about: string): SettingOf<"boolean", boolean> => ({
 
 function isRoot(): boolean {
   return process.geteuid?.() === 0;
-}
-
-function canUse(device: string): boolean {
-  try {
-    accessSync(device, constants.R_OK | constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Nix's name of this machine's architecture, for example `x86_64-linux`. */

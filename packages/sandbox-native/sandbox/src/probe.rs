@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, NEWGIDMAP};
 use crate::layer::{Layer, layers_of};
 use crate::machine::Machine;
 use crate::plan::{Ending, plan};
@@ -56,7 +56,7 @@ fn judge(program: &[drvkit_helper::Instruction], result: &Result<Vec<u32>, Faile
         let index = index as u32;
         for layer in layers_of(&instruction.op) {
             let (works, detail, hint) = match result {
-                Ok(skipped) if skipped.contains(&index) => (false, "the kernel does not offer it".to_owned(), None),
+                Ok(skipped) if skipped.contains(&index) => without(layer),
                 Ok(_) => (true, "applied".to_owned(), None),
                 Err(Failed { index: Some(at), .. }) if index < *at => (true, "applied".to_owned(), None),
                 Err(Failed { error, index: Some(at) }) if index == *at => {
@@ -81,6 +81,23 @@ fn judge(program: &[drvkit_helper::Instruction], result: &Result<Vec<u32>, Faile
         });
     }
     probes
+}
+
+/// What a layer that builds start without is not there for, and what decides it.
+fn without(layer: Layer) -> (bool, String, Option<String>) {
+    let (detail, hint) = match layer {
+        Layer::DroppedGroups => ("groups of the caller stay, and show as 65534 inside", NEWGIDMAP),
+        Layer::SessionKeyring => (
+            "there are no keyrings here, and so no keys to reach",
+            "they need CONFIG_KEYS of the kernel, and in a container a filter that allows keyctl",
+        ),
+        Layer::Landlock => (
+            "the kernel does not let it be used",
+            "the parameter `lsm=` of the kernel must name landlock, and in a container the filter must allow its calls",
+        ),
+        _ => return (false, "the kernel does not offer it".to_owned(), None),
+    };
+    (false, detail.to_owned(), Some(hint.to_owned()))
 }
 
 fn allocated_uid(result: &Result<Vec<u32>, Failed>, uid: u32) -> Probe {

@@ -10,7 +10,7 @@ use drvkit_helper::{GO, Instruction, Op, Report};
 
 use crate::channel::{Channel, DEADLINE, Heard};
 use crate::child::Child;
-use crate::error::{Error, explain, explain_ids};
+use crate::error::{Error, explain, explain_group, explain_ids};
 use crate::layer::{Layer, layers_in_force};
 use crate::machine::{Limits, Machine};
 use crate::network::Connection;
@@ -287,7 +287,7 @@ impl Talk<'_> {
 fn join_group(pid: i32, spec: &Spec) -> Result<(), Error> {
     let Some(directory) = &spec.parts.cgroup else { return Ok(()) };
     let path = [directory.as_slice(), b"/cgroup.procs"].concat();
-    write_existing(&path, pid.to_string().as_bytes()).map_err(|errno| Error::setup("join-cgroup", Some(&path), errno))
+    write_existing(&path, pid.to_string().as_bytes()).map_err(|errno| explain_group(&path, errno))
 }
 
 /// The builder cannot write these itself: `setgroups` is denied first, as the kernel demands of who is not root. For a range it
