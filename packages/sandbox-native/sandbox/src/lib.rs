@@ -12,6 +12,7 @@ mod executable;
 mod layer;
 mod machine;
 mod network;
+mod outside;
 mod plan;
 mod probe;
 mod program;

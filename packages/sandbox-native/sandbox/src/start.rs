@@ -1,24 +1,20 @@
 //! From a description to a running builder: the talk with the helper, with a deadline for all of it.
 
-use std::ffi::OsStr;
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 
 use drvkit_helper::{GO, Instruction, Op, Report};
 
 use crate::channel::{Channel, DEADLINE, Heard};
 use crate::child::Child;
-use crate::error::{Error, explain, explain_group, explain_ids};
+use crate::error::{Error, explain};
 use crate::layer::{Layer, layers_in_force};
 use crate::machine::{Limits, Machine};
 use crate::network::Connection;
+use crate::outside::{join_group, map_ids};
 use crate::plan::{Ending, plan, plan_unconfined};
 use crate::reactor::{Reactor, Waiter, Watch, Watched, reactor};
 use crate::skeleton::{self, Owner};
-use crate::spec::{Ids, Spec};
-use crate::subordinate;
+use crate::spec::Spec;
 use crate::sys::{self, Errno, ExitStatus};
 use crate::template::CopyRequest;
 
@@ -281,37 +277,6 @@ impl Talk<'_> {
             Err(errno) => Err(Error::setup("read-report", None, errno)),
         }
     }
-}
-
-/// Before the builder runs, so that nothing of it is ever outside.
-fn join_group(pid: i32, spec: &Spec) -> Result<(), Error> {
-    let Some(directory) = &spec.parts.cgroup else { return Ok(()) };
-    let path = [directory.as_slice(), b"/cgroup.procs"].concat();
-    write_existing(&path, pid.to_string().as_bytes()).map_err(|errno| explain_group(&path, errno))
-}
-
-/// The builder cannot write these itself: `setgroups` is denied first, as the kernel demands of who is not root. For a range it
-/// stays allowed: a machine of its own has groups.
-fn map_ids(pid: i32, spec: &Spec, is_root: bool) -> Result<(), Error> {
-    let (uid, gid) = (spec.parts.host_uid, spec.parts.host_gid);
-    let ((inner_uid, inner_gid), count) = (spec.parts.ids.inner(), spec.parts.ids.count());
-    let write = |file: &str, content: String| {
-        let path = format!("/proc/{pid}/{file}").into_bytes();
-        write_existing(&path, content.as_bytes()).map_err(|errno| explain_ids("map-ids", &path, errno))
-    };
-    write("uid_map", format!("{inner_uid} {uid} {count}"))?;
-    if !is_root && subordinate::map_groups(pid, inner_gid, gid) {
-        return Ok(());
-    }
-    if spec.parts.ids == Ids::One {
-        write("setgroups", "deny".to_owned())?;
-    }
-    write("gid_map", format!("{inner_gid} {gid} {count}"))
-}
-
-fn write_existing(path: &[u8], content: &[u8]) -> Result<(), Errno> {
-    let opened = OpenOptions::new().write(true).open(OsStr::from_bytes(path));
-    opened.and_then(|mut file| file.write_all(content)).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 /// The instruction at a position, for who reads a failure.
