@@ -23,7 +23,7 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_SECRET_KEY`: the file of a key that is to sign cannot be read
  * - `ERR_JSON_LOG`: the file of `json-log-path` cannot be opened
  * - `ERR_NO_BUILD_UID`: no user id is free for a build
- * - `ERR_BUILD_DIR`: others could replace the directory that builds work in
+ * - `ERR_BUILD_DIR`: the directory that builds work in cannot be made, or others could replace it
  * - `ERR_BUILD_USERS`: the group of `build-users-group` cannot be used
  * - `ERR_UID_RANGE`: a build asks for ids for a whole machine, and there are none to give
  * - `ERR_IMPURE_HOST_DEP`: a derivation asks to see a path of this machine that is not allowed

@@ -26,6 +26,7 @@ import { EngineSetupError } from "./error.js";
 import { type GivenHooks, Hooks } from "./hooks/compose-hooks.js";
 import { importClosure } from "./import-closure.js";
 import { instantiate } from "./instantiate.js";
+import { checkSandboxSettings } from "./sandbox/check-settings.js";
 import type { Settings } from "./settings/table.js";
 import type { SourceOptions } from "./source/add-source.js";
 import { type BuildTarget, resolveTarget, resolveTargets } from "./targets.js";
@@ -178,6 +179,7 @@ export class OpenEngine implements Engine {
 
   /** What goals work with. Settings may be wrong: only who builds or asks is told. */
   #world() {
+    checkSandboxSettings(this.settings, this.store.storeDir);
     return { ports: this.#ports, settings: workerSettings(this.settings) };
   }
 

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { chmod, mkdir, mkdtemp, readdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { lockFile, removeTree } from "@drvkit/sandbox-native";
 import { afterAll, expect, test } from "vitest";
 import { BuildNames, type BuildsPlaces, sweepDeadBuilds } from "../src/sandbox/leftovers.js";
@@ -97,6 +97,41 @@ test("a build that was killed while its directory was closed is swept", async ()
   expect(await left(places)).toEqual([]);
 });
 
+test("directories that a killed process made elsewhere are swept under other settings, too", async () => {
+  const places = await makePlaces();
+  const elsewhere = { ...places, tempParent: join(places.buildsDir, "../elsewhere") };
+  const killed = new BuildNames(elsewhere);
+  const [first, second] = [await killed.next("abc"), await killed.next("abc")];
+  expect(dirname(first.tempDir)).toBe(elsewhere.tempParent);
+  for (const path of [first.tempDir, first.chrootDir, second.chrootDir]) await mkdir(path, { mode: 0o700 });
+  expect(await sweepDeadBuilds(places)).toEqual([]);
+  expect([await left(places), await readdir(elsewhere.tempParent)]).toMatchObject([
+    { length: 4 },
+    { length: 1 },
+  ]);
+  killed.leave(); // as a process that is killed: the lock goes, files stay
+  await killed.close();
+  const object = `${"a".repeat(32)}-7-1-2.chroot`;
+  await mkdir(join(places.realStoreDir, object));
+  expect(await sweepDeadBuilds(places)).toEqual([]);
+  expect([await left(places), await readdir(elsewhere.tempParent)]).toEqual([[object], []]);
+});
+
+test("names elsewhere leave nothing when they are closed, and what was kept there stays", async () => {
+  const places = await makePlaces();
+  const elsewhere = { ...places, tempParent: join(places.buildsDir, "../elsewhere") };
+  const names = new BuildNames(elsewhere);
+  const kept = await names.next("abc");
+  await mkdir(kept.tempDir, { mode: 0o755 });
+  names.leave();
+  await names.close();
+  const others = new BuildNames(elsewhere);
+  await others.next("abc");
+  await others.close();
+  expect(await sweepDeadBuilds(places)).toEqual([]);
+  expect([await left(places), await readdir(elsewhere.tempParent)]).toEqual([[], [basename(kept.tempDir)]]);
+});
+
 test("many sweeps at a time do not get in each other's way", async () => {
   const places = await makePlaces();
   for (let index = 0; index < 20; index += 1) await leave(places, `9-${index}`);
@@ -142,6 +177,18 @@ test("a name that could not be claimed is tried again, and closing says nothing 
   expect((await names.next("abc")).tempDir).toMatch(/-1-abc$/u);
   await names.close();
 });
+
+test.each(["/proc/self/no-such-directory", "/proc/no-such/deep"])(
+  "a place that cannot be made is one error: %s",
+  async (tempParent) => {
+    const names = new BuildNames({ ...(await makePlaces()), tempParent });
+    await expect(names.next("abc")).rejects.toMatchObject({
+      code: "ERR_BUILD_DIR",
+      message: expect.stringContaining(`cannot make the directory '${tempParent}' for builds: `),
+      hint: expect.stringContaining("build-dir"),
+    });
+  },
+);
 
 test("the lock file stays when something of a build was left, for the sweep after this process", async () => {
   const places = await makePlaces();

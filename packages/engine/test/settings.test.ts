@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseConf } from "../src/settings/conf.js";
 import { configFiles, loadSettings } from "../src/settings/load.js";
-import { defaultSettings } from "../src/settings/table.js";
+import { printSettings } from "../src/settings/print.js";
+import { defaultSettings, type Settings } from "../src/settings/table.js";
 import { assignSetting, parseSetting } from "../src/settings/value.js";
 
 describe("parseConf", () => {
@@ -32,6 +33,13 @@ describe("parseSetting", () => {
     { name: "max-jobs", text: "auto", value: availableParallelism() },
     { name: "sandbox-paths", text: " /a  /b=/c? ", value: ["/a", "/b=/c?"] },
     { name: "system", text: "i686-linux", value: "i686-linux" },
+    { name: "sandbox", text: "relaxed", value: "relaxed" },
+    ...["true", "yes", "1", " true "].map((text) => ({ name: "sandbox" as const, text, value: "true" })),
+    ...["false", "no", "0"].map((text) => ({ name: "sandbox" as const, text, value: "false" })),
+    { name: "use-cgroups", text: "auto", value: "auto" },
+    { name: "use-cgroups", text: "yes", value: "true" },
+    { name: "fixed-output-network", text: "pasta", value: "pasta" },
+    { name: "allow-new-privileges", text: "1", value: true },
   ] as const)("$name from '$text'", ({ name, text, value }) => {
     expect(parseSetting(name, text)).toEqual(value);
   });
@@ -41,6 +49,11 @@ describe("parseSetting", () => {
     { name: "timeout", text: "2G" },
     { name: "timeout", text: "-1" },
     { name: "max-jobs", text: "" },
+    { name: "sandbox", text: "auto" },
+    { name: "sandbox", text: "" },
+    { name: "sandbox", text: "Relaxed" },
+    { name: "fixed-output-network", text: "true" },
+    { name: "filter-syscalls", text: "auto" },
   ] as const)("refuses '$text' for $name", ({ name, text }) => {
     expect(() => parseSetting(name, text)).toThrow(
       expect.objectContaining({
@@ -49,6 +62,29 @@ describe("parseSetting", () => {
       }),
     );
   });
+});
+
+test("a wrong word is told which ones there are", () => {
+  expect(() => parseSetting("sandbox", "maybe")).toThrow(
+    expect.objectContaining({ hint: "give one of `true`, `relaxed`, `false`" }),
+  );
+});
+
+test("settings are printed as they are read", () => {
+  const settings = { ...defaultSettings(), sandbox: "relaxed" as const, "sandbox-paths": ["/a", "/b=/c?"] };
+  const printed = [...printSettings(settings)];
+  expect(printed).toEqual(
+    expect.arrayContaining([
+      ["sandbox", "relaxed"],
+      ["sandbox-paths", "/a /b=/c?"],
+      ["filter-syscalls", "true"],
+    ]),
+  );
+  const read = printed.reduce<Settings>(
+    (all, [name, text]) => assignSetting(all, name, text) ?? all,
+    defaultSettings(),
+  );
+  expect(read).toEqual(settings);
 });
 
 describe("assignSetting", () => {

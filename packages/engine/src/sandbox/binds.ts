@@ -31,12 +31,11 @@ export class Binds {
 
   /** `extra`: words of sandbox paths for this build alone. */
   async of(spec: BuildSpec, extra: readonly string[]): Promise<readonly SandboxBind[]> {
-    this.#configured ??= this.#configuredBinds();
     const byTarget = new Map<string, SandboxBind>();
     const add = (binds: readonly SandboxBind[]) => {
       for (const bind of binds) byTarget.set(bind.target, bind);
     };
-    add(await this.#configured);
+    add(await this.#withClosures(await this.#configuredBinds()));
     add(this.#impureHostDeps(spec));
     if (extra.length > 0) add(await this.#withClosures(parseSandboxPaths(extra, [])));
     add(spec.inputs.map((path) => this.#object(path)));
@@ -45,15 +44,27 @@ export class Binds {
     return [...byTarget.values()];
   }
 
-  async #configuredBinds(): Promise<readonly SandboxBind[]> {
+  /** What the settings say, read once; the next build tries again what failed. */
+  #configuredBinds(): Promise<readonly SandboxBind[]> {
+    this.#configured ??= this.#readSettings().catch((error: unknown) => {
+      this.#configured = undefined;
+      throw error;
+    });
+    return this.#configured;
+  }
+
+  async #readSettings(): Promise<readonly SandboxBind[]> {
     const { settings } = this;
     const configured = [...(settings["host-tools"] ? hostToolPaths : []), ...settings["sandbox-paths"]];
     // The default shell only when nothing configured gives one.
     const words = configured.length > 0 ? configured : await defaultShellPaths();
-    return this.#withClosures(parseSandboxPaths(words, settings["sandbox-writable-paths"]));
+    return parseSandboxPaths(words, settings["sandbox-writable-paths"]);
   }
 
-  /** A source in the store is shown from where the store really is, and what it refers to at its own places. */
+  /**
+   * A source in the store is shown from where the store really is, and it and what it refers to at their own places, where nothing else
+   * is then shown. Asked for each build: what is valid changes.
+   */
   async #withClosures(binds: readonly SandboxBind[]): Promise<readonly SandboxBind[]> {
     const objects = new Map(binds.map((bind) => [bind, this.#objectOf(bind.source)]));
     const named = [...objects.values()].filter((path) => path !== undefined);
@@ -65,8 +76,7 @@ export class Binds {
       if (object === undefined || !valid.has(object)) return bind;
       return { ...bind, source: this.places.realPathOf(object) + bind.source.slice(object.length) };
     });
-    const targets = new Set(real.map(({ target }) => target));
-    return [...real, ...closure.filter((path) => !targets.has(path)).map((path) => this.#object(path))];
+    return [...real, ...closure.map((path) => this.#object(path))];
   }
 
   #object(path: StorePath): SandboxBind {
@@ -86,8 +96,8 @@ export class Binds {
   #impureHostDeps({ drvPath, impureHostDeps }: BuildSpec): readonly SandboxBind[] {
     const allowed = this.settings["allowed-impure-host-deps"];
     return impureHostDeps.map((text) => {
-      const path = posix.isAbsolute(text) ? posix.normalize(text).replace(/(.)\/+$/u, "$1") : text;
-      if (!posix.isAbsolute(path) || !allowed.some((entry) => isBelow(path, entry)))
+      const path = canonical(text);
+      if (!posix.isAbsolute(path) || !allowed.some((entry) => isBelow(path, canonical(entry))))
         throw new EngineSetupError(
           "ERR_IMPURE_HOST_DEP",
           `derivation '${drvPath}' requested impure path '${text}', but it was not in allowed-impure-host-deps`,
@@ -116,8 +126,12 @@ const certificatePlaces = [
   "/etc/pki/tls/certs/ca-bundle.crt",
 ];
 
-/** Whether a path is an entry or lies below it, by its text. */
+/** By its text alone: where links lead is nothing that a derivation is told. */
+function canonical(path: string): string {
+  return posix.normalize(path).replace(/(.)\/+$/u, "$1");
+}
+
+/** Whether a path is an entry or lies below it; both canonical. */
 function isBelow(path: string, entry: string): boolean {
-  const folder = entry.replace(/\/+$/u, "");
-  return path === folder || path.startsWith(`${folder}/`);
+  return path === entry || path.startsWith(entry === "/" ? "/" : `${entry}/`);
 }

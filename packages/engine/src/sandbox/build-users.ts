@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { EngineSetupError } from "../error.js";
+import { EngineSetupError, hasCode } from "../error.js";
 import type { BuildIds } from "./build-ids.js";
 import { holdId, type IdPool, machinePools, usablePools } from "./id-locks.js";
 
@@ -41,19 +41,42 @@ function readGroup(
   const found = entriesOf(join(etc, "group")).find(([name]) => name === group);
   if (found === undefined)
     throw refuse(`the group '${group}' specified in 'build-users-group' does not exist`);
-  const [, , gid, names = ""] = found;
+  const [, , gidText = "", names = ""] = found;
+  const gid = parseId(gidText);
+  if (gid === undefined) throw refuse(`the group '${group}' has no id in '${join(etc, "group")}'`);
   const members = names.split(",").filter((name) => name !== "");
   if (members.length === 0) throw refuse(`the build users group '${group}' has no members`);
-  return { gid: Number(gid), members };
+  return { gid, members };
 }
 
+/** The first entry of a name counts, as everywhere. */
 function readAccounts(etc: string): ReadonlyMap<string, number> {
-  return new Map(entriesOf(join(etc, "passwd")).map(([name = "", , uid]) => [name, Number(uid)]));
+  const accounts = new Map<string, number>();
+  for (const [name = "", , uidText = ""] of entriesOf(join(etc, "passwd"))) {
+    const uid = parseId(uidText);
+    if (uid !== undefined && !accounts.has(name)) accounts.set(name, uid);
+  }
+  return accounts;
 }
 
+/** An empty field is no id: as a number it would be root's. */
+function parseId(text: string): number | undefined {
+  return /^\d+$/u.test(text) ? Number(text) : undefined;
+}
+
+/** A file that is not there has no entries. */
 function entriesOf(file: string): readonly (readonly string[])[] {
-  const lines = readFileSync(file, "utf8").split("\n");
+  const lines = readOrNothing(file).split("\n");
   return lines.filter((line) => line !== "").map((line) => line.split(":"));
+}
+
+function readOrNothing(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (!hasCode(error, "ENOENT")) throw error;
+    return "";
+  }
 }
 
 function refuse(message: string): EngineSetupError {

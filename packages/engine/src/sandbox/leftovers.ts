@@ -1,7 +1,7 @@
-import { lstat, mkdir, readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { lstat, mkdir, readdir, readlink, stat, symlink, unlink } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { type FileLock, lockFile, removeTree } from "@drvkit/sandbox-native";
-import { hasCode } from "../error.js";
+import { EngineSetupError, hasCode } from "../error.js";
 import type { Settings } from "../settings/table.js";
 
 /** The directories where builds of one store work on this machine. */
@@ -78,8 +78,10 @@ export class BuildNames {
   async close(): Promise<void> {
     const claim = await this.#claim;
     this.#claim = undefined;
-    if (this.#leftSomething) claim?.lock.release();
-    else claim?.lock.releaseAndDelete();
+    if (claim === undefined) return;
+    if (this.#leftSomething) return claim.lock.release();
+    await forgetParent(this.places.buildsDir, claim.run);
+    claim.lock.releaseAndDelete();
   }
 }
 
@@ -91,14 +93,61 @@ interface Claim {
 /** A name that nothing has, that of a kept or a killed build neither. */
 async function claimRun({ buildsDir, tempParent }: BuildsPlaces): Promise<Claim> {
   const directories = [...new Set([buildsDir, tempParent])];
-  for (const directory of directories) await mkdir(directory, { recursive: true, mode: 0o755 });
+  for (const directory of directories) await makeParent(directory);
   for (;;) {
     const run = `${process.pid}-${Math.floor(Math.random() * 1_000_000)}`;
     const taken = (await Promise.all(directories.map((directory) => readdir(directory)))).flat();
     if (taken.some((name) => name === `nix-${run}.lock` || isOf(run, name))) continue;
     const lock = await lockFile(join(buildsDir, `nix-${run}.lock`), { wait: false });
-    if (lock !== undefined) return { run, lock };
+    if (lock === undefined) continue;
+    try {
+      if (tempParent !== buildsDir) await symlink(tempParent, parentLink(buildsDir, run));
+      return { run, lock };
+    } catch (error) {
+      lock.releaseAndDelete();
+      throw error;
+    }
   }
+}
+
+async function makeParent(directory: string): Promise<void> {
+  try {
+    await makeDirectories(directory);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EngineSetupError(
+      "ERR_BUILD_DIR",
+      `cannot make the directory '${directory}' for builds: ${reason}`,
+      {
+        hint: "check 'build-dir', and who may write to the store's state",
+        cause,
+      },
+    );
+  }
+}
+
+/** Node's own tries for ever where a name stays absent though what it is in is there, as below `/proc`. */
+async function makeDirectories(path: string): Promise<void> {
+  const make = () => mkdir(path, { mode: 0o755 });
+  try {
+    await make();
+  } catch (error) {
+    if (hasCode(error, "EEXIST") && (await stat(path)).isDirectory()) return;
+    if (!hasCode(error, "ENOENT") || dirname(path) === path) throw error;
+    await makeDirectories(dirname(path));
+    await make().catch((again: unknown) => {
+      if (!hasCode(again, "EEXIST")) throw again; // another process was first
+    });
+  }
+}
+
+/** Leads to where a run makes its directories, if that is not beside it: who sweeps may have other settings. */
+function parentLink(buildsDir: string, run: string): string {
+  return join(buildsDir, `nix-${run}.parent`);
+}
+
+async function forgetParent(buildsDir: string, run: string): Promise<void> {
+  await unlink(parentLink(buildsDir, run)).catch(ignoreAbsence);
 }
 
 function placesOf(
@@ -136,20 +185,17 @@ export async function sweepDeadBuilds(places: BuildsPlaces): Promise<readonly st
   return warnings;
 }
 
-async function sweepIfDead(places: BuildsPlaces, run: string): Promise<void> {
-  const { buildsDir } = places;
+async function sweepIfDead({ buildsDir, realStoreDir }: BuildsPlaces, run: string): Promise<void> {
   const lock = await lockFile(join(buildsDir, `nix-${run}.lock`), { wait: false });
   if (lock === undefined) return;
   try {
-    // The setting may have been another one.
-    for (const tempParent of new Set([buildsDir, places.tempParent]))
-      for (const name of await readdir(tempParent).catch(nothingThere)) {
-        const [, count, hashPart] = /^nix-\d+-\d+-(\d+)-([a-z0-9]+)$/u.exec(name) ?? [];
-        if (!isOf(run, name) || count === undefined || hashPart === undefined) continue;
-        const { chrootDir, tempDir } = placesOf({ ...places, tempParent }, { run, count, hashPart });
-        await removeTree(chrootDir);
-        if (!(await isKept(tempDir))) await removeTree(tempDir);
-      }
+    await sweepParent({ tempParent: buildsDir, realStoreDir }, run);
+    const elsewhere = await readlink(parentLink(buildsDir, run)).catch(ignoreAbsence);
+    if (elsewhere !== undefined) {
+      await sweepParent({ tempParent: elsewhere, realStoreDir }, run);
+      await sweepRoots(realStoreDir, run); // of those whose directory somebody else removed
+      await forgetParent(buildsDir, run);
+    }
   } catch (error) {
     lock.release();
     throw error;
@@ -157,10 +203,29 @@ async function sweepIfDead(places: BuildsPlaces, run: string): Promise<void> {
   lock.releaseAndDelete();
 }
 
+async function sweepParent(
+  places: Pick<BuildsPlaces, "tempParent" | "realStoreDir">,
+  run: string,
+): Promise<void> {
+  for (const name of await readdir(places.tempParent).catch(nothingThere)) {
+    const [, count, hashPart] = /^nix-\d+-\d+-(\d+)-([a-z0-9]+)$/u.exec(name) ?? [];
+    if (!isOf(run, name) || count === undefined || hashPart === undefined) continue;
+    const { chrootDir, tempDir } = placesOf(places, { run, count, hashPart });
+    await removeTree(chrootDir);
+    if (!(await isKept(tempDir))) await removeTree(tempDir);
+  }
+}
+
+async function sweepRoots(realStoreDir: string, run: string): Promise<void> {
+  for (const name of await readdir(realStoreDir).catch(nothingThere))
+    if (/^[a-z0-9]+-(\d+-\d+)-\d+\.chroot$/u.exec(name)?.[1] === run)
+      await removeTree(join(realStoreDir, name));
+}
+
 /** The directory of a build is open to nobody but us until it is decided that the build directory stays. */
 async function isKept(tempDir: string): Promise<boolean> {
-  const stat = await lstat(tempDir).catch(ignoreAbsence);
-  return stat !== undefined && (stat.mode & 0o077) !== 0;
+  const found = await lstat(tempDir).catch(ignoreAbsence);
+  return found !== undefined && (found.mode & 0o077) !== 0;
 }
 
 function ignoreAbsence(error: unknown): undefined {

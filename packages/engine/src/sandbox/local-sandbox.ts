@@ -121,7 +121,9 @@ export class LocalSandbox implements SandboxPort {
     const hook = settings["pre-build-hook"];
     const { drvPath } = spec;
     const extra =
-      hook === "" || spec.isInMemory ? [] : await runPreBuildHook(hook, { drvPath, chrootDir }, signal);
+      hook === "" || spec.isInMemory
+        ? []
+        : await runPreBuildHook(hook, { drvPath, chrootDir, env: this.env, signal });
     const program = spec.network === "host" ? await networkProgram(settings, this.env) : undefined;
     return {
       chrootDir,

@@ -39,6 +39,6 @@ function checkedTarget(text: string): string {
 
 function refuse(word: string, message: string): never {
   throw new EngineSetupError("ERR_SANDBOX_PATH", message, {
-    hint: `check '${word}' in 'sandbox-paths' and 'sandbox-writable-paths'`,
+    hint: `check '${word}' in 'sandbox-paths' and 'sandbox-writable-paths', and in what a 'pre-build-hook' prints`,
   });
 }

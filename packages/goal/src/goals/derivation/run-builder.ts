@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { type Derivation, derivationType, isSandboxed } from "@drvkit/drv-parser";
 import type { LogWriter } from "../../ports/log.js";
 import type { ExitStatus, RunningBuild } from "../../ports/sandbox.js";
@@ -64,7 +65,7 @@ export async function describeFailure(
   if (end.status.kind === "exited" && end.status.code === 0) return undefined;
   const { trees, store } = cx.ports;
   const free = await Promise.all([
-    trees.freeBytes(store.realPathOf(cx.drvPath)),
+    trees.freeBytes(dirname(store.realPathOf(cx.drvPath))), // the store's: the derivation may be in none
     trees.freeBytes(running.buildDir),
   ]);
   const diskFull = free.some((bytes) => bytes < fullDiskBytes);
