@@ -19,7 +19,8 @@ import type {
 import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
 import type { Build } from "./build.js";
 import { OpenEngine } from "./open-engine.js";
-import { buildsPlacesOf, sweepDeadBuilds } from "./sandbox/leftovers.js";
+import { buildsPlacesOf } from "./sandbox/builds-places.js";
+import { sweepDeadBuilds } from "./sandbox/leftovers.js";
 import { loadSettings } from "./settings/load.js";
 import type { Settings } from "./settings/table.js";
 import type { SourceOptions } from "./source/add-source.js";

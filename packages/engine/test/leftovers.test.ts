@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { lockFile, removeTree } from "@drvkit/sandbox-native";
 import { afterAll, expect, test } from "vitest";
-import { BuildNames, type BuildsPlaces, sweepDeadBuilds } from "../src/sandbox/leftovers.js";
+import { BuildNames } from "../src/sandbox/build-names.js";
+import type { BuildsPlaces } from "../src/sandbox/builds-places.js";
+import { sweepDeadBuilds } from "../src/sandbox/leftovers.js";
 
 const directories: string[] = [];
 afterAll(() => Promise.all(directories.map(removeTree)));

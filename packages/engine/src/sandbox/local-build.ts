@@ -4,7 +4,8 @@ import type { StoreDir, StorePath } from "@drvkit/drv-parser";
 import type { BuildSpec, BuildUsage, Isolation, RunningBuild, SandboxEvent, UidRange } from "@drvkit/goal";
 import { type ControlGroup, removeTree, type SandboxProcess } from "@drvkit/sandbox-native";
 import type { BuildIds } from "./build-ids.js";
-import type { BuildNames, BuildPlaces } from "./leftovers.js";
+import type { BuildNames } from "./build-names.js";
+import type { BuildPlaces } from "./builds-places.js";
 
 /** What a build that runs belongs to. */
 export interface BuildSite {

@@ -4,9 +4,10 @@ import { type ControlGroup, startSandbox, type UnconfinedSpec } from "@drvkit/sa
 import type { Settings } from "../settings/table.js";
 import { type BindPlaces, Binds } from "./binds.js";
 import { type BuildIds, takeBuildIds } from "./build-ids.js";
+import { BuildNames } from "./build-names.js";
 import { checkParents } from "./build-parents.js";
+import { type BuildPlaces, buildsPlacesOf } from "./builds-places.js";
 import { ControlGroups } from "./control-groups.js";
-import { BuildNames, type BuildPlaces, buildsPlacesOf } from "./leftovers.js";
 import { LocalBuild } from "./local-build.js";
 import { networkProgram } from "./network.js";
 import { runPreBuildHook } from "./pre-build-hook.js";
