@@ -20,6 +20,7 @@ import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
 import type { Build } from "./build.js";
 import { OpenEngine } from "./open-engine.js";
 import { buildsPlacesOf } from "./sandbox/builds-places.js";
+import { sandboxWarnings } from "./sandbox/check-settings.js";
 import { sweepDeadBuilds } from "./sandbox/leftovers.js";
 import { loadSettings } from "./settings/load.js";
 import type { Settings } from "./settings/table.js";
@@ -163,6 +164,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     options.buildHook === undefined
   )
     warn("setting 'builders' has no effect: there is no build hook that would use it");
+  sandboxWarnings(loaded.settings).forEach(warn);
   const root = resolveStoreRoot(options.store, env, readOnly);
   const storeDir =
     options.storeDir === undefined ? {} : { storeDir: makeStoreDir(resolve(options.storeDir)) };

@@ -1,6 +1,6 @@
 import { defaultStoreDir } from "@drvkit/drv-parser";
 import { describe, expect, test } from "vitest";
-import { checkSandboxSettings } from "../src/sandbox/check-settings.js";
+import { checkSandboxSettings, sandboxWarnings } from "../src/sandbox/check-settings.js";
 import { defaultSettings } from "../src/settings/table.js";
 
 const check = (changed: { readonly [name: string]: string }) => () =>
@@ -53,4 +53,13 @@ describe("sandbox-dev-shm-size", () => {
       }),
     );
   });
+});
+
+test("kvm without the device is a warning", () => {
+  const settings = { ...defaultSettings(), "system-features": ["kvm"] };
+  expect(sandboxWarnings(settings, "/no/such/kvm")).toEqual([
+    "KVM is enabled in system-features but /no/such/kvm is not available. Builds that require it run without it and may fail.",
+  ]);
+  expect(sandboxWarnings(settings, "/dev/null")).toEqual([]);
+  expect(sandboxWarnings({ ...settings, "system-features": [] }, "/no/such/kvm")).toEqual([]);
 });

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { posix } from "node:path";
 import type { StoreDir } from "@drvkit/drv-parser";
 import { EngineSetupError } from "../error.js";
@@ -31,4 +32,12 @@ export function checkSandboxSettings(
 
 function invalid(name: string, value: string, hint: string): EngineSetupError {
   return new EngineSetupError("ERR_SETTING", `setting '${name}' has invalid value '${value}'`, { hint });
+}
+
+/** What in these settings stops nothing. @see Nix: src/libstore/linux/build/chroot-linux-derivation-builder.cc */
+export function sandboxWarnings(settings: Settings, kvm = "/dev/kvm"): readonly string[] {
+  if (!settings["system-features"].includes("kvm") || existsSync(kvm)) return [];
+  return [
+    `KVM is enabled in system-features but ${kvm} is not available. Builds that require it run without it and may fail.`,
+  ];
 }
