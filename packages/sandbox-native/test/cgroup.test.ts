@@ -91,6 +91,20 @@ describe.skipIf(refused !== undefined)(`a control group${because}`, () => {
     await group.remove();
   });
 
+  test("goes whatever its owner made below it, as deep as it may", async () => {
+    const group = await make("deep");
+    const name = "0".repeat(200);
+    let path = group.path;
+    const nest = () => {
+      path = join(path, name);
+      mkdirSync(path);
+    };
+    for (let level = 0; level < 10; level++) nest();
+    expect(nest).toThrow(expect.objectContaining({ code: "EAGAIN" }));
+    await group.remove();
+    expect(existsSync(group.path)).toBe(false);
+  });
+
   test("without a controller takes no limit, and nothing of it stays", async () => {
     const controllers = readFileSync(join(own ?? "", "cgroup.controllers"), "utf8")
       .trim()

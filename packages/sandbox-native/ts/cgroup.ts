@@ -74,6 +74,8 @@ export async function makeControlGroup(
   await removeControlGroup(path);
   act("make", path, () => mkdirSync(path, { mode: 0o755 }));
   try {
+    // The owner makes groups below it: no deeper than that whatever names it gives them have paths.
+    act("limit", path, () => writeFileSync(join(path, "cgroup.max.depth"), `${depth}`, { flag: "r+" }));
     setLimits(parent, path, options.limits ?? {});
     const { owner } = options;
     if (owner !== undefined)
@@ -103,6 +105,9 @@ export async function removeControlGroup(path: string): Promise<void> {
   await untilEmpty(path);
   removeBelow(path);
 }
+
+/** Names have at most 255 bytes and paths 4096. */
+const depth = 10;
 
 /** What ended processes of a group have to do before it is empty takes milliseconds. */
 const emptyWithinMs = 10_000;
@@ -156,7 +161,7 @@ function removeBelow(path: string): void {
 }
 
 function groupsBelow(path: string): readonly string[] {
-  return readdirSync(path, { withFileTypes: true })
+  return act("list", path, () => readdirSync(path, { withFileTypes: true }))
     .filter((entry) => entry.isDirectory())
     .map((entry) => join(path, entry.name));
 }
