@@ -23,16 +23,16 @@ function refusal(path: string) {
 
 test("a directory below ones that only their owners write is fine, a sticky one among them too", () => {
   chmodSync(join(folder, "state"), 0o1777);
-  expect(() => checkParents(builds())).not.toThrow();
+  expect(() => checkParents(builds(), "sandbox")).not.toThrow();
 });
 
 test.each(["state/builds", "state", "."])("is refused when everybody may replace what is in %s", (part) => {
   const path = join(folder, part);
   chmodSync(path, 0o777);
-  expect(() => checkParents(builds())).toThrow(refusal(path));
+  expect(() => checkParents(builds(), "sandbox")).toThrow(refusal(path));
 });
 
 test("is refused when a part of its path is a link", () => {
   symlinkSync("state", join(folder, "link"));
-  expect(() => checkParents(join(folder, "link/builds"))).toThrow(refusal(join(folder, "link")));
+  expect(() => checkParents(join(folder, "link/builds"), "sandbox")).toThrow(refusal(join(folder, "link")));
 });

@@ -1,7 +1,15 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { makeControlGroup, ownControlGroup } from "@drvkit/sandbox-native";
 import { afterAll, describe, expect, test } from "vitest";
 import { ControlGroups } from "../src/sandbox/control-groups.js";
@@ -28,7 +36,8 @@ const uid = 870_000_000 + process.pid;
 
 describe.skipIf(!canMake)(`control groups of builds${because}`, () => {
   test("are named for the user id, and what an earlier run left elsewhere under it goes", async () => {
-    const elsewhere = await makeControlGroup(own ?? "", `drvkit-test-${process.pid}-elsewhere`);
+    const other = await makeControlGroup(own ?? "", `drvkit-test-${process.pid}-other`);
+    const elsewhere = await makeControlGroup(other.path, `nix-build-uid-${uid}`);
     const sleeper = spawn("sleep", ["1000"], { stdio: "ignore" });
     writeFileSync(join(elsewhere.path, "cgroup.procs"), `${sleeper.pid}`);
     const stateDir = mkdtempSync(join(folder, "state-"));
@@ -41,18 +50,33 @@ describe.skipIf(!canMake)(`control groups of builds${because}`, () => {
       group?.path,
     ]);
     await group?.remove();
+    await other.remove();
+  });
+
+  test("leaves a group alone that a record names and that is none of a build", async () => {
+    const other = await makeControlGroup(own ?? "", `drvkit-test-${process.pid}-foreign`);
+    const stateDir = mkdtempSync(join(folder, "state-"));
+    mkdirSync(join(stateDir, "cgroups"));
+    const victim = join(folder, "victim");
+    writeFileSync(victim, other.path);
+    symlinkSync(victim, join(stateDir, "cgroups", `${uid}`));
+    const group = await groups({}, own, stateDir).make(ids(uid, true), false);
+    expect([existsSync(other.path), readFileSync(victim, "utf8")]).toEqual([true, other.path]);
+    await Promise.all([group?.remove(), other.remove()]);
   });
 
   test("of an ordinary user are named for the process; those of processes that are gone are swept", async () => {
     const gone = spawnSync("true").pid;
-    const left = await makeControlGroup(own ?? "", `nix-build-pid-${gone}-3`);
+    const left = await makeControlGroup(own ?? "", `nix-build-pid-${gone}-7-3`);
     const made = groups({});
     const [first, second] = [
       await made.make(ids(uid, false), false),
       await made.make(ids(uid, false), false),
     ];
-    expect([first?.path, second?.path]).toEqual(
-      [1, 2].map((count) => join(own ?? "", `nix-build-pid-${process.pid}-${count}`)),
+    expect([first?.path, second?.path].map((path) => basename(path ?? ""))).toEqual(
+      [1, 2].map((count) =>
+        expect.stringMatching(new RegExp(`^nix-build-pid-${process.pid}-\\d+-${count}$`, "u")),
+      ),
     );
     expect(existsSync(left.path)).toBe(false);
     await Promise.all([first?.remove(), second?.remove()]);

@@ -104,6 +104,8 @@ pub struct JsUnconfinedSpec {
     pub filter_calls: Option<bool>,
     /// Programs may gain rights.
     pub new_privileges: Option<bool>,
+    /// No start without this.
+    pub groups_must_go: Option<bool>,
 }
 
 fn texts(texts: &[Uint8Array]) -> Vec<Vec<u8>> {
@@ -134,6 +136,7 @@ impl From<JsUnconfinedSpec> for SpecParts {
             host_gid: spec.host_gid,
             personality32: spec.personality32,
             linux26: spec.linux26.unwrap_or(false),
+            groups_must_go: spec.groups_must_go.unwrap_or(false),
             renounced: renounced(spec.filter_calls, spec.new_privileges),
             cgroup: spec.cgroup.map(String::into_bytes),
             ..SpecParts::default()

@@ -80,6 +80,7 @@ export type UnconfinedSpec = Pick<
   | "files"
   | "hostUid"
   | "hostGid"
+  | "groupsMustGo"
   | "cgroup"
   | "filterCalls"
   | "newPrivileges"

@@ -1,5 +1,5 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import {
   type ControlGroup,
   type ControlGroupLimits,
@@ -29,6 +29,8 @@ export class ControlGroups {
   readonly #wanted: Settings["use-cgroups"];
   #isRefused = false;
   #isSwept = false;
+  /** Process ids differ between containers that share a group, so they are not enough. */
+  readonly #name = `nix-build-pid-${process.pid}-${Math.floor(Math.random() * 1_000_000)}`;
   #count = 0;
 
   constructor(
@@ -60,7 +62,7 @@ export class ControlGroups {
       });
     }
     try {
-      return await this.#make(this.#parent, ids);
+      return await this.#make(this.#parent, ids, needed);
     } catch (error) {
       if (isNeeded || !hasCode(error, "ERR_CGROUP")) throw error;
       this.#isRefused = true;
@@ -68,16 +70,17 @@ export class ControlGroups {
     }
   }
 
-  async #make(parent: string, ids: BuildIds): Promise<ControlGroup> {
+  /** Only who is root of a machine of its own has use for groups below it. */
+  async #make(parent: string, ids: BuildIds, isDelegated: boolean): Promise<ControlGroup> {
     if (ids.allocated) {
       const name = `nix-build-uid-${ids.uid}`;
       await this.#removeRecorded(join(parent, name), ids.uid);
-      return makeControlGroup(parent, name, { limits: this.#limits, owner: ids });
+      return makeControlGroup(parent, name, { limits: this.#limits, ...(isDelegated ? { owner: ids } : {}) });
     }
-    if (!this.#isSwept) await sweep(parent);
+    if (!this.#isSwept) sweep(parent);
     this.#isSwept = true;
     this.#count += 1;
-    return makeControlGroup(parent, `nix-build-pid-${process.pid}-${this.#count}`, { limits: this.#limits });
+    return makeControlGroup(parent, `${this.#name}-${this.#count}`, { limits: this.#limits });
   }
 
   /** What a run before left under this id may be elsewhere: it was started in another group. */
@@ -86,9 +89,11 @@ export class ControlGroups {
     const file = join(folder, `${uid}`);
     const recorded = readOrNothing(file);
     if (recorded === path) return;
-    if (recorded !== "") await removeControlGroup(recorded);
+    // Whoever else could write here may name no group of others.
+    if (basename(recorded) === basename(path)) await removeControlGroup(recorded);
     mkdirSync(folder, { recursive: true, mode: 0o755 });
-    writeFileSync(file, path);
+    rmSync(file, { force: true });
+    writeFileSync(file, path, { flag: "wx" });
   }
 }
 
@@ -105,12 +110,16 @@ function limitsOf(settings: Settings): ControlGroupLimits {
   };
 }
 
-/** Removes groups of builds of processes that are gone: those that were killed could not. */
-async function sweep(parent: string): Promise<void> {
+/** Removes groups of builds of processes that were killed: what was in them ended with these. One that is in use stays. */
+function sweep(parent: string): void {
   for (const name of namesIn(parent)) {
-    const pid = /^nix-build-pid-(\d+)-\d+$/u.exec(name)?.[1];
+    const pid = /^nix-build-pid-(\d+)-\d+-\d+$/u.exec(name)?.[1];
     if (pid === undefined || readOrNothing(`/proc/${pid}/stat`) !== "") continue;
-    await removeControlGroup(join(parent, name)).catch(() => undefined); // somebody else's, or swept by another
+    try {
+      rmdirSync(join(parent, name));
+    } catch {
+      // Something runs in it, or it is somebody else's.
+    }
   }
 }
 

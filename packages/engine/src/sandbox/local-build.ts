@@ -1,4 +1,4 @@
-import { chmodSync } from "node:fs";
+import { chmodSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { StoreDir, StorePath } from "@drvkit/drv-parser";
 import type { BuildSpec, BuildUsage, Isolation, RunningBuild, SandboxEvent, UidRange } from "@drvkit/goal";
@@ -54,7 +54,11 @@ export class LocalBuild implements RunningBuild {
   }
 
   usage(): BuildUsage | undefined {
-    return this.site.group?.usage();
+    try {
+      return this.site.group?.usage();
+    } catch {
+      return undefined; // the group is gone: nothing of a build depends on it
+    }
   }
 
   /** Its own end is the end of all that it started; the group is emptied once that is known. */
@@ -69,11 +73,22 @@ export class LocalBuild implements RunningBuild {
 
   /** The build directory is closed to everybody before anything else, so that a failing removal leaves nothing usable. */
   async #close(keep: boolean): Promise<string | undefined> {
-    const { places, names, group, ids } = this.site;
     this.child.kill();
     while (!(await this.#events.next()).done);
     try {
-      await group?.remove();
+      return await this.#tidy(keep);
+    } finally {
+      // What may still run under the ids keeps them.
+      await this.site.group?.remove();
+      if (this.isolation === "none" && this.builderUids !== undefined)
+        await removeOwned(this.site.realStoreDir, this.builderUids);
+      this.site.ids.release();
+    }
+  }
+
+  async #tidy(keep: boolean): Promise<string | undefined> {
+    const { places, names } = this.site;
+    try {
       chmodSync(places.tempDir, 0o000);
       if (!keep) {
         await names.remove(places);
@@ -86,8 +101,16 @@ export class LocalBuild implements RunningBuild {
     } catch (error) {
       names.leave();
       throw error;
-    } finally {
-      ids.release();
     }
+  }
+}
+
+/** What a builder that shared the store's directory made there besides its outputs, which are its own no more. */
+async function removeOwned(realStoreDir: string, uids: UidRange): Promise<void> {
+  for (const name of readdirSync(realStoreDir, { encoding: "buffer" })) {
+    const path = Buffer.concat([Buffer.from(`${realStoreDir}/`), name]);
+    const uid = lstatSync(path, { throwIfNoEntry: false })?.uid;
+    if (uid === undefined || uid < uids.first || uid >= uids.first + uids.count) continue;
+    await removeTree(path.toString());
   }
 }

@@ -66,7 +66,7 @@ export class LocalSandbox implements SandboxPort {
     this.#unconfined.delete(spec.buildDir);
     let group: ControlGroup | undefined;
     try {
-      if (ids.allocated) checkParents(this.#tempParent);
+      if (ids.allocated) checkParents(this.#tempParent, spec.isolation);
       group = await this.#groups.make(ids, spec.idRange);
       const common = this.#commonSpec(spec, ids, places, group);
       const { storeDir, realStoreDir } = this.places;
@@ -101,6 +101,8 @@ export class LocalSandbox implements SandboxPort {
   ): UnconfinedSpec {
     const { settings } = this;
     const separator = Buffer.from("=");
+    // Whoever has no rights in a namespace of its own may have a filter only without gaining any.
+    const needsNoNewPrivileges = spec.isolation === "none" && !ids.allocated && settings["filter-syscalls"];
     return {
       builder: spec.builder,
       argv: spec.argv,
@@ -111,8 +113,9 @@ export class LocalSandbox implements SandboxPort {
       hostGid: ids.gid,
       personality32: has32Bits(spec.platform),
       linux26: settings["impersonate-linux-26"] && /^(i686|x86_64)-linux$/u.test(spec.platform),
+      groupsMustGo: settings["require-drop-supplementary-groups"],
       filterCalls: settings["filter-syscalls"],
-      newPrivileges: settings["allow-new-privileges"],
+      newPrivileges: settings["allow-new-privileges"] && !needsNoNewPrivileges,
       ...(group === undefined ? {} : { cgroup: group.path }),
     };
   }
@@ -135,7 +138,6 @@ export class LocalSandbox implements SandboxPort {
         ? { network: spec.network }
         : { network: "program" as const, networkProgram: program }),
       idRange: spec.idRange,
-      groupsMustGo: settings["require-drop-supplementary-groups"],
       devShmSize: settings["sandbox-dev-shm-size"],
       kvm: settings["system-features"].includes("kvm"),
     };

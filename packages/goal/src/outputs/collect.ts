@@ -100,10 +100,9 @@ async function secured(
       },
     );
   const owner = uids === undefined ? { seen } : { allowedUids: uids, seen };
-  if (running.isolation === "sandbox" && isSandboxed(derivationType(from.drv))) {
-    await canonicalise(scratch, owner, cx);
-    return scratch;
-  }
+  // Also what is copied: links to files of others are refused, and no further ones can be made.
+  await canonicalise(scratch, owner, cx);
+  if (running.isolation === "sandbox" && isSandboxed(derivationType(from.drv))) return scratch;
   const copy = await from.copies.placeOf(name);
   await trees.copy(scratch, copy, cx);
   await canonicalise(copy, {}, cx);

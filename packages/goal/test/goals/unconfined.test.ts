@@ -112,7 +112,7 @@ describe("a sandbox that cannot be had", () => {
   const refuse = ({ isolation }: BuildSpec) =>
     isolation === "none"
       ? undefined
-      : Object.assign(new Error("no namespaces"), { code: "ERR_SANDBOX_UNAVAILABLE" });
+      : Object.assign(new Error("no namespaces"), { code: "ERR_SANDBOX_UNAVAILABLE", step: "clone" });
 
   test("stops the build", async () => {
     const world = new World(memoryPorts({ canBeUnconfined: true, refuse }));

@@ -10,19 +10,23 @@ pub fn supervise(uid: Option<u32>) -> Result<(), Errno> {
     // Without the list of them nothing could be ended: better no build than one that leaves something.
     sys::children()?;
     let signals = sys::signals_as_descriptor()?;
+    let supervisor = sys::own_pid();
     let builder = sys::clone(libc::SIGCHLD as u64)?;
     if builder == 0 {
-        return Ok(());
+        sys::arm_death_signal()?;
+        // The signal alone is not enough: the process above may have ended before it was armed.
+        return if sys::parent_pid() == supervisor { Ok(()) } else { sys::exit(1) };
     }
     sys::report(Report::Cloned { pid: builder });
     // The end of the output is the end of those who write it, and this process is none of them.
     let closed = sys::close_all_but([ENGINE_FD, signals], PROGRAM_FD);
-    let ended = match closed.and_then(|()| wait_for(builder, signals)) {
-        Ok(Some(ended)) => ended,
-        Ok(None) | Err(_) => end(builder),
-    };
-    sweep(uid);
-    sys::end_as(ended)
+    let seen = closed.and_then(|()| wait_for(builder, signals));
+    // Who wants its end may have seen that of its output, and then it has ended by itself: that counts.
+    // With the engine the ids went, perhaps to another build already.
+    let held = uid.filter(|_| sys::is_readable(ENGINE_FD) == Ok(false));
+    let swept = sweep(held, builder);
+    let ended = seen.ok().flatten().or(swept);
+    sys::end_as(ended.unwrap_or(Ended::Signalled(libc::SIGKILL)))
 }
 
 /// How the builder ended; `None` when somebody wants its end.
@@ -39,21 +43,10 @@ fn wait_for(builder: i32, signals: i32) -> Result<Option<Ended>, Errno> {
     }
 }
 
-/// Who wants its end may have seen that of its output, and then it has ended by itself: that counts.
-fn end(builder: i32) -> Ended {
-    sys::kill(builder);
-    loop {
-        match sys::reap(0) {
-            Ok(Some((pid, ended))) if pid == builder => return ended,
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => return Ended::Signalled(libc::SIGKILL),
-        }
-    }
-}
-
 /// Ends all that is left. What a child leaves when it ends becomes a child, so a round is not the last one until there is
-/// none.
-fn sweep(uid: Option<u32>) {
+/// none. How the builder ended, if it is among them: its end is not to be seen as long as one of the others traces it.
+fn sweep(uid: Option<u32>, builder: i32) -> Option<Ended> {
+    let mut found = None;
     loop {
         if let Some(uid) = uid {
             let _ = sys::as_user_for_signals(uid, sys::kill_all);
@@ -61,8 +54,10 @@ fn sweep(uid: Option<u32>) {
         for pid in sys::children().unwrap_or_default() {
             sys::kill(pid);
         }
-        if !matches!(sys::reap(0), Ok(Some(_))) {
-            return;
+        match sys::reap(0) {
+            Ok(Some((pid, ended))) if pid == builder => found = Some(ended),
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => return found,
         }
     }
 }

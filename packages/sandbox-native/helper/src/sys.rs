@@ -214,15 +214,22 @@ pub fn kill_all() -> Result<(), Errno> {
     }
 }
 
+/// An id that nobody has: the last one, of which the kernel makes no mark as of the one after it.
+const NOBODYS_UID: u32 = u32::MAX - 1;
+
 /// Does something with the rights of a user over other processes: `kill` of all reaches whom the caller may signal, and that
-/// is decided by its real and effective ids. The saved one is the way back. The user's processes cannot stop this one, as
-/// those that may still run are in namespaces of their own.
+/// is decided by its effective id. The saved one is the way back. Who may signal this one is decided by its real id and its
+/// saved one: none of the user's processes may.
 pub fn as_user_for_signals(uid: u32, act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
     let [mut real, mut effective, mut saved] = [u32::MAX; 3];
     // SAFETY: three valid places, then numbers only. The raw calls act on this only thread.
     unsafe {
         check(libc::getresuid(&raw mut real, &raw mut effective, &raw mut saved))?;
-        check_long(libc::syscall(libc::SYS_setresuid, uid, uid, saved))?;
+        match check_long(libc::syscall(libc::SYS_setresuid, NOBODYS_UID, uid, saved)) {
+            // A container need not have that id.
+            Err(libc::EINVAL) => check_long(libc::syscall(libc::SYS_setresuid, uid, uid, saved))?,
+            result => result?,
+        };
         let result = act();
         check_long(libc::syscall(libc::SYS_setresuid, real, effective, saved))?;
         // A change of ids hides the process from who maps its ids.
@@ -278,6 +285,18 @@ pub fn children() -> Result<Vec<i32>, Errno> {
     let list = std::fs::read_to_string("/proc/thread-self/children");
     let text = list.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))?;
     Ok(text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+}
+
+/// Of this process.
+pub fn own_pid() -> i32 {
+    // SAFETY: no arguments.
+    unsafe { libc::getpid() }
+}
+
+/// Of the one above it: another one than at the start once that has ended.
+pub fn parent_pid() -> i32 {
+    // SAFETY: no arguments.
+    unsafe { libc::getppid() }
 }
 
 /// SIGKILL to a child that was not reaped, so its number is nobody else's.

@@ -40,7 +40,8 @@ pub fn plan_unconfined(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
     let (uid, gid) = (spec.parts.host_uid, spec.parts.host_gid);
     let allocated = (machine.uid == 0 && uid != 0).then_some(uid);
     let mut program: Vec<Instruction> = clear_user(spec, machine, Ending::Build).into_iter().collect();
-    program.push(tolerating(Op::DropGroups, if machine.can_drop_groups { &[] } else { &[libc::EPERM] }));
+    let must = machine.can_drop_groups || spec.parts.groups_must_go;
+    program.push(tolerating(Op::DropGroups, if must { &[] } else { &[libc::EPERM] }));
     program.push(Op::Supervise { uid: allocated }.into());
     program.extend(
         [Op::DeathSignal, Op::DefaultSignals, Op::Umask { mask: 0o022 }, Op::NewSession, Op::Terminal]

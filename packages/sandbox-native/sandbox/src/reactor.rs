@@ -337,6 +337,10 @@ impl Builder {
             Some(group) => sys::send_signal_to_group(group, signal),
             None => sys::send_signal(self.watched.process.as_fd(), signal),
         }
+        // Who is stopped does not take any other: a builder may stop what runs as the same user.
+        if signal == libc::SIGTERM && self.watched.group.is_none() && self.exit == Exit::Runs {
+            sys::send_signal(self.watched.process.as_fd(), libc::SIGCONT);
+        }
     }
 
     fn listen(&mut self, epoll: &OwnedFd, id: Id) {

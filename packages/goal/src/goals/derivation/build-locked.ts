@@ -44,8 +44,8 @@ export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<
     done = await judge({ build, running, scratch, end, times, inputs }, cx);
     return done;
   } finally {
-    if (running.isolation === "none") await removeScratch(scratch, cx);
-    const closed = closeBuild(running, done, cx);
+    const closing = closeBuild(running, done, cx);
+    const closed = running.isolation === "none" ? closing.then(() => removeScratch(scratch, cx)) : closing;
     // Who waits for outputs that are registered does not wait for this.
     if (isBuilt(done)) cx.afterwards(closed);
     else await closed;

@@ -40,14 +40,27 @@ export async function startBuild(
   try {
     return await startAs(isolation);
   } catch (error) {
-    const isUnavailable =
-      error instanceof Error && "code" in error && error.code === "ERR_SANDBOX_UNAVAILABLE";
-    if (!isUnavailable || !cx.settings.sandboxFallback || !canBeUnconfined) throw error;
+    if (!isWithoutNamespaces(error) || !cx.settings.sandboxFallback || !canBeUnconfined) throw error;
     const text =
       "auto-disabling sandboxing because the prerequisite namespaces are not available and 'sandbox-fallback' is enabled; use '--no-sandbox' or specify 'sandbox = false' setting to silence this warning";
+    const unconfined = isolationOf(demands, { ...cx.settings, sandbox: false }, canBeUnconfined);
     cx.emit({ type: "message", goal: cx.key, level: "warn", text });
-    return await startAs("none");
+    return await startAs(unconfined);
   }
+}
+
+const namespaceSteps: ReadonlySet<unknown> = new Set([
+  "clone",
+  "private-mounts",
+  "new-root",
+  "mount",
+  "pivot-root",
+]);
+
+/** Whether it is namespaces and what is mounted in them that cannot be had, not any other layer. */
+function isWithoutNamespaces(error: unknown): boolean {
+  if (!(error instanceof Error) || !("code" in error) || !("step" in error)) return false;
+  return error.code === "ERR_SANDBOX_UNAVAILABLE" && namespaceSteps.has(error.step);
 }
 
 /** A running builder, as soon as a user id is free for it. Row Y3. */
