@@ -64,7 +64,7 @@ describe.skipIf(whyNot !== "")(
     });
     afterAll(() => scratch[Symbol.asyncDispose]());
 
-    test("come out with the paths that Nix gives them, and so do the derivations that are built in their place", async () => {
+    test("B17: come out with the paths that Nix gives them, and so do the derivations that are built in their place", async () => {
       const theirs = nix("nix-store", "--realise", ...drvPaths);
       const ours = await build(...drvPaths.map((path) => join(scratch.path("nix"), path)));
       expect(ours).toMatchObject({ status: 0, stdout: theirs });

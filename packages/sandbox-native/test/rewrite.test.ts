@@ -43,6 +43,16 @@ test("what was put in a place is not replaced again", async () => {
   for (const size of [1, 2, 3]) expect(await textOf(replaced(inPieces("abb", size), pairs))).toBe("xab");
 });
 
+test("of places that overlap the first is replaced, whatever the order of the texts and wherever the pieces end", async () => {
+  const pairs = [
+    { from: Buffer.from("bcd"), to: Buffer.from("bcx") },
+    { from: Buffer.from("abc"), to: Buffer.from("xbc") },
+  ];
+  for (const size of [1, 2, 3, 4, 5, 9])
+    for (const order of [pairs, [...pairs].reverse()])
+      expect(await textOf(replaced(inPieces("abcd bcd", size), order))).toBe("xbcd bcx");
+});
+
 describe("a tree", () => {
   const makeTree = (hashPart: string) => {
     const tree = `${tempDir()}/tree`;

@@ -104,6 +104,30 @@ describe.skipIf(!hasChildren)(`a builder without a sandbox${because}`, () => {
     }
   });
 
+  test("B28: a builder that stops the process above it ends when it is to", async () => {
+    const running = await startUnconfined(spec("kill -STOP $PPID; echo done; exit 3"));
+    let end: unknown;
+    for await (const event of running) {
+      if (event.type === "output") running.kill();
+      if (event.type === "exit") end = event.status;
+    }
+    expect([
+      { kind: "exited", code: 3 },
+      { kind: "signalled", signal: 9 },
+    ]).toContainEqual(end);
+  });
+
+  test.skipIf(!isRoot)(
+    "B28: none of root's can signal the process above it (skipped: not root)",
+    async () => {
+      const attack = "(while :; do kill -9 $S; kill -STOP $S; done) 2>/dev/null &";
+      for (let round = 0; round < 20; round++) {
+        const { status } = await build(`S=$PPID; ${attack} ${attack} exit 3`);
+        expect(status).toEqual({ kind: "exited", code: 3 });
+      }
+    },
+  );
+
   test("B28: the end of the engine ends all of it", async () => {
     const mark = `86100.${process.pid}3`;
     const driver = harness.makeDriver();

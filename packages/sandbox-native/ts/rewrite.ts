@@ -49,7 +49,7 @@ interface Replacement {
   readonly to: Buffer;
 }
 
-/** Replaces texts in a stream, also across its pieces; tells the offset of each, ascending where there is one text. */
+/** Replaces texts of one length in a stream, the first in it first, also across its pieces; tells the offset of each. */
 export async function* replaced(
   chunks: AsyncIterable<Uint8Array>,
   replacements: readonly Replacement[],
@@ -59,18 +59,24 @@ export async function* replaced(
   let [rest, offset] = [Buffer.alloc(0), 0];
   for await (const chunk of chunks) {
     rest = Buffer.concat([rest, chunk]);
-    let end = Math.max(0, rest.length - held);
-    for (const { from, to } of replacements) {
-      for (let at = rest.indexOf(from); at >= 0; at = rest.indexOf(from, at + from.length)) {
-        to.copy(rest, at);
-        found(offset + at);
-        // What was put there is not looked at again.
-        end = Math.max(end, at + from.length);
-      }
-    }
+    const done = replaceIn(rest, replacements, (at) => found(offset + at));
+    const end = Math.max(done, rest.length - held);
     yield rest.subarray(0, end);
     offset += end;
     rest = rest.subarray(end);
   }
   yield rest;
+}
+
+/** Where the last of what was put there ends: nothing before it is looked at again, whatever the pieces are. */
+function replaceIn(bytes: Buffer, replacements: readonly Replacement[], found: (at: number) => void): number {
+  const next = replacements.map((each) => ({ ...each, at: bytes.indexOf(each.from) }));
+  for (let end = 0; ; ) {
+    for (const each of next) if (each.at >= 0 && each.at < end) each.at = bytes.indexOf(each.from, end);
+    const [first] = next.filter(({ at }) => at >= 0).sort((a, b) => a.at - b.at);
+    if (first === undefined) return end;
+    first.to.copy(bytes, first.at);
+    found(first.at);
+    end = first.at + first.from.length;
+  }
 }

@@ -5,6 +5,7 @@ import {
   computeScratchPath,
   hashBytes,
   hashModuloSelf,
+  hashPartOf,
   makeOutputName,
   type OutputName,
   printDerivation,
@@ -80,7 +81,7 @@ describe("a floating output", () => {
     ]);
   });
 
-  test("that names itself and its siblings is rewritten to where they end up", async () => {
+  test("B17: that names itself and its siblings is rewritten to where they end up", async () => {
     const world = new World();
     const drvPath = world.add({ name: "multi", kind: "floating", outputs: ["out", "lib"] });
     world.ports.sandbox.conduct = (build) => {
@@ -124,6 +125,29 @@ describe("a floating output", () => {
     expect(outputsOf(outcome.results[0])).toEqual(outputsOf(outcome.results[1]));
     expect(world.ports.sandbox.builds).toHaveLength(2);
     expect(world.ports.store.locked.size).toBe(0);
+  });
+
+  test("B18: that names itself is the same object wherever it was written, and not one with zeros in that place", async () => {
+    const world = new World();
+    const drvPaths = ["1", "2", "zeros"].map((n) =>
+      world.add({ name: "self", kind: "floating", env: { n } }),
+    );
+    const written = new Set<StorePath>();
+    conduct(world, {
+      self: (build) => {
+        const [path] = build.spec.outputs as [StorePath];
+        if (envOf(build, "n") === "zeros") return `I am ${path.replace(hashPartOf(path), "\0".repeat(32))}`;
+        written.add(path);
+        return `I am ${path}`;
+      },
+    });
+    const { results } = await world.run(drvPaths, on);
+    const [one, two, zeros] = results.map((result) => outputsOf(result)["out"] as StorePath);
+    expect(written.size).toBe(2);
+    expect(two).toBe(one);
+    expect(zeros).not.toBe(one);
+    const { store, trees } = world.ports;
+    expect(trees.get(store.realPathOf(one as StorePath))).toMatchObject({ content: bytesOf(`I am ${one}`) });
   });
 
   test("waits while another process makes the same object", async () => {

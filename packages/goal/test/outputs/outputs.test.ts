@@ -56,7 +56,7 @@ describe("outputs", () => {
     expect(builder.spec.inputs).toEqual([far, near].sort());
   });
 
-  test("are registered together, each after what it refers to is in place", async () => {
+  test("B17: are registered together, each after what it refers to is in place", async () => {
     const world = new World();
     const drvPath = world.add({ name: "multi", outputs: ["out", "dev", "lib"] }) as never;
     const { dev, lib, out } = world.outputs(drvPath) as Record<string, never>;
@@ -65,7 +65,7 @@ describe("outputs", () => {
     expect(world.events.of("registered")[0]?.outputs.map(({ name }) => name)).toEqual(["lib", "out", "dev"]);
   });
 
-  test("in a circle are refused with both ends, and none is registered", async () => {
+  test("B17: in a circle are refused with both ends, and none is registered", async () => {
     const world = new World();
     const drvPath = world.add({ name: "circle", outputs: ["out", "dev"] }) as never;
     const { dev, out } = world.outputs(drvPath) as Record<string, never>;
