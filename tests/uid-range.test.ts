@@ -1,9 +1,13 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ownControlGroup } from "@drvkit/sandbox-native";
 import { describe, expect, test } from "vitest";
 import { buildSuite } from "./build-suite.js";
 import { sandboxWorks } from "./drv-command.js";
+import { until } from "./until.js";
+import { root } from "./workspace.js";
 
 const isRoot = process.geteuid?.() === 0;
 const group = ownControlGroup();
@@ -57,6 +61,27 @@ describe.skipIf(why !== "")(`ids for a whole machine${why}`, () => {
     expect((await suite.build(suite.drvs.fileOf(drvPath), "--host-tools")).status).toBe(0);
     const stat = lstatSync(join(suite.scratch.store, suite.drvs.outputOf(drvPath), "f"));
     expect([stat.uid, stat.gid, stat.mode & 0o7777]).toEqual([0, 0, 0o444]);
+  });
+
+  test("B27: a builder that changed its ids ends with the engine all the same", async () => {
+    const mark = `86500.${process.pid}`;
+    const script = `exec setpriv --reuid 5 --regid 5 --clear-groups sleep ${mark}`;
+    const drvPath = suite.drvs.write({ name: "outlives", script, env });
+    const program = join(root, "packages/cli/bin/drv.js");
+    const args = [
+      "build",
+      suite.drvs.fileOf(drvPath),
+      "--no-link",
+      "--host-tools",
+      "--store",
+      suite.scratch.store,
+    ];
+    const engine = spawn(process.execPath, [program, ...args], { stdio: "ignore" });
+    const isRunning = () => spawnSync("pgrep", ["-f", `^sleep ${mark}`]).status === 0;
+    await until(isRunning);
+    engine.kill("SIGKILL");
+    await once(engine, "exit");
+    await until(() => !isRunning());
   });
 
   test("B29: the machine is as far away as from any builder", async () => {

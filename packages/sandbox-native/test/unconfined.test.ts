@@ -128,6 +128,26 @@ describe.skipIf(!hasChildren)(`a builder without a sandbox${because}`, () => {
     },
   );
 
+  const hasCompiler = spawnSync("cc", ["--version"]).status === 0;
+  test.skipIf(!hasCompiler)(
+    `B28: a builder that is traced ends when it is to${hasCompiler ? "" : " (skipped: no C compiler)"}`,
+    async () => {
+      const folder = newDirectory();
+      chmodSync(folder, 0o755);
+      const source = join(harness.buildersDir, "trace.c");
+      spawnSync("cc", ["-o", join(folder, "trace"), source], { stdio: "inherit" });
+      const running = await startUnconfined(spec("", { builder: bytes(join(folder, "trace")) }));
+      let [output, end]: [string, unknown] = ["", undefined];
+      for await (const event of running) {
+        if (event.type === "output") output += Buffer.from(event.bytes).toString();
+        if (event.type === "eof") running.kill();
+        if (event.type === "exit") end = event.status;
+      }
+      expect(output).toMatch(/traced\n$/u);
+      expect(end).toEqual({ kind: "exited", code: 7 });
+    },
+  );
+
   test("B28: the end of the engine ends all of it", async () => {
     const mark = `86100.${process.pid}3`;
     const driver = harness.makeDriver();

@@ -88,6 +88,10 @@ impl Writer {
             Op::AwaitGo => self.u8(3),
             Op::CgroupNamespace => self.u8(36),
             Op::AwaitRoute => self.u8(37),
+            Op::Guard { path } => {
+                self.u8(39);
+                self.bytes(path);
+            }
             Op::Supervise { uid } => {
                 self.u8(38);
                 self.u8(u8::from(uid.is_some()));
@@ -333,6 +337,7 @@ impl Reader<'_> {
             35 => Op::Become { path: self.bytes()?, arguments: self.strings()?, environment: self.strings()? },
             36 => Op::CgroupNamespace,
             37 => Op::AwaitRoute,
+            39 => Op::Guard { path: self.bytes()? },
             38 => {
                 let (is_some, uid) = (self.flag()?, self.u32()?);
                 Op::Supervise { uid: is_some.then_some(uid) }
@@ -356,6 +361,7 @@ mod tests {
             Op::CgroupNamespace,
             Op::AwaitRoute,
             Op::Supervise { uid: Some(1000) },
+            Op::Guard { path: text() },
             Op::DeathSignal,
             Op::DefaultSignals,
             Op::NewSession,

@@ -37,6 +37,11 @@ pub enum Op {
         /// A user id of this machine of which nothing may be left either.
         uid: Option<u32>,
     },
+    /// Reports that all is ready, waits for the end of the engine, and then has the kernel end a control group.
+    Guard {
+        /// Its file `cgroup.kill`.
+        path: Vec<u8>,
+    },
     /// SIGKILL when the engine's thread ends, and an immediate end if the engine is gone already.
     DeathSignal,
     /// Every signal to its default, none blocked.
@@ -227,6 +232,7 @@ impl Op {
             Op::CgroupNamespace => "cgroup-namespace",
             Op::AwaitRoute => "await-route",
             Op::Supervise { .. } => "supervise",
+            Op::Guard { .. } => "guard",
             Op::DeathSignal => "death-signal",
             Op::DefaultSignals => "default-signals",
             Op::NewSession => "new-session",
@@ -264,7 +270,9 @@ impl Op {
     /// The path that a failure is about.
     pub fn path(&self) -> Option<&[u8]> {
         match self {
-            Op::ChangeDirectory { path } | Op::Execute { path, .. } | Op::Become { path, .. } => Some(path),
+            Op::ChangeDirectory { path } | Op::Guard { path } | Op::Execute { path, .. } | Op::Become { path, .. } => {
+                Some(path)
+            }
             Op::Bind { source, .. } => Some(source),
             Op::MakeDirectory { target, .. }
             | Op::MakeFile { target, .. }

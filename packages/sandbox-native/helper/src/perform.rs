@@ -1,6 +1,7 @@
 //! The loop over the program.
 
 use std::ffi::CString;
+use std::os::fd::AsRawFd;
 
 use drvkit_helper::{ENGINE_FD, GO, GO_FD, Instruction, LOG_FDS, Op, PROGRAM_FD, REPORT_FD, Report, TERMINAL_FD};
 
@@ -39,6 +40,7 @@ impl State {
             Op::CgroupNamespace => sys::new_cgroup_namespace()?,
             Op::AwaitRoute => sys::await_route()?,
             Op::Supervise { uid } => supervise(*uid)?,
+            Op::Guard { path } => guard(path)?,
             Op::DeathSignal => death_signal()?,
             Op::DefaultSignals => sys::default_signals()?,
             Op::NewSession => sys::new_session()?,
@@ -112,6 +114,16 @@ fn death_signal() -> Result<(), Errno> {
         sys::exit(1);
     }
     Ok(())
+}
+
+/// The file is open before anything depends on it.
+fn guard(path: &[u8]) -> Result<(), Errno> {
+    let group = sys::open_to_write(&sys::c_string(path)?)?;
+    sys::report(Report::Ready);
+    sys::close_range(REPORT_FD, REPORT_FD)?;
+    sys::wait_until_readable(ENGINE_FD)?;
+    let written = sys::write_all(group.as_raw_fd(), b"1");
+    sys::exit(i32::from(written.is_err()))
 }
 
 fn close_descriptors(log: bool) -> Result<(), Errno> {

@@ -170,6 +170,11 @@ pub fn is_readable(fd: RawFd) -> Result<bool, Errno> {
     Ok(check(unsafe { libc::poll(&raw mut entry, 1, 0) })? > 0)
 }
 
+/// Waits until reading would not.
+pub fn wait_until_readable(fd: RawFd) -> Result<(), Errno> {
+    wait_for_either(fd, fd).map(drop)
+}
+
 /// One call closes a range whatever is open in it; a list in /proc could be wrong by then.
 pub fn close_range(first: RawFd, last: RawFd) -> Result<(), Errno> {
     close_range_with(first, last as u32, 0)
@@ -496,6 +501,11 @@ pub fn open_path(path: &CStr) -> Result<OwnedFd, Errno> {
 /// See `open_path`; from a directory.
 pub fn open_path_at(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
     open_at(parent.as_raw_fd(), name, libc::O_PATH)
+}
+
+/// A file that is there.
+pub fn open_to_write(path: &CStr) -> Result<OwnedFd, Errno> {
+    open_at(libc::AT_FDCWD, path, libc::O_WRONLY)
 }
 
 /// A descriptor on which the mode can be changed.

@@ -132,14 +132,33 @@ impl Program {
 
 /// Starts the program; waits until it runs.
 pub fn start_program(spec: &ProgramSpec) -> Result<Program, Error> {
+    start_as(spec, &spec.plan())
+}
+
+/// Starts a process that ends a control group, by its file `cgroup.kill`, once this process is gone.
+pub(crate) fn start_guard(kill: &[u8], temp_dir: &[u8]) -> Result<Program, Error> {
+    let spec = ProgramSpec::new(ProgramParts {
+        program: kill.to_vec(),
+        argv: vec![b"guard".to_vec()],
+        env: Vec::new(),
+        cwd: None,
+        session: true,
+        input: Input::Pipe,
+        log_pipe: false,
+        temp_dir: temp_dir.to_vec(),
+    })?;
+    let ops = [Op::DefaultSignals, Op::NewSession, Op::Guard { path: kill.to_vec() }];
+    start_as(&spec, &ops.map(Instruction::from))
+}
+
+fn start_as(spec: &ProgramSpec, program: &[Instruction]) -> Result<Program, Error> {
     let failed = |step: &'static str| move |errno| Error::program(&spec.parts.program, step, None, errno);
     let reactor = reactor().map_err(failed("reactor"))?;
     let (theirs, ours) = open_pipes(spec).map_err(failed("open-pipe"))?;
     let Pipes { instructions, reports, ends } = ours;
     let pid = spawn(reactor, spec, theirs).map_err(failed("spawn-helper"))?;
     let process = Child::of(pid).map_err(failed("follow-process"))?;
-    let program = spec.plan();
-    let channel = Channel::open(&program, &instructions, reports).map_err(failed("send-program"))?;
+    let channel = Channel::open(program, &instructions, reports).map_err(failed("send-program"))?;
     let mut ready = false;
     // The end of the reports is that the program has taken the helper's place.
     while let Heard::Report(report) = channel.read(process.as_fd(), None).map_err(failed("read-report"))? {
@@ -164,6 +183,7 @@ pub fn start_program(spec: &ProgramSpec) -> Result<Program, Error> {
         group,
         kill: libc::SIGKILL,
         connection: None,
+        guard: None,
     });
     Ok(Program { pid, watch, pipes: Some(ends) })
 }

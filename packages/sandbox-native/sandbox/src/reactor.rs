@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
 use crate::network::Connection;
+use crate::program::Program;
 use crate::sys::{self, Errno, ExitStatus};
 use crate::template::{CopyRequest, Template};
 
@@ -58,6 +59,8 @@ pub(crate) struct Watched {
     pub(crate) kill: i32,
     /// What connects it to others, as long as it lives.
     pub(crate) connection: Option<Connection>,
+    /// What ends it with this process, where its death signal does not.
+    pub(crate) guard: Option<Program>,
 }
 
 /// The right to the events of one that is watched. Dropped, it is killed and its end awaited quietly.
@@ -376,6 +379,7 @@ impl Builder {
     /// still holds the other end does not belong to it.
     fn ended(&mut self) {
         self.watched.connection = None;
+        self.watched.guard = None;
         // What it has left in its group ends with it: until it is reaped the number of the group is nobody else's.
         if let Some(group) = self.watched.group {
             sys::send_signal_to_group(group, libc::SIGKILL);

@@ -12,9 +12,10 @@ use crate::machine::{Limits, Machine};
 use crate::network::Connection;
 use crate::outside::{join_group, map_ids};
 use crate::plan::{Ending, plan, plan_unconfined};
+use crate::program::{Program, start_guard};
 use crate::reactor::{Reactor, Waiter, Watch, Watched, reactor};
 use crate::skeleton::{self, Owner};
-use crate::spec::Spec;
+use crate::spec::{Ids, Spec};
 use crate::sys::{self, Errno, ExitStatus};
 use crate::template::CopyRequest;
 
@@ -53,6 +54,7 @@ pub(crate) struct SetUp {
     process: OwnedFd,
     terminal: OwnedFd,
     connection: Option<Connection>,
+    guard: Option<Program>,
     skipped: Vec<u32>,
 }
 
@@ -76,10 +78,10 @@ pub fn start(spec: &Spec) -> Result<Process, Error> {
     let program = plan(spec, &machine, Ending::Build);
     let reactor = reactor().map_err(|errno| Error::setup("reactor", None, errno))?;
     let done = set_up(spec, owner, &program, reactor).map_err(|failed| failed.error)?;
-    let SetUp { pid, process, terminal, connection, skipped } = done;
+    let SetUp { pid, process, terminal, connection, guard, skipped } = done;
     // The builder is the first process of its namespace, so its end is the end of all of them.
     let kill = libc::SIGKILL;
-    let watch = reactor.watch(Watched { terminal: Some(terminal), process, group: None, kill, connection });
+    let watch = reactor.watch(Watched { terminal: Some(terminal), process, group: None, kill, connection, guard });
     let layers = layers_in_force(&program, &skipped, owner.is_some());
     Ok(Process { pid, layers, watch })
 }
@@ -103,7 +105,7 @@ pub fn start_unconfined(spec: &Spec) -> Result<Process, Error> {
     let (terminal, process) = (Some(helper.terminal), helper.process.release());
     // The process above the builder ends all that is below it, which it could not do for SIGKILL.
     let kill = libc::SIGTERM;
-    let watch = reactor.watch(Watched { terminal, process, group: None, kill, connection: None });
+    let watch = reactor.watch(Watched { terminal, process, group: None, kill, connection: None, guard: None });
     let layers = layers_in_force(&program, &talk.skipped, owner.is_some());
     Ok(Process { pid, layers, watch })
 }
@@ -198,6 +200,7 @@ fn set_up(spec: &Spec, owner: Option<Owner>, program: &[Instruction], reactor: &
             }
         };
     talk.connection = connection;
+    let guard = guard_of(spec)?;
     let say_go = || sys::write_all(go.as_raw_fd(), &[GO]).map_err(|errno| Error::setup("map-ids", None, errno));
     if let Err(error) = say_go() {
         return Err(instead_of(error, &mut talk, builder));
@@ -207,7 +210,7 @@ fn set_up(spec: &Spec, owner: Option<Owner>, program: &[Instruction], reactor: &
         _ => return Err(ended("set-up", builder.wait()).into()),
     }
     let Talk { connection, skipped, .. } = talk;
-    Ok(SetUp { pid, process: builder.release(), terminal, connection, skipped })
+    Ok(SetUp { pid, process: builder.release(), terminal, connection, guard, skipped })
 }
 
 /// A process that is gone has no ids to map: then its own report, or its end, is the reason. One that is alive sees the
@@ -220,6 +223,16 @@ fn instead_of(error: Error, talk: &mut Talk<'_>, builder: Child) -> Failed {
             _ => error.into(),
         },
         _ => error.into(),
+    }
+}
+
+/// Root of a machine of its own changes its ids, which turns its death signal off; its group is ended all the same.
+fn guard_of(spec: &Spec) -> Result<Option<Program>, Error> {
+    match (spec.parts.ids, &spec.parts.cgroup) {
+        (Ids::Range, Some(group)) => {
+            start_guard(&[group, b"/cgroup.kill".as_slice()].concat(), &spec.parts.temp_dir).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 
