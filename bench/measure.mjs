@@ -1,10 +1,15 @@
 import { performance } from "node:perf_hooks";
 
-/** Runs the contestants in turn, `rounds` times each after one warm-up, and gives each one's times in ms. */
+/**
+ * Runs the contestants in turn, `rounds` times each after one warm-up, and gives each one's times in ms. One that is an object with
+ * `before` and `run` has the first called outside of the time.
+ */
 export async function interleave(contestants, rounds) {
   const times = new Map(Object.keys(contestants).map((name) => [name, []]));
   for (let round = -1; round < rounds; round += 1)
-    for (const [name, run] of Object.entries(contestants)) {
+    for (const [name, contestant] of Object.entries(contestants)) {
+      const { before, run } = typeof contestant === "function" ? { run: contestant } : contestant;
+      await before?.(round);
       const started = performance.now();
       await run(round);
       if (round >= 0) times.get(name).push(performance.now() - started);

@@ -9,6 +9,7 @@ const all = [
   "nar",
   "hash",
   "source",
+  "outputs",
   "goals",
   "builds",
   "logs",

@@ -219,8 +219,8 @@ pub fn kill_all() -> Result<(), Errno> {
     }
 }
 
-/// An id that nobody has: the last one, of which the kernel makes no mark as of the one after it.
-const NOBODYS_UID: u32 = u32::MAX - 1;
+/// Where ids begin that nobody has, one for each process: who has the same real id as another one may signal it.
+const FIRST_FREE_UID: u32 = 0xf000_0000;
 
 /// Does something with the rights of a user over other processes: `kill` of all reaches whom the caller may signal, and that
 /// is decided by its effective id. The saved one is the way back. Who may signal this one is decided by its real id and its
@@ -230,7 +230,8 @@ pub fn as_user_for_signals(uid: u32, act: impl FnOnce() -> Result<(), Errno>) ->
     // SAFETY: three valid places, then numbers only. The raw calls act on this only thread.
     unsafe {
         check(libc::getresuid(&raw mut real, &raw mut effective, &raw mut saved))?;
-        match check_long(libc::syscall(libc::SYS_setresuid, NOBODYS_UID, uid, saved)) {
+        let own = FIRST_FREE_UID + own_pid().cast_unsigned();
+        match check_long(libc::syscall(libc::SYS_setresuid, own, uid, saved)) {
             // A container need not have that id.
             Err(libc::EINVAL) => check_long(libc::syscall(libc::SYS_setresuid, uid, uid, saved))?,
             result => result?,
