@@ -48,16 +48,11 @@ const kinds: readonly Kind[] = [
     recipe: { name: "by-hash", script: "echo fixed > $out", env, fixedContent: "fixed\n" },
     settings: {},
   },
-  // Its moments are many: only where there is time for all of them.
-  ...(isLong
-    ? [
-        {
-          kind: "without a sandbox",
-          recipe: { ...three, name: "unconfined", env },
-          settings: { sandbox: "false" },
-        },
-      ]
-    : []),
+  {
+    kind: "without a sandbox",
+    recipe: { ...three, name: "unconfined", env },
+    settings: { sandbox: "false" },
+  },
 ];
 
 describe.skipIf(!canRun)(`a build that is killed after its builder ended${why}`, () => {

@@ -99,8 +99,17 @@ pub fn start_unconfined(spec: &Spec) -> Result<Process, Error> {
     let channel = channel.map_err(|errno| Error::setup("send-program", None, errno))?;
     let mut talk = Talk { program: &program, channel, connection: None, skipped: Vec::new() };
     let mut next = || talk.next(helper.process.as_fd()).map_err(|failed| failed.error);
-    let (Some(Report::Cloned { pid }), Some(Report::Ready)) = (next()?, next()?) else {
-        return Err(ended("set-up", helper.process.wait()));
+    // The process above the builder tells of it while the builder goes on, so either report may be the first.
+    let (mut told, mut ready) = (None, false);
+    let pid = loop {
+        match next()? {
+            Some(Report::Cloned { pid }) => told = Some(pid),
+            Some(Report::Ready) => ready = true,
+            _ => return Err(ended("set-up", helper.process.wait())),
+        }
+        if let (Some(pid), true) = (told, ready) {
+            break pid;
+        }
     };
     let (terminal, process) = (Some(helper.terminal), helper.process.release());
     // The process above the builder ends all that is below it, which it could not do for SIGKILL.
