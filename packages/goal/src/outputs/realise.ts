@@ -40,9 +40,9 @@ export async function realiseOutputs(
   const all = [...built.scratch].sort(([a], [b]) => (a < b ? -1 : 1));
   const stays = (name: OutputName) => {
     const path = built.known.get(name);
-    return path !== undefined && built.valid.has(path) ? path : undefined;
+    return cx.mode !== "check" && path !== undefined && built.valid.has(path) ? path : undefined;
   };
-  const wanted = cx.mode === "check" ? all : all.filter(([name]) => stays(name) === undefined);
+  const wanted = all.filter(([name]) => stays(name) === undefined);
   const collected = await collectOutputs(
     {
       ...built,
@@ -54,7 +54,7 @@ export async function realiseOutputs(
   );
   const finisher = new Finisher(drv, copies, cx);
   for (const [name, path] of all) {
-    const kept = wanted.some(([each]) => each === name) ? undefined : stays(name);
+    const kept = stays(name);
     if (kept !== undefined && kept !== path) finisher.keep(path, kept);
   }
   const finished: FinishedOutput[] = [];

@@ -10,6 +10,7 @@ import type { Slot } from "../../worker/slots.js";
 import { afterBuild } from "./post-build-hook.js";
 import { type BuildTimes, failureResult, miscFailure, succeed } from "./result.js";
 import { describeFailure, type RunEnd, runBuilder } from "./run-builder.js";
+import { removeScratch, type Scratch } from "./scratch.js";
 import type { At } from "./stages.js";
 import { startBuild } from "./start-build.js";
 import { removeInvalid } from "./validity.js";
@@ -45,10 +46,11 @@ export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<
     return done;
   } finally {
     const closing = closeBuild(running, done, cx);
-    const closed = running.isolation === "none" ? closing.then(() => removeScratch(scratch, cx)) : closing;
     // Who waits for outputs that are registered does not wait for this.
-    if (isBuilt(done)) cx.afterwards(closed);
-    else await closed;
+    if (isBuilt(done)) cx.afterwards(closing);
+    else await closing;
+    // But for this: with the locks goes the right to the paths.
+    if (running.isolation === "none") await removeWritten(scratch, cx);
     await Promise.all(logs);
     cx.emit({
       type: "build-finished",
@@ -109,16 +111,8 @@ async function warnIfFails<Value>(
 }
 
 /** A builder that is not isolated wrote into the store's directory: what of it is not valid now is nothing. */
-async function removeScratch(scratch: ReadonlyMap<OutputName, StorePath>, cx: GoalContext): Promise<void> {
-  const { store, trees } = cx.ports;
-  await warnIfFails(
-    "cannot remove what the builder wrote",
-    async () => {
-      const valid = await store.queryValidPaths([...scratch.values()]);
-      for (const path of scratch.values()) if (!valid.has(path)) await trees.remove(store.realPathOf(path));
-    },
-    cx,
-  );
+async function removeWritten(scratch: Scratch, cx: GoalContext): Promise<void> {
+  await warnIfFails("cannot remove what the builder wrote", () => removeScratch(scratch, cx), cx);
 }
 
 async function closeBuild(
@@ -139,7 +133,7 @@ interface Ended {
   readonly build: LockedBuild;
   readonly running: RunningBuild;
   /** Where the builder wrote each output. */
-  readonly scratch: ReadonlyMap<OutputName, StorePath>;
+  readonly scratch: Scratch;
   readonly end: RunEnd;
   readonly times: BuildTimes;
   /** Closure of the inputs. */

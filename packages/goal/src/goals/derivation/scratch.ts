@@ -13,7 +13,18 @@ import {
   type StoreDir,
   type StorePath,
 } from "@drvkit/drv-parser";
+import type { GoalContext } from "../../worker/context.js";
 import type { OutputPaths } from "./wanted.js";
+
+/** Where a builder writes each output. */
+export type Scratch = ReadonlyMap<OutputName, StorePath>;
+
+/** Removes what is there and is not valid: it is nothing, before a builder that is not isolated writes there and after. */
+export async function removeScratch(scratch: Scratch, { ports }: GoalContext): Promise<void> {
+  const { store, trees } = ports;
+  const valid = await store.queryValidPaths([...scratch.values()]);
+  for (const path of scratch.values()) if (!valid.has(path)) await trees.remove(store.realPathOf(path));
+}
 
 /**
  * Where the builder writes each output: the path it has, where that is known and not taken; in a sandbox it never is. An
@@ -25,7 +36,7 @@ export function scratchPaths(
   storeDir: StoreDir,
   { drvPath, drv }: { readonly drvPath: StorePath; readonly drv: Derivation },
   { known, isTaken }: { readonly known: OutputPaths; readonly isTaken: (path: StorePath) => boolean },
-): ReadonlyMap<OutputName, StorePath> {
+): Scratch {
   const isImpure = !isPure(derivationType(drv));
   return new Map(
     [...known].map(([name, path]) => {

@@ -1,10 +1,10 @@
-import { type Derivation, derivationOptions, type OutputName, type StorePath } from "@drvkit/drv-parser";
+import { type Derivation, derivationOptions, type StorePath } from "@drvkit/drv-parser";
 import { makeBuildSpec } from "../../plan/sandbox-spec.js";
 import { isolationOf } from "../../plan/where-to-build.js";
 import type { BuildSpec, Isolation, RunningBuild } from "../../ports/sandbox.js";
 import type { GoalContext } from "../../worker/context.js";
 import { exportedGraphs } from "./exported-graphs.js";
-import { scratchPaths } from "./scratch.js";
+import { removeScratch, type Scratch, scratchPaths } from "./scratch.js";
 import type { OutputPaths } from "./wanted.js";
 
 /** What a builder is started for. */
@@ -17,7 +17,7 @@ interface ToStart {
 interface Started {
   readonly running: RunningBuild;
   /** Where the builder writes each output. */
-  readonly scratch: ReadonlyMap<OutputName, StorePath>;
+  readonly scratch: Scratch;
   readonly startedMs: number;
   readonly startTimeSeconds: number;
 }
@@ -34,7 +34,7 @@ export async function startBuild(
   const isolation = isolationOf(demands, cx.settings, canBeUnconfined);
   const startAs = async (how: Isolation): Promise<Started> => {
     const scratch = scratchFor(build, how, cx);
-    if (how === "none") await clearScratch(build, scratch, cx);
+    if (how === "none") await removeScratch(scratch, cx); // of a build that was killed
     return { ...(await start(await planBuild({ ...build, scratch }, inputs, how, cx), cx)), scratch };
   };
   try {
@@ -107,15 +107,4 @@ async function planBuild(
 function scratchFor({ drv, known, valid }: ToStart, isolation: Isolation, cx: GoalContext) {
   const isTaken = (path: StorePath) => isolation === "none" && (cx.mode === "repair" || valid.has(path));
   return scratchPaths(cx.ports.store.storeDir, { drvPath: cx.drvPath, drv }, { known, isTaken });
-}
-
-/** What an earlier build that was killed left where this one writes; nothing of it is valid. */
-async function clearScratch(
-  { known }: ToStart,
-  scratch: ReadonlyMap<OutputName, StorePath>,
-  cx: GoalContext,
-): Promise<void> {
-  const { store, trees } = cx.ports;
-  for (const [name, path] of scratch)
-    if (path !== known.get(name)) await trees.remove(store.realPathOf(path));
 }
