@@ -4,7 +4,7 @@ use std::io::{PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::error::Error;
-use crate::program::{Input, Program, ProgramParts, ProgramSpec, start_program};
+use crate::program::{Program, ProgramParts, ProgramSpec, start_program};
 use crate::reactor::Event;
 use crate::spec::{Network, PID};
 use crate::sys::{self, ExitStatus};
@@ -25,16 +25,8 @@ impl Connection {
         let name = String::from_utf8_lossy(&argv[0]).into_owned();
         let failed = |errno| Error::setup("network", Some(&argv[0]), errno);
         let env = std::env::vars_os().map(|(name, value)| (name.into_encoded_bytes(), value.into_encoded_bytes()));
-        let spec = ProgramSpec::new(ProgramParts {
-            program: argv[0].clone(),
-            argv: argv.iter().map(|text| with_pid(text, pid)).collect(),
-            env: env.collect(),
-            cwd: None,
-            session: true,
-            input: Input::Pipe,
-            log_pipe: false,
-            temp_dir: temp_dir.to_vec(),
-        })?;
+        let argv_of_pid = argv.iter().map(|text| with_pid(text, pid)).collect();
+        let spec = ProgramSpec::new(ProgramParts::beside(&argv[0], argv_of_pid, env.collect(), temp_dir))?;
         let mut program = start_program(&spec)?;
         let output = program.take_pipes().ok_or_else(|| failed(libc::EBADF))?.output;
         let (ended, tell) = std::io::pipe().map_err(|error| failed(error.raw_os_error().unwrap_or(libc::EMFILE)))?;

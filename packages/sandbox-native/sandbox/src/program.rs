@@ -46,6 +46,14 @@ pub struct ProgramSpec {
     parts: ProgramParts,
 }
 
+impl ProgramParts {
+    /// Of a program that runs beside a builder, in a session of its own.
+    pub(crate) fn beside(program: &[u8], argv: Vec<Vec<u8>>, env: Vec<(Vec<u8>, Vec<u8>)>, temp_dir: &[u8]) -> Self {
+        let (program, temp_dir) = (program.to_vec(), temp_dir.to_vec());
+        Self { program, argv, env, cwd: None, session: true, input: Input::Pipe, log_pipe: false, temp_dir }
+    }
+}
+
 impl ProgramSpec {
     /// Refuses what the system would cut or take for something else.
     pub fn new(parts: ProgramParts) -> Result<Self, Error> {
@@ -137,16 +145,7 @@ pub fn start_program(spec: &ProgramSpec) -> Result<Program, Error> {
 
 /// Starts a process that ends a control group, by its file `cgroup.kill`, once this process is gone.
 pub(crate) fn start_guard(kill: &[u8], temp_dir: &[u8]) -> Result<Program, Error> {
-    let spec = ProgramSpec::new(ProgramParts {
-        program: kill.to_vec(),
-        argv: vec![b"guard".to_vec()],
-        env: Vec::new(),
-        cwd: None,
-        session: true,
-        input: Input::Pipe,
-        log_pipe: false,
-        temp_dir: temp_dir.to_vec(),
-    })?;
+    let spec = ProgramSpec::new(ProgramParts::beside(kill, vec![b"guard".to_vec()], Vec::new(), temp_dir))?;
     let ops = [Op::DefaultSignals, Op::NewSession, Op::Guard { path: kill.to_vec() }];
     start_as(&spec, &ops.map(Instruction::from))
 }

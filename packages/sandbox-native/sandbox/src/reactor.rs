@@ -256,7 +256,7 @@ impl State {
                 }
                 Command::Kill(id) => {
                     if let Some(builder) = self.builders.get(&id) {
-                        builder.signal(builder.watched.kill);
+                        builder.kill();
                     }
                 }
                 Command::Forget(id) => self.drop_interest(id),
@@ -321,7 +321,7 @@ impl State {
 
     fn drop_interest(&mut self, id: Id) {
         if let Some(builder) = self.builders.get_mut(&id) {
-            builder.signal(builder.watched.kill);
+            builder.kill();
             builder.mute(&self.epoll);
             builder.output = Vec::new();
             builder.end_of_output = Progress::Told;
@@ -340,10 +340,13 @@ impl Builder {
             Some(group) => sys::send_signal_to_group(group, signal),
             None => sys::send_signal(self.watched.process.as_fd(), signal),
         }
-        // Who is stopped does not take any other: a builder may stop what runs as the same user.
-        if signal == libc::SIGTERM && self.watched.group.is_none() && self.exit == Exit::Runs {
-            sys::send_signal(self.watched.process.as_fd(), libc::SIGCONT);
-        }
+    }
+
+    /// Ends it and all that it has started.
+    fn kill(&self) {
+        self.signal(self.watched.kill);
+        // Who is stopped takes no signal but SIGKILL: a builder may stop what runs as the same user.
+        self.signal(libc::SIGCONT);
     }
 
     fn listen(&mut self, epoll: &OwnedFd, id: Id) {
