@@ -1,7 +1,7 @@
-import { statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { EngineSetupError } from "../error.js";
 import { findProgram } from "../hooks/find-program.js";
-import { canUse } from "../settings/can-use.js";
+import { canBuildersUse, canUse } from "../settings/can-use.js";
 import type { Settings } from "../settings/table.js";
 import type { MachineProbe } from "./probe-machine.js";
 
@@ -11,21 +11,12 @@ export function probeKvm(
   { device = "/dev/kvm", isRoot = process.geteuid?.() === 0 } = {},
 ): MachineProbe {
   const common = { name: "kvm", setting: "system-features", required: false } as const;
-  const mode = statSync(device, { throwIfNoEntry: false })?.mode;
-  if (mode === undefined)
+  if (!existsSync(device))
     return {
       ...common,
       works: false,
       detail: `there is no '${device}'`,
       hint: "turn virtualisation on in the firmware, and load the module kvm_intel or kvm_amd",
-    };
-  // The builders of root run under ids that no group and no owner of a device has.
-  if (isRoot && (mode & forOthers) !== forOthers)
-    return {
-      ...common,
-      works: false,
-      detail: `builders may not use '${device}'`,
-      hint: "give it the mode 0666",
     };
   if (!canUse(device))
     return {
@@ -33,6 +24,13 @@ export function probeKvm(
       works: false,
       detail: `this user may not use '${device}'`,
       hint: "become a member of its group, mostly kvm, or let everybody use it (mode 0666)",
+    };
+  if (!canBuildersUse(device, isRoot))
+    return {
+      ...common,
+      works: false,
+      detail: `builders may not use '${device}'`,
+      hint: "give it the mode 0666",
     };
   if (settings["system-features"].includes("kvm"))
     return { ...common, works: true, detail: `builds may require '${device}'` };
@@ -43,9 +41,6 @@ export function probeKvm(
     hint: "add kvm to 'system-features'",
   };
 }
-
-/** Reading and writing. */
-const forOthers = 0o006;
 
 /** Both make the interface of the namespace by this device. */
 const tunnels = "/dev/net/tun";

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import type { BuildSpec } from "@drvkit/goal";
 import { EngineSetupError } from "../error.js";
 import type { Settings } from "../settings/table.js";
+import { entriesOf } from "./accounts.js";
 import { takeBuildUser } from "./build-users.js";
 import { holdId, type IdPool, idsPerSlot, machinePools, usablePools } from "./id-locks.js";
 
@@ -74,14 +74,5 @@ export async function allocateBuildIds(
 }
 
 function accountNames(): ReadonlyMap<number, string> {
-  const lines = readOrNothing("/etc/passwd").split("\n");
-  return new Map(lines.map((line) => line.split(":")).map(([name = "", , uid]) => [Number(uid), name]));
-}
-
-function readOrNothing(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
+  return new Map(entriesOf("/etc/passwd").map(([name = "", , uid]) => [Number(uid), name]));
 }

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { EngineSetupError, hasCode } from "../error.js";
+import { EngineSetupError } from "../error.js";
+import { entriesOf } from "./accounts.js";
 import type { BuildIds } from "./build-ids.js";
 import { holdId, type IdPool, machinePools, usablePools } from "./id-locks.js";
 
@@ -62,21 +62,6 @@ function readAccounts(etc: string): ReadonlyMap<string, number> {
 /** An empty field is no id: as a number it would be root's. */
 function parseId(text: string): number | undefined {
   return /^\d+$/u.test(text) ? Number(text) : undefined;
-}
-
-/** A file that is not there has no entries. */
-function entriesOf(file: string): readonly (readonly string[])[] {
-  const lines = readOrNothing(file).split("\n");
-  return lines.filter((line) => line !== "").map((line) => line.split(":"));
-}
-
-function readOrNothing(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if (!hasCode(error, "ENOENT")) throw error;
-    return "";
-  }
 }
 
 function refuse(message: string): EngineSetupError {

@@ -107,10 +107,10 @@ export class LocalBuild implements RunningBuild {
 
 /** What a builder that shared the store's directory made there besides its outputs, which are its own no more. */
 async function removeOwned(realStoreDir: string, uids: UidRange): Promise<void> {
-  for (const name of readdirSync(realStoreDir, { encoding: "buffer" })) {
-    const path = Buffer.concat([Buffer.from(`${realStoreDir}/`), name]);
+  for (const name of readdirSync(realStoreDir)) {
+    const path = join(realStoreDir, name);
     const uid = lstatSync(path, { throwIfNoEntry: false })?.uid;
     if (uid === undefined || uid < uids.first || uid >= uids.first + uids.count) continue;
-    await removeTree(path.toString());
+    await removeTree(path);
   }
 }
