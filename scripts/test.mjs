@@ -2,7 +2,7 @@
 // The last line is `N passed, N failed, N skipped`, summed over the runners.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { root, run } from "./run.mjs";
 import { setup } from "./setup.mjs";
 
@@ -10,6 +10,8 @@ const flags = new Set(process.argv.slice(2));
 const started = Date.now();
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
+/** What failed with its first lines, for the end of the log: a runner may keep no more than that. */
+const causes = [];
 const bin = (name) => join(root, "node_modules/.bin", name);
 
 if (!flags.has("--no-build")) {
@@ -97,6 +99,7 @@ async function vitest() {
     counts.passed = result.numPassedTests;
     counts.failed = result.numFailedTests;
     counts.skipped = result.numPendingTests + (result.numTodoTests ?? 0);
+    causes.push(...failedTests(result));
     if (!ok && counts.failed === 0) counts.failed = Math.max(1, result.numFailedTestSuites ?? 1);
   } catch {
     counts.failed = 1;
@@ -105,7 +108,28 @@ async function vitest() {
   add("vitest", counts);
 }
 
+function failedTests({ testResults }) {
+  return testResults.flatMap((file) => {
+    const name = relative(root, file.name);
+    const failed = file.assertionResults.filter(({ status }) => status === "failed");
+    if (failed.length === 0 && file.status === "failed")
+      return [`failed: ${name}\n${firstLines(file.message)}`];
+    return failed.map(
+      (test) => `failed: ${name}: ${test.fullName}\n${firstLines(test.failureMessages.join("\n"))}`,
+    );
+  });
+}
+
+function firstLines(text) {
+  return text
+    .split("\n")
+    .slice(0, 12)
+    .map((line) => `  ${line.slice(0, 300)}`)
+    .join("\n");
+}
+
 function finish() {
+  if (causes.length > 0) console.log(`\n── what failed\n${causes.join("\n")}\n── end of what failed`);
   const minutes = ((Date.now() - started) / 60_000).toFixed(1);
   console.log(
     `\n${failures.length === 0 ? "everything passed" : `failed: ${failures.join(", ")}`} in ${minutes} minutes`,
