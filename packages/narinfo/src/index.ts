@@ -23,7 +23,13 @@ export {
 } from "./parse-export.js";
 export { type ParseNarInfoOptions, parseNarInfo } from "./parse-narinfo.js";
 export { type ParseRealisationOptions, parseDrvOutput, parseRealisation } from "./parse-realisation.js";
-export { isContentAddressed, type PathInfo, type PathInfoJson, pathInfoToJson } from "./path-info.js";
+export {
+  type BuilderSaw,
+  isContentAddressed,
+  type PathInfo,
+  type PathInfoJson,
+  pathInfoToJson,
+} from "./path-info.js";
 export {
   type DrvOutput,
   mergeRealisations,

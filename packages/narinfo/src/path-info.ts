@@ -33,7 +33,12 @@ export interface PathInfo {
   readonly signatures: readonly string[];
   /** An assertion about how the path came from its content; {@link isContentAddressed} verifies it. */
   readonly ca?: ContentAddress;
+  /** Absent: nothing besides its inputs, or nobody knows. Cleared on every copy between stores, as `ultimate` is. */
+  readonly builderSaw?: BuilderSaw;
 }
+
+/** What of the machine a builder could use besides its inputs: the tools that are installed, or all of it. */
+export type BuilderSaw = "hostTools" | "machine";
 
 /** JSON form of a {@link PathInfo}; the path is the key under which it stands. */
 export interface PathInfoJson {
@@ -48,6 +53,7 @@ export interface PathInfoJson {
   readonly signatures: readonly string[];
   readonly registrationTime: number;
   readonly ultimate: boolean;
+  readonly builderSaw?: BuilderSaw;
 }
 
 /**
@@ -65,6 +71,7 @@ export function pathInfoToJson(info: PathInfo): PathInfoJson {
     signatures: [...new Set(info.signatures)].sort(compareText),
     registrationTime: info.registrationTimeSeconds,
     ultimate: info.ultimate,
+    ...(info.builderSaw === undefined ? {} : { builderSaw: info.builderSaw }),
   };
 }
 

@@ -46,6 +46,11 @@ describe("pathInfoToJson", () => {
     });
   });
 
+  test("tells what of the machine a builder saw, where it saw any of it", () => {
+    expect(pathInfoToJson(info)).not.toHaveProperty("builderSaw");
+    expect(pathInfoToJson({ ...info, builderSaw: "machine" })).toHaveProperty("builderSaw", "machine");
+  });
+
   test("prints null for what is absent", () => {
     const { deriver: _deriver, ca: _ca, ...rest } = info;
     expect(pathInfoToJson(rest)).toMatchObject({ deriver: null, ca: null });

@@ -14,7 +14,7 @@ const recordVersion = 1;
 const narHashBytes = 32;
 const headBytes = 2 + narHashBytes;
 
-const flag = { ultimate: 1, deriver: 2, ca: 4, self: 8 } as const;
+const flag = { ultimate: 1, deriver: 2, ca: 4, self: 8, hostTools: 16, machine: 32 } as const;
 
 /**
  * The value of `paths` for `info`: version byte, flags, NAR hash, then as varints and length-prefixed texts NAR size,
@@ -26,7 +26,8 @@ export function encodeRecord(info: PathInfo): Uint8Array {
     (info.ultimate ? flag.ultimate : 0) |
     (info.deriver === undefined ? 0 : flag.deriver) |
     (info.ca === undefined ? 0 : flag.ca) |
-    (info.references.has(info.path) ? flag.self : 0);
+    (info.references.has(info.path) ? flag.self : 0) |
+    (info.builderSaw === undefined ? 0 : flag[info.builderSaw]);
   const writer = new Writer();
   writer.bytes(Uint8Array.of(recordVersion, flags));
   writer.bytes(info.narHash.digest);
@@ -63,7 +64,13 @@ export function decodeRecordUnchecked(storeDir: StoreDir, path: StorePath, recor
     ultimate: (flags & flag.ultimate) !== 0,
     signatures,
     ...(ca !== undefined && { ca }),
+    ...builderSaw(flags),
   };
+}
+
+function builderSaw(flags: number): Pick<PathInfo, "builderSaw"> {
+  if (flags & flag.machine) return { builderSaw: "machine" };
+  return flags & flag.hostTools ? { builderSaw: "hostTools" } : {};
 }
 
 /** Only the references of a record, itself included if it refers to itself, in byte order. */

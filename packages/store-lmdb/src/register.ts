@@ -110,7 +110,7 @@ function put(tables: WriteTables, storeDir: StoreDir, info: PathInfo): void {
  * content is the same; other content (repair) brings its own set of references.
  */
 function merged(stored: PathInfo, info: PathInfo): PathInfo {
-  const { ca: _oldCa, ...rest } = stored;
+  const { ca: _oldCa, builderSaw: _sawBefore, ...rest } = stored;
   const sameContent = Buffer.compare(stored.narHash.digest, info.narHash.digest) === 0;
   return {
     ...rest,
@@ -120,6 +120,7 @@ function merged(stored: PathInfo, info: PathInfo): PathInfo {
     ultimate: info.ultimate,
     signatures: info.signatures,
     ...(info.ca !== undefined && { ca: info.ca }),
+    ...(info.builderSaw !== undefined && { builderSaw: info.builderSaw }),
   };
 }
 

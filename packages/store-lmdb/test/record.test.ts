@@ -40,13 +40,15 @@ const info: fc.Arbitrary<PathInfo> = fc
     ultimate: fc.boolean(),
     signatures: fc.uniqueArray(fc.string({ unit: "grapheme" }), { maxLength: 4 }),
     ca: fc.option(ca, { nil: undefined }),
+    builderSaw: fc.constantFrom("hostTools", "machine", undefined),
   })
-  .map(({ digest, others, self, deriver, ca, ...rest }) => ({
+  .map(({ digest, others, self, deriver, ca, builderSaw, ...rest }) => ({
     ...rest,
     narHash: { algorithm: "sha256", digest },
     references: new Set(self ? [...others, rest.path] : others),
     ...(deriver !== undefined && { deriver }),
     ...(ca !== undefined && { ca }),
+    ...(builderSaw !== undefined && { builderSaw }),
   }));
 
 /** Sets compare by order in JSON; signatures are a set too. */

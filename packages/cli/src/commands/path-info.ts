@@ -1,6 +1,6 @@
 import { baseNameOf, printContentAddress, printHash } from "@drvkit/drv-parser";
 import { resolveStorePath } from "@drvkit/engine";
-import { type PathInfo, pathInfoToJson } from "@drvkit/narinfo";
+import { type BuilderSaw, type PathInfo, pathInfoToJson } from "@drvkit/narinfo";
 import type { CommandOptions } from "../command-table.js";
 import { type CommandContext, printJson } from "../context.js";
 import { printBytes } from "../render/units.js";
@@ -24,6 +24,11 @@ export async function run(
   return 0;
 }
 
+const builtWith: Readonly<Record<BuilderSaw, string>> = {
+  hostTools: "with the tools of the machine in view",
+  machine: "without a sandbox",
+};
+
 function printInfo(info: PathInfo): string {
   const lines = [
     info.path,
@@ -32,6 +37,7 @@ function printInfo(info: PathInfo): string {
     `  deriver     ${info.deriver === undefined ? "unknown" : baseNameOf(info.deriver)}`,
     `  registered  ${new Date(info.registrationTimeSeconds * 1000).toISOString()}`,
     ...(info.ca === undefined ? [] : [`  content     ${printContentAddress(info.ca)}`]),
+    ...(info.builderSaw === undefined ? [] : [`  built       ${builtWith[info.builderSaw]}`]),
     ...[...info.references].map(
       (path, index) => `  ${index === 0 ? "references" : "          "}  ${baseNameOf(path)}`,
     ),

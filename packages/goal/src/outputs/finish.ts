@@ -13,8 +13,9 @@ import {
   printHash,
   type StorePath,
 } from "@drvkit/drv-parser";
-import type { PathInfo } from "@drvkit/narinfo";
+import type { BuilderSaw, PathInfo } from "@drvkit/narinfo";
 import { invariant } from "../error.js";
+import type { RunningBuild } from "../ports/sandbox.js";
 import type { GoalContext } from "../worker/context.js";
 import type { Collected } from "./collect.js";
 import type { Copies } from "./copies.js";
@@ -39,7 +40,7 @@ export class Finisher {
   readonly #rewriter: Rewriter;
 
   constructor(
-    private readonly drv: Derivation,
+    private readonly build: { readonly drv: Derivation; readonly running: RunningBuild },
     copies: Copies,
     private readonly cx: GoalContext,
   ) {
@@ -52,7 +53,7 @@ export class Finisher {
   }
 
   async finish(output: Collected): Promise<Finished> {
-    const declared = this.drv.outputs.get(output.name);
+    const declared = this.build.drv.outputs.get(output.name);
     invariant(
       declared !== undefined && declared.kind !== "deferred",
       `output '${output.name}' cannot be built`,
@@ -85,7 +86,7 @@ export class Finisher {
     const ca = await this.#contentAddress(output, wanted.method, wanted.hash.algorithm);
     const path = computeContentAddressedPath(
       this.cx.ports.store.storeDir,
-      outputPathName(this.drv.name, output.name),
+      outputPathName(this.build.drv.name, output.name),
       ca,
     );
     const finished = { ...output, info: this.#info(output, { path, ca }) };
@@ -143,7 +144,7 @@ export class Finisher {
     throw new OutputError(
       "outputRejected",
       `output path '${location}' should be a non-executable regular file since recursive hashing is not enabled (outputHashMode=flat)`,
-      { hint: `set outputHashMode = "recursive" in '${this.drv.name}', or write a plain file` },
+      { hint: `set outputHashMode = "recursive" in '${this.build.drv.name}', or write a plain file` },
     );
   }
 
@@ -151,6 +152,7 @@ export class Finisher {
     output: Collected,
     { path, ca }: { readonly path: StorePath; readonly ca?: ContentAddress },
   ): PathInfo {
+    const saw = builderSaw(this.build.running);
     return {
       path,
       narHash: sha256(output.narHash),
@@ -161,8 +163,14 @@ export class Finisher {
       ultimate: true,
       signatures: [],
       ...(ca === undefined ? {} : { ca }),
+      ...(saw === undefined ? {} : { builderSaw: saw }),
     };
   }
+}
+
+function builderSaw({ isolation, hostTools }: RunningBuild): BuilderSaw | undefined {
+  if (isolation === "none") return "machine";
+  return hostTools ? "hostTools" : undefined;
 }
 
 function sha256(digest: Uint8Array): Hash {

@@ -52,7 +52,7 @@ export async function realiseOutputs(
     },
     cx,
   );
-  const finisher = new Finisher(drv, copies, cx);
+  const finisher = new Finisher(built, copies, cx);
   for (const [name, path] of all) {
     const kept = stays(name);
     if (kept !== undefined && kept !== path) finisher.keep(path, kept);

@@ -72,7 +72,7 @@ function leadsTo(info: SubstitutableInfo, path: StorePath): boolean {
 
 /** What the store keeps: nothing of what only the substituter's word stands for. */
 export function asOurs(
-  { downloadSizeBytes: _downloadSizeBytes, ...info }: SubstitutableInfo,
+  { downloadSizeBytes: _downloadSizeBytes, builderSaw: _builderSaw, ...info }: SubstitutableInfo,
   path: StorePath,
 ): PathInfo {
   return { ...info, path, registrationTimeSeconds: 0, ultimate: false };
