@@ -8,6 +8,7 @@ import {
 } from "@drvkit/goal";
 import {
   canonicaliseTree,
+  compareTrees,
   compressBzip2,
   compressZstd,
   copyTree,
@@ -45,6 +46,7 @@ export const nativeTrees = {
     const { digest } = await hash(path, algorithm, options);
     return { algorithm, digest };
   },
+  compare: compareTrees,
   copy: (source, target, { signal }) => copyTree(source, target, { signal }),
   move: moveTree,
   replace: replaceTree,

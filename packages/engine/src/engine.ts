@@ -11,6 +11,7 @@ import type {
   BuildHookPort,
   BuildMode,
   BuildResult,
+  DiffHookPort,
   Event,
   Missing,
   PostBuildHookPort,
@@ -48,6 +49,8 @@ export interface EngineOptions {
   readonly buildHook?: BuildHookPort;
   /** What is done after each build: a plain object. Takes the place of the program that the setting `post-build-hook` names. */
   readonly postBuildHook?: PostBuildHookPort;
+  /** Who is shown outputs that a check found to differ: a plain object. Takes the place of the program that the setting `diff-hook` names. */
+  readonly diffHook?: DiffHookPort;
   /** Told each of {@link Engine.warnings} when it comes. */
   readonly onWarning?: (message: string) => void;
 }
@@ -179,7 +182,11 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
       warnings,
       env,
       substituters: options.substituters ?? [],
-      hooks: { buildHook: options.buildHook, postBuildHook: options.postBuildHook },
+      hooks: {
+        buildHook: options.buildHook,
+        postBuildHook: options.postBuildHook,
+        diffHook: options.diffHook,
+      },
     });
   } catch (error) {
     await store.close();

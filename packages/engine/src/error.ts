@@ -20,6 +20,7 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_ENGINE_CLOSED`: the engine was closed
  * - `ERR_HOOK_PROGRAM`: the program of a hook is not where it was looked for
  * - `ERR_POST_BUILD_HOOK`: the post-build hook failed
+ * - `ERR_DIFF_HOOK`: the diff hook failed, which changes nothing
  * - `ERR_SECRET_KEY`: the file of a key that is to sign cannot be read
  * - `ERR_JSON_LOG`: the file of `json-log-path` cannot be opened
  * - `ERR_NO_BUILD_UID`: no user id is free for a build
@@ -48,6 +49,7 @@ export type EngineErrorCode =
   | "ERR_ENGINE_CLOSED"
   | "ERR_HOOK_PROGRAM"
   | "ERR_POST_BUILD_HOOK"
+  | "ERR_DIFF_HOOK"
   | "ERR_SECRET_KEY"
   | "ERR_JSON_LOG"
   | "ERR_NO_BUILD_UID"

@@ -10,7 +10,7 @@ import type { SubstitutionResult } from "./result/substitution-result.js";
 import type { GoalKey } from "./worker/goal-key.js";
 
 /** Version of the union below; it grows with every change that a consumer can see. */
-export const eventVersion = 5;
+export const eventVersion = 6;
 
 /** Nix's verbosity numbers. */
 export type Level = "error" | "warn" | "notice" | "info" | "talkative" | "chatty" | "debug" | "vomit";

@@ -31,6 +31,7 @@ export {
 export { type Missing, type QueryMissingOptions, queryMissing } from "./missing/query-missing.js";
 export type { BuildHookPort, HookBuild, HookQuestion, HookReply } from "./ports/build-hook.js";
 export type { ClockPort } from "./ports/clock.js";
+export type { DifferingOutput, DiffHookPort } from "./ports/diff-hook.js";
 export type { LogPort, LogWriter } from "./ports/log.js";
 export type { PostBuildHookPort } from "./ports/post-build-hook.js";
 export type {
@@ -50,11 +51,18 @@ export type {
   CanonicaliseOptions,
   ScanResult,
   SeenInodes,
+  TreeDifference,
   TreeStat,
   TreesPort,
 } from "./ports/trees.js";
 export { isPathGood, repairPath } from "./repair-path.js";
 export type { BuildResult, BuildStatus, FailureStatus, SuccessStatus } from "./result/build-result.js";
+export type {
+  Compared,
+  DifferenceReason,
+  FileDifference,
+  OutputDifference,
+} from "./result/differences.js";
 export { failureStatus, isSuccess, type RunFlags } from "./result/exit-status.js";
 export { printBuildResult } from "./result/print-build-result.js";
 export type { SubstitutionResult } from "./result/substitution-result.js";

@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(dead_code, reason = "napi leaves the code that registers functions out of test builds"))]
 
+mod compare_api;
 mod convert;
 mod os_api;
 mod program_api;

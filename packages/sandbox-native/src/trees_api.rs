@@ -51,7 +51,7 @@ pub struct TreeTop {
 /// A request to end the calls it was given to.
 #[napi]
 #[derive(Default)]
-pub struct CancelFlag(Cancel);
+pub struct CancelFlag(pub(crate) Cancel);
 
 #[napi]
 impl CancelFlag {
@@ -337,7 +337,7 @@ impl TreeRestore {
     }
 }
 
-fn on_pool<'env, T: ToNapiValue + Send + 'static>(
+pub(crate) fn on_pool<'env, T: ToNapiValue + Send + 'static>(
     env: &'env Env,
     work: impl FnOnce() -> trees::Result<T> + Send + 'static,
 ) -> napi::Result<Object<'env>> {
@@ -360,16 +360,15 @@ fn tree_hash(digest: trees::Digest) -> TreeHash {
 }
 
 fn tree_top(top: TopStat) -> TreeTop {
-    TreeTop {
-        r#type: match top.file_type {
-            TopType::Regular => "regular",
-            TopType::Directory => "directory",
-            TopType::Symlink => "symlink",
-            TopType::Other => "other",
-        },
-        mode: top.mode,
-        uid: top.uid,
-        size_bytes: top.size as i64,
+    TreeTop { r#type: type_name(top.file_type), mode: top.mode, uid: top.uid, size_bytes: top.size as i64 }
+}
+
+pub(crate) fn type_name(file_type: TopType) -> &'static str {
+    match file_type {
+        TopType::Regular => "regular",
+        TopType::Directory => "directory",
+        TopType::Symlink => "symlink",
+        TopType::Other => "other",
     }
 }
 

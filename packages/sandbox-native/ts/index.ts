@@ -6,6 +6,7 @@ export {
   ownControlGroup,
   removeControlGroup,
 } from "./cgroup.js";
+export { type CompareOptions, compareTrees, type TreeComparison, type TreeDifference } from "./compare.js";
 export { type CopyOptions, copyTree } from "./copy.js";
 export { SandboxError, type SandboxErrorCode } from "./error.js";
 export { type EntryType, type ListedEntry, listDirectory, statEntry } from "./listing.js";

@@ -112,5 +112,6 @@ function resultToJson(result: BuildResult): object {
     errorMessage: result.errorMessage,
     ...(result.errorCode === undefined ? {} : { errorCode: result.errorCode }),
     ...(result.hint === undefined ? {} : { hint: result.hint }),
+    ...(result.differences === undefined ? {} : { differences: result.differences }),
   };
 }

@@ -1,4 +1,5 @@
 import type { Event } from "@drvkit/goal";
+import { renderDifferences } from "./differences.js";
 import { renderFailure } from "./error.js";
 import { type Style, styleFor } from "./style.js";
 import { shortName } from "./units.js";
@@ -60,7 +61,8 @@ function renderCause(failure: FailedBuild, env: NodeJS.ProcessEnv): string {
   const command = `drv log ${failure.drvPath}`;
   const hasLog = failure.logTail !== undefined && failure.logTail.length > 0;
   const log = hasLog && !message.includes(command) ? `\nFor full logs, run '${command}'.` : "";
-  return renderFailure({ ...rest, message: `${message}${log}` }, env);
+  const differences = renderDifferences(failure.differences ?? [], styleFor(process.stderr, env));
+  return `${renderFailure({ ...rest, message: `${message}${log}` }, env)}${differences}`;
 }
 
 function renderConsequence({ drvPath, failedDependencies = [] }: FailedBuild, style: Style): string {

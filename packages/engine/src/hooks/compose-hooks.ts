@@ -1,4 +1,4 @@
-import type { BuildHookPort, PostBuildHookPort } from "@drvkit/goal";
+import type { BuildHookPort, DiffHookPort, PostBuildHookPort } from "@drvkit/goal";
 import type { ProcessHook } from "@drvkit/goal/hook";
 import type { Settings } from "../settings/table.js";
 
@@ -6,6 +6,7 @@ import type { Settings } from "../settings/table.js";
 export interface GivenHooks {
   readonly buildHook?: BuildHookPort | undefined;
   readonly postBuildHook?: PostBuildHookPort | undefined;
+  readonly diffHook?: DiffHookPort | undefined;
 }
 
 /** The hooks of an engine: what is given, else the programs of the settings, loaded with the first build that asks. */
@@ -13,6 +14,7 @@ export class Hooks {
   readonly ports: {
     readonly buildHook?: BuildHookPort;
     readonly postBuildHook?: PostBuildHookPort;
+    readonly diffHook?: DiffHookPort;
   };
   #loaded: Promise<ProcessHook> | undefined;
 
@@ -31,10 +33,17 @@ export class Hooks {
         (await import("./post-build-hook.js")).makePostBuildHook(settings, env).run(built, options),
     };
     const build = given.buildHook ?? (settings["build-hook"] === "" ? undefined : buildHook);
+    const diffHook: DiffHookPort = {
+      run: async (differing, options) =>
+        (await import("./diff-hook.js")).makeDiffHook(settings["diff-hook"], env).run(differing, options),
+    };
+    const shows = settings["run-diff-hook"] && settings["diff-hook"] !== "";
+    const diff = given.diffHook ?? (shows ? diffHook : undefined);
     const after = given.postBuildHook ?? (program === "" ? undefined : postBuildHook);
     this.ports = {
       ...(build === undefined ? {} : { buildHook: build }),
       ...(after === undefined ? {} : { postBuildHook: after }),
+      ...(diff === undefined ? {} : { diffHook: diff }),
     };
   }
 

@@ -23,6 +23,7 @@ export interface BuildSite {
 export class LocalBuild implements RunningBuild {
   readonly layers: readonly string[];
   readonly builderUids: UidRange | undefined;
+  readonly builderGid: number | undefined;
   readonly buildDir: string;
   readonly hostTools: boolean;
   readonly isolation: Isolation;
@@ -38,6 +39,7 @@ export class LocalBuild implements RunningBuild {
     this.isolation = spec.isolation;
     this.layers = child.layers;
     this.builderUids = ids.allocated ? { first: ids.uid, count: ids.count } : undefined;
+    this.builderGid = ids.allocated ? ids.gid : undefined;
     this.buildDir = spec.isolation === "sandbox" ? join(places.tempDir, "build") : places.tempDir;
     this.#events = child[Symbol.asyncIterator]();
   }

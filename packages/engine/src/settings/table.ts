@@ -105,6 +105,8 @@ export const settingTable = {
   builders: string("", "machines for the build hook, separated by `;`; `@FILE` names a file of them"),
   "builders-use-substitutes": boolean(false, "let other machines obtain inputs themselves"),
   "post-build-hook": string("", "program that is run after each build"),
+  "run-diff-hook": boolean(false, "run the program of `diff-hook` when a check finds a difference"),
+  "diff-hook": string("", "program that is given two outputs that differ"),
   substitute: boolean(true, "obtain what others offer instead of building it"),
   fallback: boolean(false, "build when what others offered does not come"),
   "always-allow-substitutes": boolean(false, "also for derivations that say otherwise"),

@@ -67,7 +67,8 @@ export async function realiseOutputs(
   const kept = [...built.scratch].map(([name, path]) => [name, stays(name) ?? path] as const);
   const made = new Map([...kept, ...finished.map(({ name, info }) => [name, info.path] as const)]);
   await checkOutputs({ drvPath: cx.drvPath, drv, made }, finished, cx.ports.store);
-  if (cx.mode === "check") await compareWithRegistered(finished, foundPaths(built), cx);
+  if (cx.mode === "check")
+    await compareWithRegistered({ finished, found: foundPaths(built), running: built.running }, cx);
   else if (mismatch === undefined) {
     await using _locks = await lockFoundPaths(finished, drv, cx);
     await moveAndRegister(finished, cx);

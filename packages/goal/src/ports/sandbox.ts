@@ -60,6 +60,8 @@ export interface RunningBuild extends AsyncIterable<SandboxEvent> {
   readonly layers: readonly string[];
   /** The owners that files of the builder may have, when they are not the caller. */
   readonly builderUids: UidRange | undefined;
+  /** Their group. */
+  readonly builderGid?: number | undefined;
   /** Build directory on this machine. */
   readonly buildDir: string;
   /** Whether the machine's own tools were visible (`--host-tools`). */

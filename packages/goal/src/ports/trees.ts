@@ -33,6 +33,29 @@ export interface CanonicaliseOptions extends Cancellable {
   readonly seen?: SeenInodes;
 }
 
+/** One difference between two trees. `path` is that of the file below the top, and empty for the top itself. */
+export type TreeDifference = { readonly path: Uint8Array } & (
+  | { readonly kind: "only"; readonly onlyIn: "one" | "other" }
+  /** Only there its owner may execute it. */
+  | { readonly kind: "executable"; readonly onlyIn: "one" | "other" }
+  | { readonly kind: "type"; readonly one: TreeStat["type"]; readonly other: TreeStat["type"] }
+  /** A link with two targets. */
+  | { readonly kind: "target"; readonly one: Uint8Array; readonly other: Uint8Array }
+  | {
+      readonly kind: "contents";
+      readonly oneSizeBytes: number;
+      readonly otherSizeBytes: number;
+      /** The first byte that differs. */
+      readonly offset: number;
+      /** Where `one` and `other` begin, which are what is around that byte: at most 512 bytes before it and as many after. */
+      readonly aroundOffset: number;
+      readonly one: Uint8Array;
+      readonly other: Uint8Array;
+      /** The same lines, in another order. */
+      readonly sameLines: boolean;
+    }
+);
+
 /** What goals do to file trees a builder wrote. Implementations reach them by directory descriptors only. */
 export interface TreesPort {
   stat(path: string): Promise<TreeStat | undefined>;
@@ -55,6 +78,12 @@ export interface TreesPort {
   ): Promise<void>;
   /** sha256 of the archive with zeros for `hashPart`, and behind it the offsets at which that stood, `|N` each. */
   hashModulo(path: string, hashPart: string, options: Cancellable): Promise<Uint8Array>;
+  /** What differs, in the order of archives: `limit` differences are described, all are counted. */
+  compare(
+    one: string,
+    other: string,
+    options: Cancellable & { readonly limit: number },
+  ): Promise<{ readonly differences: readonly TreeDifference[]; readonly count: number }>;
   copy(source: string, target: string, options: Cancellable): Promise<void>;
   move(from: string, to: string): Promise<void>;
   /** Puts a tree where another one may be, so that never nothing is there. The other one is at `from` afterwards. */

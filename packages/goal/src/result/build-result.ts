@@ -1,4 +1,5 @@
 import type { OutputName, StorePath } from "@drvkit/drv-parser";
+import type { OutputDifference } from "./differences.js";
 
 /** Nix's names of the good ends, in camelCase. */
 export type SuccessStatus = "built" | "substituted" | "alreadyValid" | "resolvesToAlreadyValid";
@@ -38,6 +39,8 @@ export type BuildResult =
       readonly hint?: string;
       /** Last lines of the log of this goal's own build. */
       readonly logTail?: readonly string[];
+      /** What differs in which outputs, on `notDeterministic`. */
+      readonly differences?: readonly OutputDifference[];
       /** What failed first, on `dependencyFailed`. */
       readonly failedDependencies?: readonly StorePath[];
     });

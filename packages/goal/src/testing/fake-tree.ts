@@ -42,7 +42,8 @@ export function canonicalTree(tree: FakeTree): FakeNode {
   }
 }
 
-function isExecutable(node: Extract<FakeNode, { readonly type: "regular" }>): boolean {
+/** Whether its owner may execute a regular file. */
+export function isExecutable(node: Extract<FakeNode, { readonly type: "regular" }>): boolean {
   return node.mode === undefined ? node.executable === true : (node.mode & 0o100) !== 0;
 }
 

@@ -8,6 +8,7 @@ import {
 } from "@drvkit/drv-parser";
 import type { UidRange } from "../ports/sandbox.js";
 import type { ScanResult, TreeStat, TreesPort } from "../ports/trees.js";
+import { compareFakeTrees } from "./fake-compare.js";
 import {
   archiveOf,
   canonicalTree,
@@ -92,6 +93,11 @@ export class FakeTrees implements TreesPort {
 
   async hashModulo(path: string, hashPart: string): Promise<Uint8Array> {
     return hashModuloSelf("sha256", archiveOf(this.#require(path)), hashPart).hash.digest;
+  }
+
+  async compare(one: string, other: string, { limit }: { readonly limit: number }) {
+    const all = [...compareFakeTrees(this.#require(one), this.#require(other))];
+    return { differences: all.slice(0, limit), count: all.length };
   }
 
   async copy(source: string, target: string): Promise<void> {

@@ -3,6 +3,7 @@ import type { DrvOutput } from "@drvkit/narinfo";
 import type { Event } from "../event.js";
 import type { BuildHookPort } from "../ports/build-hook.js";
 import type { ClockPort } from "../ports/clock.js";
+import type { DiffHookPort } from "../ports/diff-hook.js";
 import type { LogPort } from "../ports/log.js";
 import type { PostBuildHookPort } from "../ports/post-build-hook.js";
 import type { SandboxPort } from "../ports/sandbox.js";
@@ -35,6 +36,8 @@ export interface Ports {
   readonly buildHook?: BuildHookPort;
   /** What is run after each build. */
   readonly postBuildHook?: PostBuildHookPort;
+  /** Who is shown outputs that a check found to differ. */
+  readonly diffHook?: DiffHookPort;
   /** Values of `impureEnvVars`. */
   readonly impureEnv?: (name: string) => string | undefined;
 }

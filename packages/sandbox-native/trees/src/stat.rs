@@ -17,6 +17,17 @@ pub enum TopType {
     Other,
 }
 
+impl From<FileType> for TopType {
+    fn from(file_type: FileType) -> Self {
+        match file_type {
+            FileType::Regular => Self::Regular,
+            FileType::Directory => Self::Directory,
+            FileType::Symlink => Self::Symlink,
+            FileType::Other => Self::Other,
+        }
+    }
+}
+
 /// What `stat_tree` tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopStat {
@@ -34,17 +45,9 @@ pub struct TopStat {
 pub fn stat_tree(path: &[u8]) -> Result<Option<TopStat>> {
     let looked = Root::try_open(path).and_then(|root| sys::stat_at(root.parent(), &root.name));
     match looked {
-        Ok(stat) => Ok(Some(TopStat {
-            file_type: match stat.file_type() {
-                FileType::Regular => TopType::Regular,
-                FileType::Directory => TopType::Directory,
-                FileType::Symlink => TopType::Symlink,
-                FileType::Other => TopType::Other,
-            },
-            mode: stat.mode,
-            uid: stat.uid,
-            size: stat.size,
-        })),
+        Ok(stat) => {
+            Ok(Some(TopStat { file_type: stat.file_type().into(), mode: stat.mode, uid: stat.uid, size: stat.size }))
+        }
         Err(Errno(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
         Err(errno) => Err(TreeError::io("stat", path, errno)),
     }

@@ -169,7 +169,14 @@ function refuseOutputs(
 ): At<"done"> {
   if (!(error instanceof OutputError))
     return { at: "done", because: "error", result: miscFailure(cx.drvPath, error, ran) };
-  const { status, message, hint } = error;
-  const failure = { ...ran, status, message, hint, code: "ERR_BUILD_FAILED" };
+  const { status, message, hint, differences } = error;
+  const failure = {
+    ...ran,
+    status,
+    message,
+    hint,
+    code: "ERR_BUILD_FAILED",
+    ...(differences.length === 0 ? {} : { differences }),
+  };
   return { at: "done", because: "failed", result: failureResult(cx.drvPath, failure) };
 }

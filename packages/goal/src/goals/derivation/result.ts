@@ -1,6 +1,7 @@
 import type { StorePath } from "@drvkit/drv-parser";
 import { describeError } from "../../error.js";
 import type { BuildResult, FailureStatus, SuccessStatus } from "../../result/build-result.js";
+import type { OutputDifference } from "../../result/differences.js";
 import type { GoalContext } from "../../worker/context.js";
 import type { At, Because } from "./stages.js";
 import { type OutputPaths, wantedOutputs } from "./wanted.js";
@@ -20,6 +21,7 @@ export interface Failure {
   readonly code?: string | undefined;
   readonly hint?: string | undefined;
   readonly logTail?: readonly string[];
+  readonly differences?: readonly OutputDifference[];
   readonly failedDependencies?: readonly StorePath[];
   readonly times?: BuildTimes;
 }
@@ -59,6 +61,7 @@ export function failureResult(drvPath: StorePath, failure: Failure): BuildResult
     ...(failure.code === undefined ? {} : { errorCode: failure.code }),
     ...(failure.hint === undefined ? {} : { hint: failure.hint }),
     ...(failure.logTail === undefined ? {} : { logTail: failure.logTail }),
+    ...(failure.differences === undefined ? {} : { differences: failure.differences }),
     ...(failure.failedDependencies === undefined ? {} : { failedDependencies: failure.failedDependencies }),
   };
 }
