@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { lstatSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { removeTree } from "@drvkit/sandbox-native";
@@ -53,6 +53,12 @@ export function drv(
     child.on("close", (status) => resolve({ status, stdout, stderr }));
     child.stdin.end(options.input ?? "");
   });
+}
+
+/** Which file it is and when anything of it changed last; reading it changes nothing of that. */
+export function identity(path: string): readonly number[] {
+  const { dev, ino, ctimeMs } = lstatSync(path);
+  return [dev, ino, ctimeMs];
 }
 
 /** Whether this machine can build; suites that build skip without it. */

@@ -86,13 +86,14 @@ async function expectBuilt(path: Parameters<DerivationFolder["outputOf"]>[0]) {
 const canMount = process.getuid?.() === 0 && sandboxWorks;
 
 describe.skipIf(!canMount)("a full disk [needs root to mount a tmpfs, and the sandbox]", () => {
-  test("an output that does not fit fails its build", async () => {
+  test("B31: an output that does not fit fails its build", async () => {
     const place = mount("nix/store", "8m");
     const path = drvs.write({ name: "large", script: "dd if=/dev/zero of=$out bs=1M count=16" });
     const ended = await build(path);
     await expectRefused(ended, path);
     expect(ended.stderr).toContain("No space left on device");
     expect(ended.stderr).toContain("note: build failure may have been caused by lack of free disk space");
+    expect(ended.status).toBe(1);
     execFileSync("mount", ["-o", "remount,size=32m", place]);
     await expectBuilt(path);
   });

@@ -215,7 +215,7 @@ describe("a floating output", () => {
   });
 });
 
-describe("a derivation with inputs whose paths are not known (A19)", () => {
+describe("a derivation with inputs whose paths are not known ", () => {
   function chain(kind: "floating" | "deferred") {
     const world = new World();
     const lib = world.add({ name: "lib", kind: "floating" });
@@ -224,7 +224,7 @@ describe("a derivation with inputs whose paths are not known (A19)", () => {
     return { world, lib, app };
   }
 
-  test.each(["floating", "deferred"] as const)("%s: what is built has plain paths (I4, R1)", async (kind) => {
+  test.each(["floating", "deferred"] as const)("A19: %s: what is built has plain paths (I4, R1)", async (kind) => {
     const { world, lib, app } = chain(kind);
     const outcome = await world.run([app], on);
     expect([statuses(outcome), outcome.exitStatus]).toEqual([["built"], 0]);
@@ -255,7 +255,7 @@ describe("a derivation with inputs whose paths are not known (A19)", () => {
     expect(statuses(await world.run([app], on))).toEqual(["alreadyValid"]);
   });
 
-  test("resolves to what is valid already when only the way there changed", async () => {
+  test("A19: resolves to what is valid already when only the way there changed", async () => {
     const world = new World();
     const [one, two] = [{ n: "1" }, { n: "2" }].map((env) =>
       world.add({ name: "lib", kind: "floating", env }),

@@ -62,7 +62,7 @@ For full logs, run 'drv log ${drvPath}'.`,
     expect([failure.status, exitStatus]).toEqual(["permanentFailure", 100]);
   });
 
-  test("on a full disk has a note, and may work another time", async () => {
+  test("B31: on a full disk has a note, and may work another time", async () => {
     const { failure, exitStatus } = await fail({}, (build) => build.exit(1), {});
     expect(failure.errorMessage).not.toContain("free disk space");
     const world = new World();
@@ -79,7 +79,7 @@ note: build failure may have been caused by lack of free disk space`,
     expect([exitStatus, full.exitStatus]).toEqual([100, 1]);
   });
 
-  test("of a fixed output may work another time (A5)", async () => {
+  test("A5: of a fixed output may work another time", async () => {
     const { failure, exitStatus } = await fail({ fixed }, (build) => build.exit(1));
     expect([failure.status, exitStatus]).toEqual(["transientFailure", 1]);
   });

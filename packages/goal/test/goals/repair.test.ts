@@ -65,7 +65,7 @@ describe("a derivation in repair mode", () => {
     expect(statuses(await world.run([app], { mode: "repair" }))).toEqual(["built"]);
   });
 
-  test("has a damaged dependency rebuilt and reports that it is already valid (A18, C1, C4)", async () => {
+  test("A18: has a damaged dependency rebuilt and reports that it is already valid (C1, C4)", async () => {
     const { world, lib, app } = await built();
     damage(world, world.out(lib));
     expect(statuses(await world.run([app], { mode: "repair" }))).toEqual(["alreadyValid"]);

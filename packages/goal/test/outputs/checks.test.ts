@@ -50,7 +50,7 @@ const styles = [{ style: "plain" }, { style: "structured" }] as const;
 describe.each(styles)("checks in $style attributes", ({ style }) => {
   const self = (out: string) => (style === "structured" ? [out] : []);
 
-  test("allowedReferences", async () => {
+  test("B24: allowedReferences", async () => {
     const accepted = await attempt({
       style,
       checks: ({ near }) => ({ allowedReferences: [near, "out"] }),
@@ -69,7 +69,7 @@ describe.each(styles)("checks in $style attributes", ({ style }) => {
     expect([refused.exitStatus, refused.valid]).toEqual([1, false]);
   });
 
-  test("an empty list allows nothing, an absent one everything", async () => {
+  test("B24: an empty list allows nothing, an absent one everything", async () => {
     const refused = await attempt({
       style,
       checks: () => ({ allowedReferences: [] }),
@@ -80,7 +80,7 @@ describe.each(styles)("checks in $style attributes", ({ style }) => {
     expect(accepted.result?.status).toBe("built");
   });
 
-  test("allowedRequisites look at the closure", async () => {
+  test("B24: allowedRequisites look at the closure", async () => {
     const refused = await attempt({
       style,
       checks: ({ near }) => ({ allowedRequisites: [near] }),
@@ -97,7 +97,7 @@ describe.each(styles)("checks in $style attributes", ({ style }) => {
     expect(accepted.result?.status).toBe("built");
   });
 
-  test("disallowedReferences", async () => {
+  test("B24: disallowedReferences", async () => {
     const refused = await attempt({
       style,
       checks: ({ near, far }) => ({ disallowedReferences: [near, far] }),
@@ -112,7 +112,7 @@ describe.each(styles)("checks in $style attributes", ({ style }) => {
     expect(failureOf(self.result).errorMessage).toBe(notAllowed(self.out, self.out));
   });
 
-  test("disallowedRequisites look at the closure", async () => {
+  test("B24: disallowedRequisites look at the closure", async () => {
     const refused = await attempt({
       style,
       checks: ({ far }) => ({ disallowedRequisites: [far] }),
@@ -127,7 +127,7 @@ describe.each(styles)("checks in $style attributes", ({ style }) => {
     expect(accepted.result?.status).toBe("built");
   });
 
-  test("the path itself counts as a requisite with structured attributes only", async () => {
+  test("B24: the path itself counts as a requisite with structured attributes only", async () => {
     const { result, out } = await attempt({
       style,
       checks: () => ({ disallowedRequisites: ["out"] }),
@@ -137,7 +137,7 @@ describe.each(styles)("checks in $style attributes", ({ style }) => {
     else expect(failureOf(result).errorMessage).toBe(notAllowed(out, out));
   });
 
-  test("a specifier that is neither a path nor an output is refused", async () => {
+  test("B24: a specifier that is neither a path nor an output is refused", async () => {
     const { result, drvPath } = await attempt({
       style,
       checks: () => ({ allowedReferences: ["lib"] }),
@@ -150,7 +150,7 @@ describe.each(styles)("checks in $style attributes", ({ style }) => {
 });
 
 describe("sizes", () => {
-  test("maxSize is that of the archive", async () => {
+  test("B24: maxSize is that of the archive", async () => {
     const refused = await attempt({
       style: "structured",
       checks: () => ({ maxSize: 119 }),
@@ -168,7 +168,7 @@ describe("sizes", () => {
     expect(accepted.result?.status).toBe("built");
   });
 
-  test("maxClosureSize counts everything reachable", async () => {
+  test("B24: maxClosureSize counts everything reachable", async () => {
     const { result, out } = await attempt({
       style: "structured",
       checks: () => ({ maxClosureSize: 300 }),
@@ -180,7 +180,7 @@ describe("sizes", () => {
   });
 });
 
-test("names of outputs that were valid before count", async () => {
+test("B24: names of outputs that were valid before count", async () => {
   const world = new World();
   const drvPath = world.add({
     name: "multi",
@@ -201,7 +201,7 @@ test("names of outputs that were valid before count", async () => {
   expect((await finish(`see ${dev}`)).exitStatus).toBe(0);
 });
 
-test("top-level limits beside structured attributes have no effect, and a warning says so", async () => {
+test("B24: top-level limits beside structured attributes have no effect, and a warning says so", async () => {
   const world = new World();
   const env = { __json: JSON.stringify({ allowedReferences: [], maxSize: 1 }) };
   const drvPath = world.add({ name: "misled", env });

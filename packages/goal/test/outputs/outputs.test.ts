@@ -189,7 +189,7 @@ describe("fixed outputs", () => {
     expect(world.ports.trees.paths().filter((path) => path.includes("/tmp-"))).toEqual([]);
   });
 
-  test("of another content are told with both hashes and kept under their real path", async () => {
+  test("B20: of another content are told with both hashes and kept under their real path", async () => {
     const world = new World();
     const drvPath = world.add({ name: "file", fixed: address("expected") }) as never;
     const { failure, exitStatus } = await build(world, drvPath, { out: content });
@@ -206,7 +206,7 @@ describe("fixed outputs", () => {
     expect(statuses(await world.run([corrected]))).toEqual(["alreadyValid"]);
   });
 
-  test("whose real path another build owns are not waited for", async () => {
+  test("B21: whose real path another build owns are not waited for", async () => {
     const world = new World();
     const drvPath = world.add({ name: "file", fixed: address("expected") }) as never;
     const real = computeContentAddressedPath(world.ports.store.storeDir, "file", address(content));
@@ -215,7 +215,7 @@ describe("fixed outputs", () => {
     expect([failure().status, await world.isValid(real)]).toEqual(["hashMismatch", false]);
   });
 
-  test("must not refer to store paths", async () => {
+  test("B22: must not refer to store paths", async () => {
     const world = new World();
     const source = world.ports.store.addText("source", "text");
     const drvPath = world.add({ name: "file", sources: [source], fixed: address(content) }) as never;

@@ -21,7 +21,7 @@ describe("the exit status of a run that failed", () => {
     { status: "dependencyFailed", exit: 1 },
     { status: "logLimitExceeded", exit: 1 },
     { status: "noSubstituters", exit: 1 },
-  ])("is $exit after $status (A5)", ({ status, exit }) => {
+  ])("A5: is $exit after $status", ({ status, exit }) => {
     expect(exitStatusOf(status)).toBe(exit);
     expect(exitStatusOf("built", status, "alreadyValid", status)).toBe(exit);
   });

@@ -7,6 +7,7 @@ import type { BuildUsage, RunningBuild } from "../../ports/sandbox.js";
 import type { OutputLocks } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
 import type { Slot } from "../../worker/slots.js";
+import { keepPartialOutputs } from "./partial-outputs.js";
 import { afterBuild } from "./post-build-hook.js";
 import { type BuildTimes, failureResult, miscFailure, succeed } from "./result.js";
 import { describeFailure, type RunEnd, runBuilder } from "./run-builder.js";
@@ -37,14 +38,17 @@ export async function buildLocked(build: LockedBuild, cx: GoalContext): Promise<
   const logs: Promise<void>[] = [];
   let done: At<"done"> | undefined;
   let usage: BuildUsage | undefined;
+  let hasEnded = false;
   try {
     const end = await follow(running, build.slot, logs, cx);
+    hasEnded = true;
     usage = running.usage();
     cx.signal.throwIfAborted();
     const times = { startTimeSeconds, stopTimeSeconds: clock.nowSeconds() };
     done = await judge({ build, running, scratch, end, times, inputs }, cx);
     return done;
   } finally {
+    if (hasEnded && !isBuilt(done)) await keepPartial({ ...build, running, scratch }, cx);
     const closing = closeBuild(running, done, cx);
     // Who waits for outputs that are registered does not wait for this.
     if (isBuilt(done)) cx.afterwards(closing);
@@ -113,6 +117,10 @@ async function warnIfFails<Value>(
 /** A builder that is not isolated wrote into the store's directory: what of it is not valid now is nothing. */
 async function removeWritten(scratch: Scratch, cx: GoalContext): Promise<void> {
   await warnIfFails("cannot remove what the builder wrote", () => removeScratch(scratch, cx), cx);
+}
+
+async function keepPartial(failed: Parameters<typeof keepPartialOutputs>[0], cx: GoalContext): Promise<void> {
+  await warnIfFails("cannot keep the outputs", () => keepPartialOutputs(failed, cx), cx);
 }
 
 async function closeBuild(
