@@ -1,11 +1,11 @@
-// Builds one derivation file and ends by SIGKILL at one moment after its builder ended: `node crash-build.mjs OPTIONS FILE MOMENT`,
+// Builds one derivation file and ends by SIGKILL at one moment after its builder ended: `node crash-build.mjs OPTIONS FILE MOMENT MODE`,
 // the options of `openEngine` as JSON. Each call of a port is a moment, and so is the end of each that is waited for; 0 is none.
 // Prints what the moment is. Exit status 0: the build has succeeded before it.
 import { writeSync } from "node:fs";
 import { composePorts, openEngine } from "../packages/engine/dist/index.js";
 import { defaultWorkerSettings, runGoals } from "../packages/goal/dist/index.js";
 
-const [options, file, moment] = process.argv.slice(2);
+const [options, file, moment, mode] = process.argv.slice(2);
 let hasEnded = false;
 let moments = 0;
 
@@ -55,6 +55,7 @@ const { results, exitStatus } = await runGoals([{ drvPath, outputs: "all" }], {
     sandbox: followed("sandbox", ports.sandbox),
     log: followed("log", ports.log),
   },
+  mode,
   settings: {
     ...defaultWorkerSettings,
     system: engine.settings.system,

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { makeStoreDir, type OutputName, printHash, type StorePath } from "@drvkit/drv-parser";
@@ -71,7 +71,7 @@ describe.skipIf(!canRun)(`a build that is killed after its builder ended${why}`,
       const file = drvs.fileOf(drvs.write(recipe));
 
       expect(await buildUntil(0, file, options)).toMatchObject({ code: 0 });
-      const right = await withEngine(options, (engine) => look(engine.store));
+      const right = await withEngine(options, lookAt);
       const files = filesOf(store);
       expect(right.objects.size).toBe(recipe.outputs?.length ?? 1);
       expect(right.realisations.size).toBe("experimental-features" in settings ? 3 : 0);
@@ -102,9 +102,54 @@ describe.skipIf(!canRun)(`a build that is killed after its builder ended${why}`,
   );
 });
 
+describe.skipIf(!canRun)(`a repair that is killed after its builder ended${why}`, () => {
+  test("leaves the damaged output or the good one, never none, and the next one succeeds", {
+    timeout: 900_000,
+  }, async () => {
+    await using scratch = new Scratch();
+    chmodSync(scratch.folder, 0o755);
+    const { store } = scratch;
+    const drvs = new DerivationFolder(scratch.path("drvs"));
+    const options = { store, settings: { "host-tools": "true" } };
+    const drvPath = drvs.write({ ...three, name: "damaged", env });
+    const [file, out] = [drvs.fileOf(drvPath), join(store, drvs.outputOf(drvPath), "uses")];
+    for (let moment = 1; ; moment += every) {
+      await removeTree(store);
+      expect(await buildUntil(0, file, options)).toMatchObject({ code: 0 });
+      const [right, files, good] = [
+        await withEngine(options, lookAt),
+        filesOf(store),
+        readFileSync(out, "utf8"),
+      ];
+      chmodSync(out, 0o644);
+      writeFileSync(out, "damaged");
+      const killed = await buildUntil(moment, file, options, "repair");
+      if (killed.code === 0) break;
+      expect(killed).toMatchObject({ signal: "SIGKILL" });
+      const where = `${moment}: ${killed.at}`;
+      expect(["damaged", good], where).toContain(readFileSync(out, "utf8"));
+      await withEngine(options, async (engine) => {
+        expect(underWay(engine.store), where).toEqual([]);
+        const { results } = await engine.build([file], { mode: "repair" }).result;
+        expect(results, where).toMatchObject([{ outputs: expect.anything() }]);
+        expect(await look(engine.store), where).toEqual(right);
+      });
+      await removeLocks(join(store, "nix/store"), where);
+      expect(filesOf(store), where).toEqual(files);
+    }
+  });
+});
+
+const lookAt = ({ store }: { readonly store: LmdbStore }) => look(store);
+
 /** Builds until the moment of this number; 0: to the end. */
-async function buildUntil(moment: number, file: string, options: EngineOptions) {
-  const args = [join(root, "tests/crash-build.mjs"), JSON.stringify(options), file, `${moment}`];
+async function buildUntil(
+  moment: number,
+  file: string,
+  options: EngineOptions,
+  mode: "normal" | "repair" = "normal",
+) {
+  const args = [join(root, "tests/crash-build.mjs"), JSON.stringify(options), file, `${moment}`, mode];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   const at = text(child.stdout);
   const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];

@@ -51,6 +51,38 @@ function render(
   return screen.text;
 }
 
+test("what a check found stands below its error", () => {
+  const files = [
+    { file: "bin/tool", kind: "executable", onlyIn: "built" },
+    { file: "list", kind: "contents", reason: "order", offset: 7, registeredSizeBytes: 9, builtSizeBytes: 9 },
+    {
+      file: "date",
+      kind: "contents",
+      reason: "time",
+      offset: 3,
+      registeredSizeBytes: 5,
+      builtSizeBytes: 6,
+      registered: "10:00",
+      built: "10:010",
+    },
+    { file: "", kind: "type", registered: "regular", built: "directory" },
+    { file: "l", kind: "target", registered: "/a/b", built: "/a/c", reason: "path" },
+    ...Array.from({ length: 9 }, (_, n) => ({ file: `n${n}`, kind: "only", onlyIn: "registered" })),
+  ];
+  const differences = [{ output: "out", path: "/nix/store/x", files, count: 20 }];
+  const text = render([failed("notDeterministic", "may not be deterministic", { differences })]);
+  expect(text.split("\n").slice(1, 8)).toEqual([
+    "error: may not be deterministic",
+    "       in output 'out' 20 files differ:",
+    "         bin/tool           executable only in the new one",
+    "         list               the same lines in another order, from byte 7",
+    '         date               from byte 3, 5 bytes, now 6: a time, "10:00", now "10:010"',
+    "         the output itself  regular, now directory",
+    '         l                  link to a path, "/a/b", now "/a/c"',
+  ]);
+  expect(text).toContain("         and 10 more\n");
+});
+
 describe("units", () => {
   test.each([
     [400, "0.4s"],

@@ -224,23 +224,26 @@ describe("a derivation with inputs whose paths are not known ", () => {
     return { world, lib, app };
   }
 
-  test.each(["floating", "deferred"] as const)("A19: %s: what is built has plain paths (I4, R1)", async (kind) => {
-    const { world, lib, app } = chain(kind);
-    const outcome = await world.run([app], on);
-    expect([statuses(outcome), outcome.exitStatus]).toEqual([["built"], 0]);
-    const libPath = (await realisationOf(world, lib))?.outPath;
-    const [resolution] = world.events.of("derivation-resolved");
-    expect(resolution).toMatchObject({ drvPath: app });
-    const resolved = resolution?.resolved as StorePath;
-    const drv = await world.ports.store.readDerivation(resolved);
-    expect([drv.inputDrvs.size, [...drv.inputSrcs]]).toEqual([0, [libPath]]);
-    expect(because(world, app)).toEqual(["needs-build", "needs-resolution", "resolved-built"]);
-    const path = outputsOf(outcome.results[0])["out"] as StorePath;
-    const node = world.ports.trees.get(world.ports.store.realPathOf(path));
-    expect(node).toMatchObject({ content: bytesOf(`uses ${libPath}`) });
-    if (kind === "deferred") expect(world.outputs(resolved)).toEqual({ out: path });
-    expect(world.buildOrder()).toEqual(["lib", "app"]);
-  });
+  test.each(["floating", "deferred"] as const)(
+    "A19: %s: what is built has plain paths (I4, R1)",
+    async (kind) => {
+      const { world, lib, app } = chain(kind);
+      const outcome = await world.run([app], on);
+      expect([statuses(outcome), outcome.exitStatus]).toEqual([["built"], 0]);
+      const libPath = (await realisationOf(world, lib))?.outPath;
+      const [resolution] = world.events.of("derivation-resolved");
+      expect(resolution).toMatchObject({ drvPath: app });
+      const resolved = resolution?.resolved as StorePath;
+      const drv = await world.ports.store.readDerivation(resolved);
+      expect([drv.inputDrvs.size, [...drv.inputSrcs]]).toEqual([0, [libPath]]);
+      expect(because(world, app)).toEqual(["needs-build", "needs-resolution", "resolved-built"]);
+      const path = outputsOf(outcome.results[0])["out"] as StorePath;
+      const node = world.ports.trees.get(world.ports.store.realPathOf(path));
+      expect(node).toMatchObject({ content: bytesOf(`uses ${libPath}`) });
+      if (kind === "deferred") expect(world.outputs(resolved)).toEqual({ out: path });
+      expect(world.buildOrder()).toEqual(["lib", "app"]);
+    },
+  );
 
   test.each(["floating", "deferred"] as const)("%s: is known with what it depends on", async (kind) => {
     const { world, lib, app } = chain(kind);

@@ -77,6 +77,34 @@ describe("outputs", () => {
     expect([exitStatus, world.ports.store.registrations]).toEqual([1, []]);
   });
 
+  test("B31: of a builder that failed stay, not valid, until the next attempt", async () => {
+    const world = new World();
+    const drvPath = world.add({ name: "half", outputs: ["out", "dev", "lib"] });
+    const { store, trees } = world.ports;
+    const running = world.run([drvPath]);
+    const builder = await world.building(drvPath);
+    builder.put(world.out(drvPath), { type: "regular", content: bytesOf("half"), mode: 0o4777, uid: 1000 });
+    builder.put(world.out(drvPath, "dev"), {
+      type: "directory",
+      entries: { pipe: { type: "other" } },
+      uid: 1000,
+    });
+    builder.exit(1);
+    await running;
+    const treeOf = (output: string) => trees.get(store.realPathOf(world.out(drvPath, output)));
+    expect([treeOf("out"), treeOf("dev"), treeOf("lib")]).toEqual([
+      { type: "regular", content: bytesOf("half"), executable: true },
+      undefined,
+      undefined,
+    ]);
+    expect(await world.isValid(world.out(drvPath))).toBe(false);
+    const again = world.run([drvPath]);
+    const next = await world.building(drvPath);
+    expect(treeOf("out")).toBeUndefined();
+    next.exit(1);
+    await again;
+  });
+
   test("that are missing are named", async () => {
     const world = new World();
     const drvPath = world.add({ name: "lazy", outputs: ["out", "dev"] }) as never;

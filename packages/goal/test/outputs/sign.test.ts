@@ -22,6 +22,21 @@ describe("what is built", () => {
     expect(realisation?.signatures.map((text) => text.split(":")[0])).toEqual(["here-1", "there-1"]);
   });
 
+  test("is signed when a check finds that it is what others built", async () => {
+    const key = await generateSecretKey("here-1");
+    const world = new World();
+    const drvPath = world.add({ name: "checked" });
+    await world.realise([drvPath]);
+    const { store } = world.ports;
+    const info = await store.queryPathInfo(world.out(drvPath));
+    if (info === undefined) throw new Error("it is not valid");
+    await store.registerValidPaths([{ ...info, ultimate: false }]);
+    await world.realise([drvPath], { mode: "check", secretKeys: [key] });
+    const checked = await store.queryPathInfo(world.out(drvPath));
+    expect(checked?.ultimate).toBe(true);
+    expect(await verifySignatures(checked ?? info, [publicKeyOf(key)])).toEqual(new Set(["here-1"]));
+  });
+
   test("carries no signature without a key", async () => {
     const world = new World();
     const drvPath = world.add({ name: "plain" });
