@@ -177,7 +177,8 @@ test("JSON that was damaged is refused with a code, or is what JSON.parse reads"
         expect(error).toBeInstanceOf(DrvError);
         return;
       }
-      expect(plain(value)).toEqual(JSON.parse(text));
+      const withoutMinusZero = (_: string, each: unknown) => (each === 0 ? 0 : each); // an integer here
+      expect(plain(value)).toEqual(JSON.parse(text, withoutMinusZero));
     },
   );
 });

@@ -12,7 +12,7 @@ export class Audience implements SubstitutionCounters {
   /** Never changed, so that goals share it: nearly all of them work for the same runs. */
   #runs: ReadonlySet<Run> = nobody;
   /** The last event of each type, as far as it still tells where the goal is. */
-  #said: EventBody[] = [];
+  #said: readonly EventBody[] = [];
   #below: readonly Audience[] = [];
   /** Of a path or a realisation: more than that of each that waits for it. */
   #depth = 0;
@@ -128,9 +128,9 @@ export class Audience implements SubstitutionCounters {
   #keep(body: EventBody): void {
     const ends = endedBy[body.type];
     if (ends === undefined) return;
-    const at = this.#said.findIndex(({ type }) => type === ends);
-    if (at >= 0) this.#said.splice(at, 1);
-    if (body.type === ends) this.#said.push(body);
+    // An array that grows takes more than it needs.
+    const others = this.#said.filter(({ type }) => type !== ends);
+    this.#said = body.type === ends ? [...others, body] : others;
   }
 
   #catchUp(run: Run): void {

@@ -1,3 +1,8 @@
+/** Who is told of an abort. */
+export interface AbortListener {
+  aborted(): void;
+}
+
 /**
  * Tells a goal that nobody waits for it any more. The signal is made for the first who asks for it: most goals end before
  * anybody does.
@@ -6,7 +11,7 @@ export class Cancellation {
   #controller: AbortController | undefined;
   #reason: Error | undefined;
   #isOver = false;
-  #listener: (() => void) | undefined;
+  #listener: AbortListener | undefined;
 
   /** One that aborts with a signal. */
   static following(signal: AbortSignal): Cancellation & Disposable {
@@ -42,7 +47,7 @@ export class Cancellation {
   }
 
   /** Calls back at the abort; a goal waits for one thing at a time, so there is one listener or none. */
-  onAbort(listener: (() => void) | undefined): void {
+  onAbort(listener: AbortListener | undefined): void {
     this.#listener = listener;
   }
 
@@ -51,7 +56,7 @@ export class Cancellation {
     if (this.#isOver || this.#reason !== undefined) return;
     this.#reason = reason;
     this.#controller?.abort(reason);
-    this.#listener?.();
+    this.#listener?.aborted();
   }
 
   /** The goal has ended. */

@@ -35,18 +35,19 @@ export interface GoalIdentity {
   readonly audience: Audience;
 }
 
-/** What a goal does with the worker, the same for every kind. A class: there is one for each of many thousand goals. */
-export class GoalCommon implements CommonContext {
-  readonly key: GoalKey;
-  readonly #goal: GoalIdentity;
-
+/** What a goal does with the worker, the same for every kind. Small: there is one for each of many thousand goals. */
+export class GoalCommon<Identity extends GoalIdentity = GoalIdentity> implements CommonContext {
   constructor(
     private readonly parts: WorkerParts,
-    goal: GoalIdentity,
-    private readonly pool: SlotPool,
-  ) {
-    this.key = goal.key;
-    this.#goal = goal;
+    protected readonly goal: Identity,
+  ) {}
+
+  get key(): GoalKey {
+    return this.goal.key;
+  }
+
+  protected get pool(): SlotPool {
+    return "substitution";
   }
 
   get ports(): Ports {
@@ -70,15 +71,15 @@ export class GoalCommon implements CommonContext {
   }
 
   get signal(): AbortSignal {
-    return this.#goal.cancellation.signal;
+    return this.goal.cancellation.signal;
   }
 
   throwIfAborted(): void {
-    this.#goal.cancellation.throwIfAborted();
+    this.goal.cancellation.throwIfAborted();
   }
 
   emit(body: EventBody): void {
-    this.#goal.audience.emit(body);
+    this.goal.audience.emit(body);
   }
 
   afterwards(work: Promise<void>): void {
@@ -86,7 +87,7 @@ export class GoalCommon implements CommonContext {
   }
 
   close(): void {
-    this.#goal.cancellation.end();
+    this.goal.cancellation.end();
   }
 
   turn(): Promise<void> {
@@ -119,7 +120,7 @@ export class GoalCommon implements CommonContext {
       return;
     }
     this.emit({ type: "goal-waits", goal: this.key, for: keys });
-    this.parts.waitFor(waitees, this.#goal, told);
+    this.parts.waitFor(waitees, this.goal, told);
     this.leaveTurn();
   }
 

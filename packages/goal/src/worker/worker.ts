@@ -9,18 +9,19 @@ import type { BuildMode, WorkerSettings } from "../settings.js";
 import { Audience } from "./audience.js";
 import { BuildHook } from "./build-hook.js";
 import { Cancellation } from "./cancellation.js";
-import { GoalCommon, type GoalIdentity, type WorkerParts } from "./common-context.js";
+import { GoalCommon, type WorkerParts } from "./common-context.js";
 import { Contents } from "./contents.js";
 import type { InputRequest, PathRequest, Ports, WaiteeResults, Waitees } from "./context.js";
 import { DerivationCache } from "./derivation-cache.js";
-import { DerivationContext } from "./derivation-context.js";
+import { DerivationContext, DerivationGoal } from "./derivation-context.js";
 import { type GoalKey, makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
-import { collect, type Goal, type GoalResult, leave, type Told } from "./goals.js";
+import { allEnded, Goal, type GoalOwner, type GoalResult, type Told } from "./goals.js";
 import { Passes } from "./passes.js";
 import { sorted } from "./results.js";
 import type { Run } from "./run.js";
 import { Slots } from "./slots.js";
 import { Substituters } from "./substituters.js";
+import { type Patience, type Waiter, Waiting } from "./waiting.js";
 import { WantedOutputs } from "./wanted.js";
 
 /** What a worker runs with. */
@@ -29,22 +30,18 @@ export interface WorkerOptions {
   readonly settings: WorkerSettings;
 }
 
-/** The goal of a derivation: what is wanted of it may grow. */
-interface DerivationGoal extends Goal<BuildResult> {
-  readonly wanted: WantedOutputs;
-}
-
 /** Runs goals: one per derivation, path and realisation, in key order, with a limited number at a time. */
-export class Worker {
+export class Worker implements GoalOwner {
   readonly #derivationGoals = new Map<GoalKey, DerivationGoal>();
   readonly #pathGoals = new Map<GoalKey, Goal<SubstitutionResult>>();
   readonly #realisationGoals = new Map<GoalKey, Goal<RealisationResult>>();
   /** All that have not ended, aborted ones whose place another one has taken among them. */
-  readonly #open = new Map<Cancellation, Goal<GoalResult>>();
+  readonly #open = new Set<Goal>();
   readonly #runs = new Set<Run>();
   readonly #afterwards = new Set<Promise<void>>();
   readonly #derivations: DerivationCache;
   readonly #parts: WorkerParts;
+  readonly #patience: Patience;
 
   constructor({ ports, settings }: WorkerOptions) {
     this.#derivations = new DerivationCache((drvPath) => ports.store.readDerivation(drvPath));
@@ -52,6 +49,7 @@ export class Worker {
       for (const run of this.#runs) run.emit({ type: "message", level, text });
     };
     const passes = new Passes();
+    this.#patience = { keepGoing: settings.keepGoing, passes };
     this.#parts = {
       ports,
       settings,
@@ -93,11 +91,8 @@ export class Worker {
   }
 
   /** Results are in the order given. Who waits is told when all have ended, or at the first failure or the abort. */
-  #waitFor(
-    waitees: Waitees,
-    { key, cancellation, audience }: Partial<GoalIdentity> & Omit<GoalIdentity, "key">,
-    told: Told<WaiteeResults>,
-  ): void {
+  #waitFor(waitees: Waitees, waiter: Waiter, told: Told<WaiteeResults>): void {
+    const { key, cancellation, audience } = waiter;
     const { derivations = [], paths = [], realisations = [], mode = "normal" } = waitees;
     const isOver = cancellation.isAborted;
     const cycle = isOver ? undefined : this.#findCycle(waitees, audience);
@@ -107,32 +102,24 @@ export class Worker {
       told.failed(cycle);
       return;
     }
-    const goals: readonly Goal<GoalResult>[] = isOver
+    const goals: readonly Goal[] = isOver
       ? []
-      : [
+      : ([
           ...derivations.map((request) => this.#joinDerivation(request, mode, audience)),
           ...paths.map((request) => this.#joinPath(request, audience)),
           ...realisations.map((id) => this.#joinRealisation(id, audience)),
-        ];
+        ] as readonly Goal[]);
     if (goals.length === 0) {
       told.done(sorted(waitees, []));
       return;
     }
-    audience.waitFor(goals.map((goal) => goal.audience));
-    const { passes, settings } = this.#parts;
-    collect(goals, { keepGoing: settings.keepGoing, cancellation, failed: told.failed }, (results) => {
-      audience.waitFor([]);
-      for (const goal of goals) leave(goal);
-      const tell = () => told.done(sorted(waitees, results));
-      if (key === undefined) tell();
-      else passes.begin(key, tell);
-    });
+    new Waiting(goals, waitees, waiter, this.#patience, told);
   }
 
   /** What would wait for itself: others may say so of paths and realisations, never of derivations. */
   #findCycle({ paths = [], realisations = [] }: Waitees, audience: Audience): GoalError | undefined {
-    const isFree = (goal: Goal<GoalResult> | undefined) =>
-      !isUnderWay(goal) || audience.canWaitFor(goal.audience);
+    const isFree = (goal: Pick<Goal, "isUnderWay" | "audience"> | undefined) =>
+      goal?.isUnderWay !== true || audience.canWaitFor(goal.audience);
     const path = paths.find((each) => !isFree(this.#pathGoals.get(makePathGoalKey(each.path, each.repair))));
     if (path !== undefined) return cycleError(path.path);
     const id = realisations.find((each) => !isFree(this.#realisationGoals.get(makeRealisationGoalKey(each))));
@@ -142,11 +129,10 @@ export class Worker {
   /** Waits until every goal that worked for this run and for nobody else has cleaned up, and for what was left to the end. */
   async #settle(run: Run): Promise<void> {
     const open = () =>
-      [...this.#open.values()].filter(
+      [...this.#open].filter(
         ({ audience: { runs } }) => runs.has(run) && [...runs].every(({ isLeaving }) => isLeaving),
       );
-    for (let goals = open(); goals.length > 0; goals = open())
-      await Promise.allSettled(goals.map(({ ended }) => ended));
+    for (let goals = open(); goals.length > 0; goals = open()) await allEnded(goals);
     await Promise.all(this.#afterwards);
   }
 
@@ -155,36 +141,29 @@ export class Worker {
     { drvPath, outputs, derivation }: InputRequest,
     mode: BuildMode,
     above: Audience,
-  ): DerivationGoal {
+  ): Goal<BuildResult> {
     const key = makeDerivationGoalKey(drvPath, mode);
     const found = join(this.#derivationGoals, key, above);
     if (found !== undefined) {
-      found.wanted.add(outputs);
+      found.request.wanted.add(outputs);
       return found;
     }
-    const wanted = new WantedOutputs(outputs);
+    const request = { drvPath, wanted: new WantedOutputs(outputs), mode, derivation };
     const failures = [...above.runs].map((run) => run.failureOf(drvPath));
     const [failed] = failures;
-    if (failed !== undefined && !failures.includes(undefined)) return { ...endedGoal(key, failed), wanted };
+    if (failed !== undefined && !failures.includes(undefined)) {
+      // What is known is not worked for again.
+      const known = new Goal<BuildResult>(key, new Audience(), nobody);
+      known.done(failed);
+      return known;
+    }
     const audience = new Audience("builds");
     audience.join(above);
-    audience.emit({ type: "goal-created", goal: key, drvPath, wanted: wanted.names() });
-    const started = this.#start(this.#derivationGoals, key, audience, (cancellation, told) => {
-      const read = async () => derivation ?? this.#derivations.get(drvPath);
-      const request = { drvPath, wanted, mode, derivation };
-      const cx = new DerivationContext(this.#parts, { key, cancellation, audience }, request, read);
-      runDerivationGoal(cx, {
-        ...told,
-        done: (result) => {
-          for (const run of audience.runs) run.note(result);
-          audience.emit({ type: "goal-done", goal: key, result });
-          told.done(result);
-        },
-      });
-    });
-    const { cancellation, ended } = started;
-    const goal: DerivationGoal = { key, cancellation, audience, waiters: 1, ended, wanted };
-    this.#derivationGoals.set(key, goal);
+    audience.emit({ type: "goal-created", goal: key, drvPath, wanted: request.wanted.names() });
+    const goal = new DerivationGoal(key, audience, this, request);
+    this.#start(this.#derivationGoals, goal, () =>
+      runDerivationGoal(new DerivationContext(this.#parts, goal, this.#derivations), goal),
+    );
     return goal;
   }
 
@@ -196,17 +175,22 @@ export class Worker {
     const audience = new Audience("substitutions");
     audience.join(above);
     audience.emit({ type: "substitution-created", goal: key, path });
-    return this.#start(this.#pathGoals, key, audience, (cancellation, told) => {
+    const goal = new Goal<SubstitutionResult>(key, audience, this);
+    this.#start(this.#pathGoals, goal, () => {
       const run = async () => {
         const { runPathSubstitution } = await import("../goals/substitution/path.js"); // most runs need none
-        const common = new GoalCommon(this.#parts, { key, cancellation, audience }, "substitution");
+        const common = new GoalCommon(this.#parts, goal);
         const cx = Object.assign(common, { path, ca, repair, counters: audience });
         const result = await runPathSubstitution(cx);
         audience.emit({ type: "substitution-done", goal: key, result });
         return result;
       };
-      run().then(told.done, told.failed);
+      run().then(
+        (result) => goal.done(result),
+        (error) => goal.failed(error),
+      );
     });
+    return goal;
   }
 
   /** The goal of this realisation, new or under way, with one more waiter. */
@@ -217,83 +201,65 @@ export class Worker {
     const audience = new Audience();
     audience.join(above);
     audience.emit({ type: "realisation-created", goal: key, id: printDrvOutput(id) });
-    return this.#start(this.#realisationGoals, key, audience, (cancellation, told) => {
+    const goal = new Goal<RealisationResult>(key, audience, this);
+    this.#start(this.#realisationGoals, goal, () => {
       const run = async () => {
         const { runRealisationSubstitution } = await import("../goals/realisation/run.js"); // most runs need none
-        const common = new GoalCommon(this.#parts, { key, cancellation, audience }, "substitution");
+        const common = new GoalCommon(this.#parts, goal);
         const result = await runRealisationSubstitution(Object.assign(common, { id }));
         const told: RealisationResultOf<string> = { ...result, id: printDrvOutput(result.id) };
         audience.emit({ type: "realisation-done", goal: key, result: told });
         return result;
       };
-      run().then(told.done, told.failed);
+      run().then(
+        (result) => goal.done(result),
+        (error) => goal.failed(error),
+      );
     });
+    return goal;
   }
 
   /** A new goal, which begins with its first turn. An aborted one of the same key cleans up first. */
-  #start<Result extends GoalResult>(
-    goals: Map<GoalKey, Goal<Result>>,
-    key: GoalKey,
-    audience: Audience,
-    run: (cancellation: Cancellation, told: Told<Result>) => void,
-  ): Goal<Result> {
-    const cancellation = new Cancellation();
-    const before = goals.get(key)?.ended;
-    const ended = new Promise<Result | undefined>((resolve, reject) => {
-      const end = () => {
-        this.#parts.passes.leave(key);
-        cancellation.end();
-        audience.dismiss();
-        if (goals.get(key)?.cancellation === cancellation) goals.delete(key);
-        this.#open.delete(cancellation);
-      };
-      const told: Told<Result> = {
-        done: (result) => {
-          end();
-          resolve(result);
-        },
-        failed: (error) => {
-          end();
-          if (cancellation.isAborted) resolve(undefined);
-          else reject(error);
-        },
-      };
-      const begin = () => this.#parts.passes.begin(key, () => run(cancellation, told));
-      if (before === undefined) begin();
-      else before.then(begin, reject);
-    });
-    const goal = { key, cancellation, audience, waiters: 1, ended };
-    goals.set(key, goal);
-    this.#open.set(cancellation, goal);
-    return goal;
+  #start<Result extends GoalResult, SomeGoal extends Goal<Result>>(
+    goals: Map<GoalKey, SomeGoal>,
+    goal: SomeGoal,
+    run: () => void,
+  ): void {
+    const before = goals.get(goal.key);
+    goals.set(goal.key, goal);
+    this.#open.add(goal as unknown as Goal);
+    const begin = () => this.#parts.passes.begin(goal.key, run);
+    if (before === undefined) begin();
+    else before.whenEnded({ done: begin, failed: (error) => goal.failed(error) });
+  }
+
+  /** Its place is free. */
+  ended(goal: Goal): void {
+    this.#parts.passes.leave(goal.key);
+    this.#open.delete(goal);
+    for (const goals of [this.#derivationGoals, this.#pathGoals, this.#realisationGoals] as const)
+      if ((goals.get(goal.key) as unknown) === goal) goals.delete(goal.key);
   }
 }
 
 /** The goal of this key that is under way, with one more waiter. */
-function join<SomeGoal extends Goal<GoalResult>>(
+function join<Result extends GoalResult, SomeGoal extends Goal<Result>>(
   goals: ReadonlyMap<GoalKey, SomeGoal>,
   key: GoalKey,
   above: Audience,
 ): SomeGoal | undefined {
   const found = goals.get(key);
-  if (!isUnderWay(found)) return undefined;
+  if (found?.isUnderWay !== true) return undefined;
   found.waiters += 1;
   found.audience.join(above);
   return found;
 }
 
-function isUnderWay<SomeGoal extends Goal<GoalResult>>(goal: SomeGoal | undefined): goal is SomeGoal {
-  return goal !== undefined && !goal.cancellation.isAborted && !goal.cancellation.isOver;
-}
+/** Of a goal that nobody has to run. */
+const nobody: GoalOwner = { ended: () => undefined };
 
 function cycleError(again: string): GoalError {
   return new GoalError("ERR_GOAL_CYCLE", `cycle detected: '${again}' waits for itself`, {
     hint: "A substituter says that it depends on itself by way of others; ask who runs the substituter.",
   });
-}
-
-/** What is known is not worked for again. */
-function endedGoal<Result extends GoalResult>(key: GoalKey, result: Result): Goal<Result> {
-  const cancellation = new Cancellation();
-  return { key, cancellation, audience: new Audience(), waiters: 1, ended: Promise.resolve(result) };
 }

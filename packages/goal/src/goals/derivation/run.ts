@@ -29,17 +29,42 @@ interface Waited extends Needed {
  * inputs nothing of it is left but the way back: many thousand goals may wait.
  */
 export function runDerivationGoal(cx: GoalContext, told: Told<BuildResult>): void {
-  const goOn = (place: Place) => {
-    advance(place, cx).then((stopped) => {
-      if (!("needed" in stopped)) return told.done(stopped);
-      const { needed, version, ...at } = stopped;
-      cx.whenEnded(needed.waitees, {
-        ...told,
-        done: (results) => goOn({ ...at, waited: { ...needed, version, results } }),
-      });
-    }, told.failed);
-  };
-  goOn({ stage: { at: "load", because: "created", tried: "not-yet" }, expected: false });
+  new DerivationRun(cx, told).goOn({
+    stage: { at: "load", because: "created", tried: "not-yet" },
+    expected: false,
+  });
+}
+
+/** It is told of what it waits for. */
+class DerivationRun implements Told<WaiteeResults> {
+  #stopped: Stopped | undefined;
+
+  constructor(
+    private readonly cx: GoalContext,
+    private readonly told: Told<BuildResult>,
+  ) {}
+
+  goOn(place: Place): void {
+    advance(place, this.cx).then(
+      (stopped) => {
+        if (!("needed" in stopped)) return this.told.done(stopped);
+        this.#stopped = stopped;
+        this.cx.whenEnded(stopped.needed.waitees, this);
+      },
+      (error) => this.failed(error),
+    );
+  }
+
+  done(results: WaiteeResults): void {
+    if (this.#stopped === undefined) return;
+    const { needed, version, ...at } = this.#stopped;
+    this.#stopped = undefined;
+    this.goOn({ ...at, waited: { ...needed, version, results } });
+  }
+
+  failed(error: unknown): void {
+    this.told.failed(error);
+  }
 }
 
 interface Stopped extends Omit<Place, "waited"> {
