@@ -51,9 +51,9 @@ describe.skipIf(!canRun)(`the check of a derivation${why}`, () => {
     expect(ended.stderr).toContain("in output 'out' 7 files differ:");
     expect(ended.stderr).toMatch(/^ +order +the same lines in another order, from byte \d+$/mu);
     expect(ended.stderr).toMatch(
-      /^ +time +from byte \d+: a time, "built 1\d+ here\\n", now "built 1\d+ here\\n"$/mu,
+      /^ +time +from byte \d+: "built 1\d+ here\\n", now "built 1\d+ here\\n" \(a time\)$/mu,
     );
-    expect(ended.stderr).toMatch(/^ +link +link to a path, "\/tmp\/[-0-9a-f]+\/target", now "\/tmp\//mu);
+    expect(ended.stderr).toMatch(/^ +link +link to "\/tmp\/[-0-9a-f]+\/target", now "\/tmp\/.*\(a path\)$/mu);
     expect(existsSync(realPath(`${out}.check`))).toBe(false);
 
     const told = resultOf(await build(drvPath, "--check", "--json"));

@@ -76,9 +76,9 @@ test("what a check found stands below its error", () => {
     "       in output 'out' 20 files differ:",
     "         bin/tool           executable only in the new one",
     "         list               the same lines in another order, from byte 7",
-    '         date               from byte 3, 5 bytes, now 6: a time, "10:00", now "10:010"',
+    '         date               from byte 3, 5 bytes, now 6: "10:00", now "10:010" (a time)',
     "         the output itself  regular, now directory",
-    '         l                  link to a path, "/a/b", now "/a/c"',
+    '         l                  link to "/a/b", now "/a/c" (a path)',
   ]);
   expect(text).toContain("         and 10 more\n");
 });

@@ -42,16 +42,16 @@ function describe(difference: FileDifference): string {
     case "type":
       return `${difference.registered}, now ${difference.built}`;
     case "target":
-      return `link to${because(difference.reason)} "${difference.registered}", now "${difference.built}"`;
+      return `link to "${difference.registered}", now "${difference.built}"${because(difference.reason)}`;
     case "contents": {
       const { registeredSizeBytes: before, builtSizeBytes: now, offset, reason } = difference;
       const sizes = before === now ? "" : `, ${before} bytes, now ${now}`;
       if (reason === "order") return `${reasons.order}, from byte ${offset}`;
-      return `from byte ${offset}${sizes}:${because(reason)} "${difference.registered}", now "${difference.built}"`;
+      return `from byte ${offset}${sizes}: "${difference.registered}", now "${difference.built}"${because(reason)}`;
     }
   }
 }
 
 function because(reason: DifferenceReason | undefined): string {
-  return reason === undefined ? "" : ` ${reasons[reason]},`;
+  return reason === undefined ? "" : ` (${reasons[reason]})`;
 }
