@@ -119,6 +119,22 @@ describe(`a build without a sandbox${why}`, () => {
     expect(readdirSync(real).filter((name) => /\.(lock|chroot)$/u.test(name))).toEqual([]);
   });
 
+  test.each([
+    { how: "without a sandbox", flag: "--no-sandbox", builderSaw: "machine", isolation: "none" },
+    {
+      how: "with the tools of the machine",
+      flag: "--sandbox",
+      builderSaw: "hostTools",
+      isolation: "sandbox",
+    },
+  ])("$how is marked in its events and in path-info", async ({ flag, builderSaw, isolation }) => {
+    const { scratch, real, build } = makeStore();
+    const { out, started } = await build(plain("marked", "echo x > $out"), flag);
+    expect(started).toMatchObject({ isolation, hostTools: true });
+    const { stdout } = await drv(["path-info", "--json", out, "--store", scratch.store, "--store-dir", real]);
+    expect(JSON.parse(stdout)[out]).toMatchObject({ builderSaw });
+  });
+
   test("B28: one in the sandbox leaves no process either", async () => {
     const mark = `86301.${process.pid}`;
     const recipe = plain("inside", `sleep ${mark} & (setsid sleep ${mark} &) ; echo x > $out`);
