@@ -120,16 +120,16 @@ describe(`a build without a sandbox${why}`, () => {
   });
 
   test.each([
-    { how: "without a sandbox", flag: "--no-sandbox", builderSaw: "machine", isolation: "none" },
+    { how: "without a sandbox", flags: ["--sandbox", "false"], builderSaw: "machine", isolation: "none" },
     {
       how: "with the tools of the machine",
-      flag: "--sandbox",
+      flags: ["--sandbox", "true"],
       builderSaw: "hostTools",
       isolation: "sandbox",
     },
-  ])("$how is marked in its events and in path-info", async ({ flag, builderSaw, isolation }) => {
+  ])("$how is marked in its events and in path-info", async ({ flags, builderSaw, isolation }) => {
     const { scratch, real, build } = makeStore();
-    const { out, started } = await build(plain("marked", "echo x > $out"), flag);
+    const { out, started } = await build(plain("marked", "echo x > $out"), ...flags);
     expect(started).toMatchObject({ isolation, hostTools: true });
     const { stdout } = await drv(["path-info", "--json", out, "--store", scratch.store, "--store-dir", real]);
     expect(JSON.parse(stdout)[out]).toMatchObject({ builderSaw });
