@@ -4,9 +4,12 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::archive::{Event, Reader, Stop};
 use crate::copy::write_all;
 use crate::error::{Errno, Result, TreeError};
+use crate::hash::Digest;
 use crate::remove::remove_top;
 use crate::root::Root;
 use crate::sys;
@@ -21,24 +24,28 @@ const EXECUTABLE_MODE: u32 = 0o777;
 pub struct Restorer {
     reader: Reader,
     tree: Tree,
+    hasher: Sha256,
+    size: u64,
     /// Whether the tree has the target's name.
     finished: bool,
 }
 
 impl Restorer {
-    /// A tree to be at `target`, where nothing may be yet.
-    pub fn open(target: &[u8]) -> Result<Self> {
+    /// A tree to be at `target`, where nothing may be yet. With `sync` it is on the disk before it has its name.
+    pub fn open(target: &[u8], sync: bool) -> Result<Self> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let target = Root::open(target)?;
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!(".drvkit-restore-{}-{number}", std::process::id());
         let name = CString::new(name).map_err(|_| TreeError::io("create", &target.path, Errno(libc::EINVAL)))?;
-        let tree = Tree { target, name, frames: Vec::new(), file: None, created: false };
-        Ok(Self { reader: Reader::new(), tree, finished: false })
+        let tree = Tree { target, name, sync, frames: Vec::new(), file: None, created: false };
+        Ok(Self { reader: Reader::new(), tree, hasher: Sha256::new(), size: 0, finished: false })
     }
 
     /// Takes the next bytes of the archive.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
         let Self { reader, tree, .. } = self;
         reader.feed(bytes, &mut |event| tree.take(event)).map_err(|stop| match stop {
             Stop::Refused(message) => TreeError::archive(message, &tree.target.path),
@@ -46,14 +53,20 @@ impl Restorer {
         })
     }
 
-    /// The archive is whole: the tree gets its name.
-    pub fn finish(mut self) -> Result<()> {
+    /// The archive is whole: the tree gets its name. Returns the SHA-256 of the archive.
+    pub fn finish(mut self) -> Result<Digest> {
         let Tree { target, name, .. } = &self.tree;
         self.reader.finish().map_err(|message| TreeError::archive(message, &target.path))?;
         let (from, to) = ((target.parent(), name.as_c_str()), (target.parent(), target.name.as_c_str()));
         sys::rename_new(from, to).map_err(|errno| TreeError::io("create", &target.path, errno))?;
         self.finished = true;
-        Ok(())
+        if self.tree.sync {
+            // The parent is held by a handle, which cannot be synced itself.
+            let parent = sys::reopen_directory(self.tree.target.parent());
+            let synced = parent.and_then(|parent| sys::sync(parent.as_fd()));
+            synced.map_err(|errno| TreeError::io("sync", &self.tree.target.path, errno))?;
+        }
+        Ok(Digest { bytes: std::mem::take(&mut self.hasher).finalize().to_vec(), size: self.size })
     }
 }
 
@@ -71,6 +84,7 @@ struct Tree {
     target: Root,
     /// What the tree is called until it is whole.
     name: CString,
+    sync: bool,
     frames: Vec<Frame>,
     /// The file at hand, and how much of it is to come.
     file: Option<(OwnedFd, u64)>,
@@ -92,18 +106,28 @@ impl Tree {
                 })?;
                 self.frames.push(Frame { directory, name: name.to_vec() });
             }
-            Event::DirectoryEnd => drop(self.frames.pop()),
+            Event::DirectoryEnd => {
+                if let Some(Frame { directory, .. }) = self.frames.pop() {
+                    self.complete(directory)?;
+                }
+            }
             Event::Regular { name, executable, size } => {
                 let mode = if executable { EXECUTABLE_MODE } else { PLAIN_MODE };
                 let file = self.create(name, |parent, name| sys::create_regular(parent, name, mode))?;
-                self.file = (size > 0).then_some((file, size));
+                if size > 0 {
+                    self.file = Some((file, size));
+                } else {
+                    self.complete(file)?;
+                }
             }
             Event::Contents(bytes) => {
                 let Some((file, left)) = &mut self.file else { return Ok(()) };
                 write_all(file.as_fd(), bytes).map_err(|errno| TreeError::io("write", &self.target.path, errno))?;
                 *left -= bytes.len() as u64;
-                if *left == 0 {
-                    self.file = None;
+                if *left == 0
+                    && let Some((file, _)) = self.file.take()
+                {
+                    self.complete(file)?;
                 }
             }
             Event::Symlink { name, target } => {
@@ -112,6 +136,14 @@ impl Tree {
             }
         }
         Ok(())
+    }
+
+    /// Nothing more is written to a file or directory.
+    fn complete(&self, fd: OwnedFd) -> Result<()> {
+        if !self.sync {
+            return Ok(());
+        }
+        sys::sync(fd.as_fd()).map_err(|errno| TreeError::io("sync", &self.target.path, errno))
     }
 
     /// Makes an entry of the directory at hand, or the top.

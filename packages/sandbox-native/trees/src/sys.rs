@@ -386,6 +386,13 @@ pub fn set_length(file: BorrowedFd<'_>, length: u64) -> Result<()> {
     check(unsafe { libc::ftruncate(file.as_raw_fd(), length as i64) })
 }
 
+/// Waits until a file or directory is on the disk.
+pub fn sync(file: BorrowedFd<'_>) -> Result<()> {
+    // fsync rather than fdatasync: the mode counts as well.
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::fsync(file.as_raw_fd()) })
+}
+
 /// Removes a name that is not a directory's.
 pub fn unlink(directory: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     // unlinkat in a held directory: it never follows a link.

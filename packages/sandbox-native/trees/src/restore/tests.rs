@@ -29,8 +29,8 @@ fn make_tree(top: &Path) {
     symlink("../outside", top.join("link")).unwrap();
 }
 
-fn restore(archive: &[u8], target: &Path, length: usize) -> Result<()> {
-    let mut restorer = Restorer::open(bytes(target))?;
+fn restore(archive: &[u8], target: &Path, length: usize) -> Result<Digest> {
+    let mut restorer = Restorer::open(bytes(target), false)?;
     for piece in archive.chunks(length) {
         restorer.write(piece)?;
     }
@@ -73,7 +73,7 @@ fn leaves_nothing_of_an_archive_that_is_not_whole() {
     }
     let error = restore(&[archive.as_slice(), b"x"].concat(), &temp.join("again"), 777).unwrap_err();
     assert!(error.message.contains("expected the end"), "{error}");
-    drop(Restorer::open(bytes(&temp.join("again"))).unwrap());
+    drop(Restorer::open(bytes(&temp.join("again")), false).unwrap());
     assert_eq!(names(&temp.join(".")), ["tree"]);
 }
 
@@ -107,7 +107,7 @@ fn writes_only_into_the_directories_it_made() {
     make_tree(&temp.join("tree"));
     fs::create_dir(temp.join("victim")).unwrap();
     let archive = dump(&temp.join("tree"));
-    let mut restorer = Restorer::open(bytes(&temp.join("again"))).unwrap();
+    let mut restorer = Restorer::open(bytes(&temp.join("again")), false).unwrap();
     let middle = archive.windows(6).position(|window| window == b"target").unwrap();
     restorer.write(&archive[..middle]).unwrap();
     let own = names(&temp.join(".")).into_iter().find(|name| name.starts_with(".drvkit-restore-")).unwrap();
