@@ -435,7 +435,9 @@ describe.each([
     for (const path of [`${dir}/short`, `${dir}/log`]) {
       await expect(collect(decompress(path))).rejects.toMatchObject({
         code,
-        message: expect.stringMatching(new RegExp(`^${codec} data in '${path}' (ends early|is damaged)`, "u")),
+        message: expect.stringMatching(
+          new RegExp(`^${codec} data in '${path}' (ends early|is damaged)`, "u"),
+        ),
         path,
       });
     }

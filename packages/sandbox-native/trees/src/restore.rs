@@ -86,14 +86,21 @@ struct Tree {
     name: CString,
     sync: bool,
     frames: Vec<Frame>,
-    /// The file at hand, and how much of it is to come.
-    file: Option<(OwnedFd, u64)>,
+    /// The file at hand.
+    file: Option<OpenFile>,
     created: bool,
 }
 
 struct Frame {
     directory: OwnedFd,
     name: Vec<u8>,
+}
+
+struct OpenFile {
+    fd: OwnedFd,
+    name: Vec<u8>,
+    /// How much of it is to come.
+    left: u64,
 }
 
 impl Tree {
@@ -107,43 +114,43 @@ impl Tree {
                 self.frames.push(Frame { directory, name: name.to_vec() });
             }
             Event::DirectoryEnd => {
-                if let Some(Frame { directory, .. }) = self.frames.pop() {
-                    self.complete(directory)?;
+                if let Some(Frame { directory, name }) = self.frames.pop() {
+                    self.complete(&directory, &name)?;
                 }
             }
             Event::Regular { name, executable, size } => {
                 let mode = if executable { EXECUTABLE_MODE } else { PLAIN_MODE };
-                let file = self.create(name, |parent, name| sys::create_regular(parent, name, mode))?;
+                let fd = self.create(name, |parent, name| sys::create_regular(parent, name, mode))?;
                 if size > 0 {
-                    self.file = Some((file, size));
+                    self.file = Some(OpenFile { fd, name: name.to_vec(), left: size });
                 } else {
-                    self.complete(file)?;
+                    self.complete(&fd, name)?;
                 }
             }
             Event::Contents(bytes) => {
-                let Some((file, left)) = &mut self.file else { return Ok(()) };
-                write_all(file.as_fd(), bytes).map_err(|errno| TreeError::io("write", &self.target.path, errno))?;
-                *left -= bytes.len() as u64;
-                if *left == 0
-                    && let Some((file, _)) = self.file.take()
-                {
-                    self.complete(file)?;
+                let Some(mut file) = self.file.take() else { return Ok(()) };
+                write_all(file.fd.as_fd(), bytes).map_err(|errno| self.error("write", &file.name, errno))?;
+                file.left -= bytes.len() as u64;
+                if file.left == 0 {
+                    self.complete(&file.fd, &file.name)?;
+                } else {
+                    self.file = Some(file);
                 }
             }
             Event::Symlink { name, target } => {
-                let target = CString::new(target).map_err(|_| self.error(name, Errno(libc::EINVAL)))?;
+                let target = CString::new(target).map_err(|_| self.error("create", name, Errno(libc::EINVAL)))?;
                 self.create(name, |parent, name| sys::make_link(&target, parent, name))?;
             }
         }
         Ok(())
     }
 
-    /// Nothing more is written to a file or directory.
-    fn complete(&self, fd: OwnedFd) -> Result<()> {
+    /// Nothing more is written to this file or directory.
+    fn complete(&self, fd: &OwnedFd, name: &[u8]) -> Result<()> {
         if !self.sync {
             return Ok(());
         }
-        sys::sync(fd.as_fd()).map_err(|errno| TreeError::io("sync", &self.target.path, errno))
+        sys::sync(fd.as_fd()).map_err(|errno| self.error("sync", name, errno))
     }
 
     /// Makes an entry of the directory at hand, or the top.
@@ -152,25 +159,25 @@ impl Tree {
         name: &[u8],
         make: impl FnOnce(BorrowedFd<'_>, &CStr) -> std::result::Result<T, Errno>,
     ) -> Result<T> {
-        let entry = CString::new(name).map_err(|_| self.error(name, Errno(libc::EINVAL)))?;
+        let entry = CString::new(name).map_err(|_| self.error("create", name, Errno(libc::EINVAL)))?;
         let made = match self.frames.last() {
             Some(frame) => make(frame.directory.as_fd(), &entry),
             None => make(self.target.parent(), &self.name),
         };
-        let made = made.map_err(|errno| self.error(name, errno))?;
+        let made = made.map_err(|errno| self.error("create", name, errno))?;
         self.created = true;
         Ok(made)
     }
 
     /// Shown as if it were at its target already.
-    fn error(&self, name: &[u8], errno: Errno) -> TreeError {
+    fn error(&self, step: &'static str, name: &[u8], errno: Errno) -> TreeError {
         let mut path = self.target.path.clone();
         let names = self.frames.iter().map(|frame| frame.name.as_slice()).chain([name]);
         for name in names.filter(|name| !name.is_empty()) {
             path.push(b'/');
             path.extend_from_slice(name);
         }
-        TreeError::io("create", &path, errno)
+        TreeError::io(step, &path, errno)
     }
 }
 
