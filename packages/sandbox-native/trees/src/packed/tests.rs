@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::codec::Limits;
+use crate::sys::injected::{Call, failing};
 use crate::testing::{TempDir, bytes, exists, failure};
 
 fn compress(codec: Codec, source: &Path, target: &Path) -> Result<()> {
@@ -93,4 +94,17 @@ fn ends_on_request_and_leaves_nothing() {
     let error = failure(code_file(coding, bytes(&temp.join("log")), bytes(&temp.join("out")), &cancel));
     assert_eq!(error.code(), "ERR_CANCELLED");
     assert!(!exists(&temp.join("out")));
+}
+
+#[test]
+fn says_which_of_the_two_files_fails_and_leaves_nothing() {
+    let temp = TempDir::new();
+    fs::write(temp.join("log"), "text").unwrap();
+    let act = || compress(Codec::Gzip, &temp.join("log"), &temp.join("out"));
+    for (call, step, file) in [(Call::Read, "read", "log"), (Call::Write, "write", "out")] {
+        let error = failure(failing(call, libc::EIO, act));
+        assert_eq!((error.step, error.errno), (Some(step), Some(libc::EIO)));
+        assert_eq!(error.path, bytes(&temp.join(file)));
+        assert!(!exists(&temp.join("out")));
+    }
 }

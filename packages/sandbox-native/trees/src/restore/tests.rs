@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::dump::Dumper;
 use crate::source::ChunkSource;
+use crate::sys::injected::{Call, counting, failing};
 use crate::testing::{TempDir, bytes, mode, set_mode};
 
 fn dump(path: &Path) -> Vec<u8> {
@@ -118,4 +119,48 @@ fn writes_only_into_the_directories_it_made() {
     drop(restorer);
     assert!(names(&temp.join("victim")).is_empty());
     assert!(temp.join("moved/run").exists());
+}
+
+#[test]
+fn says_what_the_archive_hashes_to() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    let archive = dump(&temp.join("tree"));
+    let expected = crate::hash_tree(bytes(&temp.join("tree")), crate::Algorithm::Sha256, &crate::Cancel::new());
+    assert_eq!(restore(&archive, &temp.join("again"), 777), expected);
+}
+
+/// What comes into the way is told by the path that the file was to have.
+#[test]
+fn says_which_file_could_not_be_written() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    let archive = dump(&temp.join("tree"));
+    for (call, step) in [(Call::Write, "write"), (Call::Sync, "sync")] {
+        let mut restorer = Restorer::open(bytes(&temp.join("again")), true).unwrap();
+        let error = failing(call, libc::EIO, || restorer.write(&archive)).unwrap_err();
+        drop(restorer);
+        assert_eq!((error.code(), error.step, error.errno), ("ERR_TREE_IO", Some(step), Some(libc::EIO)));
+        let file = if call == Call::Write { "again/a/file" } else { "again/a/b" };
+        assert_eq!(error.path, bytes(&temp.join(file)));
+        assert_eq!(names(&temp.join(".")), ["tree"]);
+    }
+}
+
+#[test]
+fn syncs_every_file_and_directory_and_the_one_above() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    let archive = dump(&temp.join("tree"));
+    let count = |sync| {
+        counting(Call::Sync, || {
+            let mut restorer = Restorer::open(bytes(&temp.join("again")), sync).unwrap();
+            restorer.write(&archive).unwrap();
+            restorer.finish().unwrap();
+            crate::remove_tree(bytes(&temp.join("again"))).unwrap();
+        })
+    };
+    assert_eq!(count(false), 0);
+    // The tree, a, a/b, a/empty, a/file, run, and where the tree is; links have no contents of their own.
+    assert_eq!(count(true), 7);
 }
