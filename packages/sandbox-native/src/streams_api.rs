@@ -7,6 +7,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Object, Uint8Array};
 use napi_derive::napi;
 
+use crate::task::promise;
 use crate::trees_api::{CancelFlag, TreeScan, invalid, on_pool, parse_hash_parts, tree_hash, tree_scan};
 
 /// Size of the chunks of a stream.
@@ -67,9 +68,13 @@ impl BytePipe {
         self.passed.as_ref().and_then(Passed::scan).map(tree_scan)
     }
 
-    /// Closes what the bytes come from, once no call is under way.
+    /// Closes what the bytes come from: at once, or when the call that is under way has ended.
     #[napi]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        if let Ok(mut slot) = self.pipe.try_lock() {
+            drop(slot.take());
+            return promise(env, |settle| settle.done(Ok(())));
+        }
         let pipe = Arc::clone(&self.pipe);
         on_pool(env, move || {
             drop(lock(&pipe).take());

@@ -75,8 +75,8 @@ const hints: Partial<Record<SandboxErrorCode, string>> = {
   ERR_TREE_EXISTS: "choose a name that is free, or remove what is there",
   ERR_TREE_DEPTH: "an archive has room for 64 levels",
   ERR_TREE_NOT_UTF8: "read such a tree with functions that take names as bytes",
-  ERR_CODEC_SIZE: "do not trust where it came from, or allow more",
-  ERR_CODEC_MEMORY: "allow more memory if you trust where it came from",
+  ERR_CODEC_SIZE: "do not trust its origin, or allow more",
+  ERR_CODEC_MEMORY: "allow more memory if you trust its origin",
   ERR_TREE_CHANGED: "try again when nothing writes to it",
 };
 

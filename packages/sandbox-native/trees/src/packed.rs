@@ -8,7 +8,7 @@ use crate::copy::write_all;
 use crate::error::{Result, TreeError};
 use crate::pipe::Pipe;
 use crate::root::Root;
-use crate::source::{FileSource, open_regular_file};
+use crate::source::FileSource;
 use crate::sys::{self, FileType};
 
 const TARGET_MODE: u32 = 0o644;
@@ -16,12 +16,12 @@ const TARGET_MODE: u32 = 0o644;
 /// Writes what `coding` makes of a regular file into another, which is replaced when it exists and removed again on failure.
 pub fn code_file(coding: Coding, source: &[u8], target: &[u8], cancel: &Cancel) -> Result<()> {
     // Before there is a target: what cannot be read changes nothing.
-    let (_, size) = open_regular_file(source)?;
+    let from = FileSource::open(source)?;
     let root = Root::open(target)?;
     let to = create_target(&root)?;
-    let from = source.to_vec();
-    let mut pipe = Pipe::open(source, cancel.clone(), move || Ok(Box::new(FileSource::open(&from)?)));
-    pipe.push(fitted(coding, size));
+    let coding = fitted(coding, from.left());
+    let mut pipe = Pipe::open(source, cancel.clone(), move || Ok(Box::new(from)));
+    pipe.push(coding);
     let written = pour(&mut pipe, &to, target);
     if written.is_err() {
         // The first failure is the one to report.

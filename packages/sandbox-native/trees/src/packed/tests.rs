@@ -21,7 +21,7 @@ fn decompress(codec: Codec, source: &Path, target: &Path) -> Result<()> {
 fn gives_back_the_file() {
     let temp = TempDir::new();
     for codec in Codec::ALL {
-        for size in [0, 1, 999, 1000, 2_000_000] {
+        for size in [0, 1, 999, 1000, 300_000] {
             let text: Vec<u8> = (0..size).map(|at: u32| (at % 97) as u8).collect();
             fs::write(temp.join("log"), &text).unwrap();
             compress(codec, &temp.join("log"), &temp.join("packed")).unwrap();

@@ -130,6 +130,17 @@ fn says_what_the_archive_hashes_to() {
     assert_eq!(restore(&archive, &temp.join("again"), 777), expected);
 }
 
+#[test]
+fn leaves_nothing_whose_name_is_not_on_the_disk() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    let mut restorer = Restorer::open(bytes(&temp.join("again")), true).unwrap();
+    restorer.write(&dump(&temp.join("tree"))).unwrap();
+    let error = failing(Call::Sync, libc::EIO, || restorer.finish()).unwrap_err();
+    assert_eq!((error.step, error.path.as_slice()), (Some("sync"), bytes(&temp.join("again"))));
+    assert_eq!(names(&temp.join(".")), ["tree"]);
+}
+
 /// What comes into the way is told by the path that the file was to have.
 #[test]
 fn says_which_file_could_not_be_written() {
