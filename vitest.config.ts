@@ -10,6 +10,7 @@ export default defineConfig({
       { find: /^#digests$/, replacement: source("drv-parser/src/hash/digests-node.ts") },
       { find: /^@drvkit\/goal\/(hook|testing)$/, replacement: source("goal/src/$1/index.ts") },
       { find: /^@drvkit\/engine\/settings$/, replacement: source("engine/src/settings/table.ts") },
+      { find: /^@drvkit\/sandbox-native\/trees$/, replacement: source("sandbox-native/ts/trees.ts") },
       { find: /^@drvkit\/sandbox-native$/, replacement: source("sandbox-native/ts/index.ts") },
       {
         find: /^@drvkit\/(drv-parser|nar|narinfo|goal|store-lmdb|engine)$/,

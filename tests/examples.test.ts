@@ -119,6 +119,15 @@ describe("examples", () => {
     },
   );
 
+  test("09 packs a tree and unpacks the same", async () => {
+    const folder = scratch.path("archived");
+    const { stdout } = await example("09-archive-trees.ts", join(root, "examples/project/lib"), folder);
+    expect(stdout).toMatch(
+      /^\d+ files\npacked \d+ bytes into \d+\nit names nothing\nsha256 [0-9a-f]{64}\n$/u,
+    );
+    expect(readdirSync(join(folder, "tree"))).toEqual(readdirSync(join(root, "examples/project/lib")));
+  });
+
   test("none is longer than 60 lines", () => {
     const files = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"));
     const lengths = files.map((name) => ({

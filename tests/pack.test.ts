@@ -69,6 +69,14 @@ describe("packed and installed alone", () => {
     expect(stdout).toContain("🟢");
   });
 
+  test("trees are an entry point of their own", async () => {
+    const script = `import { compress, dumpTree } from "@drvkit/sandbox-native/trees";
+      for await (const chunk of compress("xz", dumpTree("package.json"))) console.log(chunk.length);`;
+    const cwd = join(work, "sandbox-native");
+    const { stdout } = await exec(process.execPath, ["--input-type=module", "-e", script], { cwd });
+    expect(Number(stdout)).toBeGreaterThan(50);
+  });
+
   test("the command keeps its exec bit and answers", () => {
     const installed = join(work, "cli", "node_modules", ".bin", "drv");
     expect(execFileSync(installed, ["--version"], { encoding: "utf8" })).toMatch(/^drv \d+\.\d+\.\d+\n$/u);

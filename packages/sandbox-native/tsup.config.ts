@@ -1,7 +1,7 @@
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  entry: ["ts/index.ts"],
+  entry: { index: "ts/index.ts", trees: "ts/trees.ts" },
   format: ["esm"],
   target: "node20",
   dts: true,

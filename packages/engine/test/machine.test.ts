@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { probeBuildIds } from "../src/machine/build-ids.js";
 import { probeControlGroup } from "../src/machine/control-group.js";
 import { probeKvm, probeNetworkProgram } from "../src/machine/devices.js";
+import { probeHashing } from "../src/machine/hashing.js";
 import { probeNarrowPrograms } from "../src/machine/narrow-programs.js";
 import { defaultSettings, type Settings } from "../src/settings/table.js";
 
@@ -41,6 +42,11 @@ describe("control groups", () => {
       expect(readdirSync(own ?? "")).not.toContain(`nix-build-pid-${process.pid}-0`);
     },
   );
+});
+
+test("a processor without instructions for SHA-256 is told, and is no reason not to build", () => {
+  expect(probeHashing("portable")).toMatchObject({ name: "sha256", works: false, required: false });
+  expect(probeHashing("sha-ni")).toMatchObject({ works: true, detail: expect.stringContaining("(sha-ni)") });
 });
 
 describe("devices and programs", () => {

@@ -7,6 +7,7 @@ mod convert;
 mod os_api;
 mod program_api;
 mod sandbox_api;
+mod streams_api;
 mod system_calls_api;
 mod task;
 mod trees_api;

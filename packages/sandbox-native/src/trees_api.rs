@@ -2,18 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use drvkit_trees::{
-    self as trees, Algorithm, Cancel, ChunkSource, Codec, Decompressed, Dumper, HashPart, Keep, Pool, Restorer,
-    TopStat, TopType, TreeError,
-};
+use drvkit_trees::{self as trees, Algorithm, Cancel, HashPart, Keep, Pool, TopStat, TopType, TreeError};
 use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue, Uint8Array};
 use napi_derive::napi;
 
 use crate::task::{Failure, Outcome, promise};
-
-/// Size of the chunks of a stream.
-const CHUNK_BYTES: usize = 256 * 1024;
 
 /// A hash and the number of bytes that went into it.
 #[napi(object, object_from_js = false)]
@@ -102,14 +96,9 @@ pub fn scan_tree<'env>(
     hash_parts: Vec<String>,
     cancel: &CancelFlag,
 ) -> napi::Result<Object<'env>> {
-    let parts = hash_parts.iter().map(|part| parse_hash_part(part)).collect::<napi::Result<Vec<_>>>()?;
+    let parts = parse_hash_parts(&hash_parts)?;
     let cancel = cancel.0.clone();
-    on_pool(env, move || {
-        let scan = trees::scan_tree(path.as_bytes(), parts, &cancel)?;
-        let found = scan.found.iter().map(|part| String::from_utf8_lossy(part.as_bytes()).into_owned()).collect();
-        let TreeHash { digest, size_bytes } = tree_hash(scan.digest);
-        Ok(TreeScan { nar_hash: digest, nar_size_bytes: size_bytes, found })
-    })
+    on_pool(env, move || trees::scan_tree(path.as_bytes(), parts, &cancel).map(tree_scan))
 }
 
 /// Inodes that were canonicalised in one build.
@@ -210,131 +199,10 @@ pub fn stat_tree(path: String) -> Outcome<Option<TreeTop>> {
     Outcome(top.map(|top| top.map(tree_top)).map_err(failure))
 }
 
-/// Compression of a file into another.
+/// How SHA-256 is computed here.
 #[napi]
-pub fn compress_file<'env>(
-    env: &'env Env,
-    codec: String,
-    source: String,
-    target: String,
-) -> napi::Result<Object<'env>> {
-    let codec = parse_codec(&codec)?;
-    on_pool(env, move || trees::compress_file(codec, source.as_bytes(), target.as_bytes()))
-}
-
-/// Bytes that are produced one chunk at a time, each when it is asked for. No thread waits between two chunks.
-#[napi]
-pub struct ChunkStream(Option<Arc<Mutex<Chunks>>>);
-
-enum Chunks {
-    Unopened(Opener),
-    Open(Box<dyn ChunkSource>),
-    Ended,
-}
-
-type Opener = Box<dyn FnOnce() -> trees::Result<Box<dyn ChunkSource>> + Send>;
-
-#[napi]
-impl ChunkStream {
-    /// The next chunk, or nothing at the end. The caller awaits one before it asks for another.
-    #[napi]
-    pub fn next<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let chunks = self.0.clone();
-        on_pool(env, move || match chunks {
-            Some(chunks) => next_chunk(&mut chunks.lock().unwrap_or_else(PoisonError::into_inner)),
-            None => Ok(None),
-        })
-    }
-
-    /// Closes what the stream reads from.
-    #[napi]
-    pub fn close(&mut self) {
-        self.0 = None;
-    }
-
-    fn new(open: impl FnOnce() -> trees::Result<Box<dyn ChunkSource>> + Send + 'static) -> Self {
-        Self(Some(Arc::new(Mutex::new(Chunks::Unopened(Box::new(open))))))
-    }
-}
-
-fn next_chunk(chunks: &mut Chunks) -> trees::Result<Option<Uint8Array>> {
-    // Put back only if there may be more.
-    let mut source = match std::mem::replace(chunks, Chunks::Ended) {
-        Chunks::Unopened(open) => open()?,
-        Chunks::Open(source) => source,
-        Chunks::Ended => return Ok(None),
-    };
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let length = source.fill(&mut chunk)?;
-    if length == chunk.len() {
-        *chunks = Chunks::Open(source);
-    } else {
-        chunk.truncate(length);
-    }
-    Ok((length > 0).then(|| Uint8Array::from(chunk)))
-}
-
-/// The archive of a tree.
-#[napi]
-pub fn dump_tree(path: String) -> ChunkStream {
-    ChunkStream::new(move || Ok(Box::new(Dumper::open(path.as_bytes())?)))
-}
-
-/// What a compressed file holds.
-#[napi]
-pub fn decompress_file(codec: String, path: String) -> napi::Result<ChunkStream> {
-    let codec = parse_codec(&codec)?;
-    Ok(ChunkStream::new(move || Ok(Box::new(Decompressed::open(codec, path.as_bytes())?))))
-}
-
-/// A tree that grows as its archive comes. Absent before the first bytes, after the last, and after a failure.
-#[napi]
-pub struct TreeRestore {
-    target: String,
-    restorer: Arc<Mutex<Option<Restorer>>>,
-}
-
-#[napi]
-impl TreeRestore {
-    /// Nothing is created before the first bytes come.
-    #[napi(constructor)]
-    pub fn new(target: String) -> Self {
-        Self { target, restorer: Arc::default() }
-    }
-
-    /// Takes the next bytes of the archive. The caller awaits one before it gives another.
-    #[napi]
-    pub fn write<'env>(&self, env: &'env Env, bytes: &[u8]) -> napi::Result<Object<'env>> {
-        let (target, restorer, bytes) = (self.target.clone(), Arc::clone(&self.restorer), bytes.to_vec());
-        on_pool(env, move || {
-            let mut slot = restorer.lock().unwrap_or_else(PoisonError::into_inner);
-            // Put back only if all went well: what is dropped removes what it made.
-            let mut restorer = slot.take().map_or_else(|| Restorer::open(target.as_bytes()), Ok)?;
-            restorer.write(&bytes)?;
-            *slot = Some(restorer);
-            Ok(())
-        })
-    }
-
-    /// The archive is whole.
-    #[napi]
-    pub fn finish<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let (target, restorer) = (self.target.clone(), Arc::clone(&self.restorer));
-        on_pool(env, move || {
-            let mut slot = restorer.lock().unwrap_or_else(PoisonError::into_inner);
-            slot.take().map_or_else(|| Restorer::open(target.as_bytes()), Ok)?.finish()
-        })
-    }
-
-    /// Removes what was made of a tree that will not be finished.
-    #[napi]
-    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let restorer = Arc::clone(&self.restorer);
-        on_pool(env, move || {
-            drop(restorer.lock().unwrap_or_else(PoisonError::into_inner).take());
-            Ok(())
-        })
-    }
+pub fn sha256_implementation() -> &'static str {
+    trees::sha256_implementation()
 }
 
 pub(crate) fn on_pool<'env, T: ToNapiValue + Send + 'static>(
@@ -347,7 +215,7 @@ pub(crate) fn on_pool<'env, T: ToNapiValue + Send + 'static>(
 fn failure(error: TreeError) -> Failure {
     Failure {
         code: error.code(),
-        path: Some(String::from_utf8_lossy(&error.path).into_owned()),
+        path: (!error.path.is_empty()).then(|| String::from_utf8_lossy(&error.path).into_owned()),
         step: error.step.map(str::to_owned),
         errno: error.errno,
         message: error.message,
@@ -355,7 +223,13 @@ fn failure(error: TreeError) -> Failure {
     }
 }
 
-fn tree_hash(digest: trees::Digest) -> TreeHash {
+pub(crate) fn tree_scan(scan: trees::Scan) -> TreeScan {
+    let found = scan.found.iter().map(|part| String::from_utf8_lossy(part.as_bytes()).into_owned()).collect();
+    let TreeHash { digest, size_bytes } = tree_hash(scan.digest);
+    TreeScan { nar_hash: digest, nar_size_bytes: size_bytes, found }
+}
+
+pub(crate) fn tree_hash(digest: trees::Digest) -> TreeHash {
     TreeHash { size_bytes: digest.size as i64, digest: digest.bytes.into() }
 }
 
@@ -376,15 +250,14 @@ fn parse_algorithm(name: &str) -> napi::Result<Algorithm> {
     Algorithm::from_name(name).ok_or_else(|| invalid(format!("unknown hash algorithm '{name}'")))
 }
 
-fn parse_codec(name: &str) -> napi::Result<Codec> {
-    let codec = [Codec::Bzip2, Codec::Zstd].into_iter().find(|codec| codec.name() == name);
-    codec.ok_or_else(|| invalid(format!("unknown compression '{name}'")))
+pub(crate) fn parse_hash_parts(texts: &[String]) -> napi::Result<Vec<HashPart>> {
+    texts.iter().map(|text| parse_hash_part(text)).collect()
 }
 
 fn parse_hash_part(text: &str) -> napi::Result<HashPart> {
     HashPart::new(text.as_bytes()).ok_or_else(|| invalid(format!("'{text}' is not the hash part of a store path")))
 }
 
-fn invalid(message: String) -> napi::Error {
+pub(crate) fn invalid(message: String) -> napi::Error {
     napi::Error::new(napi::Status::InvalidArg, message)
 }

@@ -40,10 +40,23 @@ export interface NarVector {
 
 const vectorsFile = fileURLToPath(new URL("../../../../shared/vectors/nar.json", import.meta.url));
 
+interface NarVectors {
+  readonly valid: readonly NarVector[];
+  readonly listings: readonly { readonly name: string; readonly lsFile: string }[];
+  readonly malformed: readonly {
+    readonly name: string;
+    readonly narBase64: string;
+  }[];
+}
+
 /** The archives of the specification; none where it is not checked out beside the repository. */
-export const narVectors: readonly NarVector[] = existsSync(vectorsFile)
-  ? (JSON.parse(readFileSync(vectorsFile, "utf8")) as { readonly valid: readonly NarVector[] }).valid
-  : [];
+export const {
+  valid: narVectors,
+  listings: narListings,
+  malformed: narMalformed,
+}: NarVectors = existsSync(vectorsFile)
+  ? (JSON.parse(readFileSync(vectorsFile, "utf8")) as NarVectors)
+  : { valid: [], listings: [], malformed: [] };
 
 const made: string[] = [];
 

@@ -20,12 +20,14 @@ import { describe, expect, test } from "vitest";
 import { copyTree } from "../ts/copy.js";
 import {
   canonicaliseTree,
+  compress,
   compressBzip2,
   compressZstd,
   decompressBzip2,
   decompressZstd,
   dumpTree,
   hashFile,
+  hashImplementation,
   hashTree,
   makeSeenInodes,
   moveTree,
@@ -261,7 +263,35 @@ describe("scanTree", () => {
   });
 });
 
+test("says how SHA-256 is computed", () => {
+  const flags = readFileSync("/proc/cpuinfo", "utf8");
+  const expected = {
+    x64: / sha_ni /u.test(flags) ? "sha-ni" : "portable",
+    arm64: / sha2 /u.test(flags) ? "armv8" : "portable",
+  };
+  expect(hashImplementation()).toBe(expected[process.arch as "x64" | "arm64"]);
+});
+
 describe("dumpTree", () => {
+  test("hashes and scans in the same pass, also when the archive goes on to be compressed", async () => {
+    const tree = makeTree(tempDir());
+    const part = "0123456789abcdfghijklmnpqrsvwxyz";
+    writeFileSync(`${tree}/inner/refers`, Buffer.concat([Buffer.alloc(600_000), Buffer.from(part)]));
+    const expected = await scanTree(tree, [part, "0".repeat(32)]);
+    expect(expected.found).toEqual([part]);
+    const dump = dumpTree(tree, { scanFor: [part, "0".repeat(32)] });
+    expect(dump.scanned).toBeUndefined();
+    for await (const _ of dump) break;
+    expect(dump.scanned).toBeUndefined();
+    await collect(dump);
+    expect(dump.scanned).toEqual(expected);
+    const packed = dumpTree(tree, { scanFor: [part] });
+    await collect(compress("lz4", packed));
+    expect(packed.scanned).toEqual(expected);
+    await expect(collect(dumpTree(tree, { scanFor: ["x"] }))).rejects.toThrow("'x' is not the hash part");
+    expect(dumpTree(tree).scanned).toBeUndefined();
+  });
+
   test("reads no further ahead than one chunk", async () => {
     const dir = tempDir();
     writeFileSync(`${dir}/file`, Buffer.alloc(8_000_000, 1));
@@ -435,7 +465,9 @@ describe.each([
     for (const path of [`${dir}/short`, `${dir}/log`]) {
       await expect(collect(decompress(path))).rejects.toMatchObject({
         code,
-        message: `'${path}' is not complete ${codec} data`,
+        message: expect.stringMatching(
+          new RegExp(`^${codec} data in '${path}' (ends early|is damaged)`, "u"),
+        ),
         path,
       });
     }

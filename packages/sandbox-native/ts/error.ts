@@ -16,8 +16,11 @@
  * - `ERR_TREE_ARCHIVE`: the bytes that were to become a tree are no archive.
  * - `ERR_TREE_CHANGED`: a file was changed or replaced while it was read.
  * - `ERR_CANCELLED`: the call ended on request; callers get the reason of their signal instead.
- * - `ERR_BZIP2_DATA`: compressed data is damaged or cut short.
- * - `ERR_ZSTD_DATA`: the same of the other format.
+ * - `ERR_TREE_NOT_UTF8`: a name or link target that was to become text is none.
+ * - `ERR_XZ_DATA`, `ERR_ZSTD_DATA`, `ERR_BZIP2_DATA`, `ERR_GZIP_DATA`, `ERR_BROTLI_DATA`, `ERR_LZ4_DATA`: compressed data is damaged, cut
+ *   short, or followed by something else.
+ * - `ERR_CODEC_SIZE`: compressed data holds more than was declared.
+ * - `ERR_CODEC_MEMORY`: decompressing it would take more memory than is allowed.
  * - `ERR_NO_SPACE`: the file system or the user's share of it is full.
  * - `ERR_CGROUP`: a control group cannot be made, limited or removed.
  * - `ERR_LOCK_IO`: a lock file cannot be used.
@@ -40,8 +43,15 @@ export type SandboxErrorCode =
   | "ERR_TREE_ARCHIVE"
   | "ERR_TREE_CHANGED"
   | "ERR_CANCELLED"
-  | "ERR_BZIP2_DATA"
+  | "ERR_TREE_NOT_UTF8"
+  | "ERR_XZ_DATA"
   | "ERR_ZSTD_DATA"
+  | "ERR_BZIP2_DATA"
+  | "ERR_GZIP_DATA"
+  | "ERR_BROTLI_DATA"
+  | "ERR_LZ4_DATA"
+  | "ERR_CODEC_SIZE"
+  | "ERR_CODEC_MEMORY"
   | "ERR_NO_SPACE"
   | "ERR_CGROUP"
   | "ERR_LOCK_IO"
@@ -64,6 +74,9 @@ const hints: Partial<Record<SandboxErrorCode, string>> = {
   ERR_TREE_TYPE: "only regular files, directories and symlinks can be stored",
   ERR_TREE_EXISTS: "choose a name that is free, or remove what is there",
   ERR_TREE_DEPTH: "an archive has room for 64 levels",
+  ERR_TREE_NOT_UTF8: "read such a tree with functions that take names as bytes",
+  ERR_CODEC_SIZE: "do not trust its origin, or allow more",
+  ERR_CODEC_MEMORY: "allow more memory if you trust its origin",
   ERR_TREE_CHANGED: "try again when nothing writes to it",
 };
 

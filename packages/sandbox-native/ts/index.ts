@@ -6,14 +6,8 @@ export {
   ownControlGroup,
   removeControlGroup,
 } from "./cgroup.js";
-export { type CompareOptions, compareTrees, type TreeComparison, type TreeDifference } from "./compare.js";
-export { type CopyOptions, copyTree } from "./copy.js";
-export { SandboxError, type SandboxErrorCode } from "./error.js";
-export { type EntryType, type ListedEntry, listDirectory, statEntry } from "./listing.js";
 export * from "./os.js";
-export { type PlatformSupport, platformSupport } from "./platform.js";
 export { type ProgramOptions, type RunningProgram, startProgram } from "./program.js";
-export { hashTreeModulo, rewriteTree } from "./rewrite.js";
 export { isHostId, probeSandbox, startSandbox, startUnconfined } from "./sandbox.js";
 export {
   type SystemCallCondition,
@@ -32,7 +26,5 @@ export type {
   SandboxLayer,
   SandboxProcess,
   SandboxSpec,
-  ScanResult,
-  TreeStat,
   UnconfinedSpec,
 } from "./types.js";

@@ -1,5 +1,6 @@
 import type { Cancellable } from "./cancel.js";
-import { dumpTree, restoreTree } from "./trees.js";
+import { dumpTree } from "./dump.js";
+import { restoreTree } from "./restore.js";
 
 /**
  * Makes a copy of a tree in which hash parts are replaced wherever they stand: in files, names and links. Modes are those of fresh
@@ -16,7 +17,7 @@ export async function rewriteTree(
   { signal }: Cancellable = {},
 ): Promise<void> {
   const pairs = [...rewrites].map(([from, to]) => ({ from: Buffer.from(from), to: Buffer.from(to) }));
-  await restoreTree(replaced(dumpTree(source), pairs), target, { signal });
+  await restoreTree(replaced(dumpTree(source, { signal }), pairs), target, { signal });
 }
 
 /**
@@ -36,8 +37,7 @@ export async function hashTreeModulo(
   const from = Buffer.from(hashPart);
   const offsets: number[] = [];
   const zeros = [{ from, to: Buffer.alloc(from.length) }];
-  for await (const chunk of replaced(dumpTree(path), zeros, (offset) => offsets.push(offset))) {
-    signal?.throwIfAborted();
+  for await (const chunk of replaced(dumpTree(path, { signal }), zeros, (offset) => offsets.push(offset))) {
     hasher.update(chunk);
   }
   for (const offset of offsets) hasher.update(`|${offset}`);

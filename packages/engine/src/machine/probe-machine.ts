@@ -9,7 +9,7 @@ export type LayerReport = LayerProbe & {
 
 /** Something that builds use and that is no layer of the sandbox. */
 export interface MachineProbe {
-  readonly name: "build-ids" | "cgroup" | "kvm" | "pasta" | "slirp4netns" | "i686-linux";
+  readonly name: "build-ids" | "cgroup" | "kvm" | "pasta" | "slirp4netns" | "i686-linux" | "sha256";
   readonly works: boolean;
   /** Whether builds are refused when it does not work, by these settings. */
   readonly required: boolean;
@@ -18,7 +18,7 @@ export interface MachineProbe {
   /** What of the machine or of the settings changes it. */
   readonly hint?: string;
   /** Name of the setting that concerns it. */
-  readonly setting: SettingName;
+  readonly setting?: SettingName;
 }
 
 /** What this machine has for builds. */

@@ -2,6 +2,7 @@ import type { Settings } from "../settings/table.js";
 import { probeBuildIds } from "./build-ids.js";
 import { probeControlGroup } from "./control-group.js";
 import { probeKvm, probeNetworkProgram } from "./devices.js";
+import { probeHashing } from "./hashing.js";
 import { probeNarrowPrograms } from "./narrow-programs.js";
 import type { MachineProbe } from "./probe-machine.js";
 
@@ -17,5 +18,6 @@ export async function probeRows(
     await probeNetworkProgram("slirp4netns", settings, env),
     probeKvm(settings),
     ...(await probeNarrowPrograms(settings)),
+    probeHashing(),
   ];
 }

@@ -41,6 +41,10 @@ pub enum Kind {
     NoSpace,
     /// Compressed bytes that do not decompress.
     Data(Codec),
+    /// Compressed bytes that decompress to more than somebody wants.
+    CodedSize,
+    /// Compressed bytes that demand more memory than they may have.
+    CodedMemory,
     /// Bytes that are no archive.
     Archive,
     /// A file that somebody changed meanwhile.
@@ -77,8 +81,14 @@ impl TreeError {
             Kind::Exists => "ERR_TREE_EXISTS",
             Kind::Io => "ERR_TREE_IO",
             Kind::NoSpace => "ERR_NO_SPACE",
-            Kind::Data(Codec::Bzip2) => "ERR_BZIP2_DATA",
+            Kind::Data(Codec::Xz) => "ERR_XZ_DATA",
             Kind::Data(Codec::Zstd) => "ERR_ZSTD_DATA",
+            Kind::Data(Codec::Bzip2) => "ERR_BZIP2_DATA",
+            Kind::Data(Codec::Gzip) => "ERR_GZIP_DATA",
+            Kind::Data(Codec::Brotli) => "ERR_BROTLI_DATA",
+            Kind::Data(Codec::Lz4) => "ERR_LZ4_DATA",
+            Kind::CodedSize => "ERR_CODEC_SIZE",
+            Kind::CodedMemory => "ERR_CODEC_MEMORY",
             Kind::Archive => "ERR_TREE_ARCHIVE",
             Kind::Changed => "ERR_TREE_CHANGED",
             Kind::Cancelled => "ERR_CANCELLED",
@@ -140,11 +150,28 @@ impl TreeError {
         Self::without_errno(Kind::Archive, message, path)
     }
 
-    /// Not what a program for `codec` writes.
-    pub(crate) fn data(codec: Codec, path: &[u8]) -> Self {
-        let message = format!("'{}' is not complete {} data", show(path), codec.name());
-        Self::without_errno(Kind::Data(codec), message, path)
+    /// Not what a program for `codec` writes; `how` goes on from "zstd data …".
+    pub(crate) fn data(codec: Codec, how: String, path: &[u8]) -> Self {
+        Self::without_errno(Kind::Data(codec), format!("{} {how}", show_data(codec, path)), path)
     }
+
+    /// Decompresses to more than `limit` bytes.
+    pub(crate) fn coded_size(codec: Codec, limit: u64, path: &[u8]) -> Self {
+        let message = format!("{} decompresses to more than {limit} bytes", show_data(codec, path));
+        Self::without_errno(Kind::CodedSize, message, path)
+    }
+
+    /// Demands more than `limit` bytes of memory.
+    pub(crate) fn coded_memory(codec: Codec, limit: u64, path: &[u8]) -> Self {
+        let message = format!("{} demands more than {limit} bytes of memory", show_data(codec, path));
+        Self::without_errno(Kind::CodedMemory, message, path)
+    }
+}
+
+/// Data that was given has no path.
+fn show_data(codec: Codec, path: &[u8]) -> String {
+    let name = codec.name();
+    if path.is_empty() { format!("{name} data") } else { format!("{name} data in '{}'", show(path)) }
 }
 
 impl fmt::Display for TreeError {

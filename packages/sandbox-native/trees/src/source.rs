@@ -62,6 +62,11 @@ impl FileSource {
         let (file, size) = open_regular_file(path)?;
         Ok(Self { path: path.to_vec(), bytes: FileBytes::new(file, size) })
     }
+
+    /// How much was not read yet.
+    pub(crate) fn left(&self) -> u64 {
+        self.bytes.left
+    }
 }
 
 impl ChunkSource for FileSource {

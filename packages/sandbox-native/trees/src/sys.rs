@@ -209,6 +209,8 @@ pub fn read_directory(directory: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<us
 
 /// Bytes from the current position; 0 at the end.
 pub fn read(file: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    #[cfg(test)]
+    injected::check(injected::Call::Read)?;
     loop {
         // SAFETY: the kernel writes at most `buffer.len()` bytes into `buffer`.
         match check_length(unsafe { libc::read(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) }) {
@@ -220,6 +222,8 @@ pub fn read(file: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
 
 /// Some of `bytes` at the current position.
 pub fn write(file: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+    #[cfg(test)]
+    injected::check(injected::Call::Write)?;
     loop {
         // SAFETY: the kernel reads at most `bytes.len()` bytes of `bytes`.
         match check_length(unsafe { libc::write(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) }) {
@@ -386,6 +390,15 @@ pub fn set_length(file: BorrowedFd<'_>, length: u64) -> Result<()> {
     check(unsafe { libc::ftruncate(file.as_raw_fd(), length as i64) })
 }
 
+/// Waits until a file or directory is on the disk.
+pub fn sync(file: BorrowedFd<'_>) -> Result<()> {
+    #[cfg(test)]
+    injected::check(injected::Call::Sync)?;
+    // fsync rather than fdatasync: the mode counts as well.
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::fsync(file.as_raw_fd()) })
+}
+
 /// Removes a name that is not a directory's.
 pub fn unlink(directory: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     // unlinkat in a held directory: it never follows a link.
@@ -444,5 +457,7 @@ pub fn effective_ids() -> (u32, u32) {
     unsafe { (libc::geteuid(), libc::getegid()) }
 }
 
+#[cfg(test)]
+pub mod injected;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::dump::Dumper;
 use crate::source::ChunkSource;
+use crate::sys::injected::{Call, counting, failing};
 use crate::testing::{TempDir, bytes, mode, set_mode};
 
 fn dump(path: &Path) -> Vec<u8> {
@@ -29,8 +30,8 @@ fn make_tree(top: &Path) {
     symlink("../outside", top.join("link")).unwrap();
 }
 
-fn restore(archive: &[u8], target: &Path, length: usize) -> Result<()> {
-    let mut restorer = Restorer::open(bytes(target))?;
+fn restore(archive: &[u8], target: &Path, length: usize) -> Result<Digest> {
+    let mut restorer = Restorer::open(bytes(target), false)?;
     for piece in archive.chunks(length) {
         restorer.write(piece)?;
     }
@@ -73,7 +74,7 @@ fn leaves_nothing_of_an_archive_that_is_not_whole() {
     }
     let error = restore(&[archive.as_slice(), b"x"].concat(), &temp.join("again"), 777).unwrap_err();
     assert!(error.message.contains("expected the end"), "{error}");
-    drop(Restorer::open(bytes(&temp.join("again"))).unwrap());
+    drop(Restorer::open(bytes(&temp.join("again")), false).unwrap());
     assert_eq!(names(&temp.join(".")), ["tree"]);
 }
 
@@ -107,7 +108,7 @@ fn writes_only_into_the_directories_it_made() {
     make_tree(&temp.join("tree"));
     fs::create_dir(temp.join("victim")).unwrap();
     let archive = dump(&temp.join("tree"));
-    let mut restorer = Restorer::open(bytes(&temp.join("again"))).unwrap();
+    let mut restorer = Restorer::open(bytes(&temp.join("again")), false).unwrap();
     let middle = archive.windows(6).position(|window| window == b"target").unwrap();
     restorer.write(&archive[..middle]).unwrap();
     let own = names(&temp.join(".")).into_iter().find(|name| name.starts_with(".drvkit-restore-")).unwrap();
@@ -118,4 +119,59 @@ fn writes_only_into_the_directories_it_made() {
     drop(restorer);
     assert!(names(&temp.join("victim")).is_empty());
     assert!(temp.join("moved/run").exists());
+}
+
+#[test]
+fn says_what_the_archive_hashes_to() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    let archive = dump(&temp.join("tree"));
+    let expected = crate::hash_tree(bytes(&temp.join("tree")), crate::Algorithm::Sha256, &crate::Cancel::new());
+    assert_eq!(restore(&archive, &temp.join("again"), 777), expected);
+}
+
+#[test]
+fn leaves_nothing_whose_name_is_not_on_the_disk() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    let mut restorer = Restorer::open(bytes(&temp.join("again")), true).unwrap();
+    restorer.write(&dump(&temp.join("tree"))).unwrap();
+    let error = failing(Call::Sync, libc::EIO, || restorer.finish()).unwrap_err();
+    assert_eq!((error.step, error.path.as_slice()), (Some("sync"), bytes(&temp.join("again"))));
+    assert_eq!(names(&temp.join(".")), ["tree"]);
+}
+
+/// What comes into the way is told by the path that the file was to have.
+#[test]
+fn says_which_file_could_not_be_written() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    let archive = dump(&temp.join("tree"));
+    for (call, step) in [(Call::Write, "write"), (Call::Sync, "sync")] {
+        let mut restorer = Restorer::open(bytes(&temp.join("again")), true).unwrap();
+        let error = failing(call, libc::EIO, || restorer.write(&archive)).unwrap_err();
+        drop(restorer);
+        assert_eq!((error.code(), error.step, error.errno), ("ERR_TREE_IO", Some(step), Some(libc::EIO)));
+        let file = if call == Call::Write { "again/a/file" } else { "again/a/b" };
+        assert_eq!(error.path, bytes(&temp.join(file)));
+        assert_eq!(names(&temp.join(".")), ["tree"]);
+    }
+}
+
+#[test]
+fn syncs_every_file_and_directory_and_the_one_above() {
+    let temp = TempDir::new();
+    make_tree(&temp.join("tree"));
+    let archive = dump(&temp.join("tree"));
+    let count = |sync| {
+        counting(Call::Sync, || {
+            let mut restorer = Restorer::open(bytes(&temp.join("again")), sync).unwrap();
+            restorer.write(&archive).unwrap();
+            restorer.finish().unwrap();
+            crate::remove_tree(bytes(&temp.join("again"))).unwrap();
+        })
+    };
+    assert_eq!(count(false), 0);
+    // The tree, a, a/b, a/empty, a/file, run, and where the tree is; links have no contents of their own.
+    assert_eq!(count(true), 7);
 }

@@ -1,0 +1,108 @@
+import { lstatSync } from "node:fs";
+import { type CancelFlag, type Cancellable, cancellable } from "./cancel.js";
+import { type Outcome, unwrap } from "./error.js";
+import { loadAddon } from "./platform.js";
+import type { TreeStat } from "./types.js";
+
+/**
+ * Files that were canonicalised in one build. Give the same set for every output of a build: a hard link may join two of them.
+ * Made by {@link makeSeenInodes}.
+ */
+export interface SeenInodes {
+  readonly [seenInodes]: true;
+}
+declare const seenInodes: unique symbol;
+
+/** How {@link canonicaliseTree} treats owners. */
+export interface CanonicaliseOptions extends Cancellable {
+  /** The only owner that files may have; without it any owner is taken. */
+  readonly allowedUids?: { readonly first: number; readonly count: number };
+  /** Default: a set of this call's own. */
+  readonly seen?: SeenInodes;
+}
+
+interface TreeAddon {
+  canonicaliseTree(
+    path: string,
+    firstUid: number | undefined,
+    uidCount: number | undefined,
+    seen: SeenInodes,
+    cancel: CancelFlag,
+  ): Promise<Outcome<void>>;
+  removeTree(path: string): Promise<Outcome<void>>;
+  moveTree(from: string, to: string): Promise<Outcome<void>>;
+  replaceTree(from: string, to: string): Promise<Outcome<void>>;
+  statTree(path: string): Outcome<TreeStat | null>;
+  readonly SeenInodes: new () => SeenInodes;
+}
+
+const addon = () => loadAddon() as TreeAddon;
+
+/** A set for the `seen` of {@link canonicaliseTree}. */
+export function makeSeenInodes(): SeenInodes {
+  return new (addon().SeenInodes)();
+}
+
+/**
+ * Gives every file of a tree its canonical metadata: mode 0444 or 0555, modified one second after the epoch, owned by us, without extended
+ * attributes. Directories are 0555.
+ *
+ * A file of a foreign owner is refused before anything about it is changed; what was visited before it stays changed.
+ *
+ * @throws SandboxError `ERR_TREE_OWNERSHIP` for an owner outside of `allowedUids`, unless it is a further link to a file of `seen`;
+ * `ERR_TREE_TYPE`; `ERR_TREE_IO`.
+ * @see Nix: src/libstore/posix-fs-canonicalise.cc, `canonicalisePathMetaData`
+ */
+export async function canonicaliseTree(path: string, options: CanonicaliseOptions = {}): Promise<void> {
+  const { allowedUids, seen = makeSeenInodes(), signal } = options;
+  await cancellable(signal, (flag) =>
+    addon().canonicaliseTree(path, allowedUids?.first, allowedUids?.count, seen, flag),
+  );
+}
+
+/**
+ * Removes a tree, also one without permissions and of any depth. Links are removed, not followed. An absent path is fine.
+ *
+ * @throws SandboxError `ERR_TREE_IO`, among others for something mounted inside.
+ */
+export async function removeTree(path: string): Promise<void> {
+  // Most often there is none: asking costs less than handing the removal to another thread.
+  if (!existsWithoutFollowing(path)) return;
+  unwrap(await addon().removeTree(path));
+}
+
+function existsWithoutFollowing(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true; // what is wrong with it is told by the removal
+  }
+}
+
+/**
+ * Renames a tree to a free path on the same file system, also a read-only directory.
+ *
+ * @throws SandboxError `ERR_TREE_EXISTS` when `to` is taken; `ERR_TREE_IO`, with `errno` EXDEV across file systems.
+ */
+export async function moveTree(from: string, to: string): Promise<void> {
+  unwrap(await addon().moveTree(from, to));
+}
+
+/**
+ * Puts a tree where another one may be, on the same file system and in one step: at no moment is nothing at `to`. What was there is at
+ * `from` afterwards.
+ *
+ * @throws SandboxError `ERR_TREE_IO`, with `errno` EXDEV across file systems.
+ */
+export async function replaceTree(from: string, to: string): Promise<void> {
+  unwrap(await addon().replaceTree(from, to));
+}
+
+/**
+ * The top of a tree, not followed when it is a link; `undefined` when nothing is there.
+ *
+ * @throws SandboxError `ERR_TREE_IO`
+ */
+export async function statTree(path: string): Promise<TreeStat | undefined> {
+  return unwrap(addon().statTree(path)) ?? undefined;
+}
