@@ -81,9 +81,11 @@ impl Writer {
     fn op(&mut self, op: &Op) {
         match op {
             Op::DropGroups => self.u8(1),
-            Op::Clone { flags } => {
+            Op::Clone { flags, group } => {
                 self.u8(2);
                 self.u64(*flags);
+                self.u8(u8::from(group.is_some()));
+                self.bytes(group.as_deref().unwrap_or_default());
             }
             Op::AwaitGo => self.u8(3),
             Op::CgroupNamespace => self.u8(36),
@@ -286,7 +288,10 @@ impl Reader<'_> {
     fn op(&mut self) -> Result<Op, DecodeError> {
         Ok(match self.u8()? {
             1 => Op::DropGroups,
-            2 => Op::Clone { flags: self.u64()? },
+            2 => {
+                let (flags, is_some, group) = (self.u64()?, self.flag()?, self.bytes()?);
+                Op::Clone { flags, group: is_some.then_some(group) }
+            }
             3 => Op::AwaitGo,
             4 => Op::DeathSignal,
             5 => Op::DefaultSignals,
@@ -356,7 +361,7 @@ mod tests {
         vec![
             Op::DropGroups,
             Op::KillUser { uid: 872_415_232 },
-            Op::Clone { flags: u64::MAX },
+            Op::Clone { flags: u64::MAX, group: Some(text()) },
             Op::AwaitGo,
             Op::CgroupNamespace,
             Op::AwaitRoute,
@@ -416,6 +421,12 @@ mod tests {
     #[test]
     fn every_operation_survives_the_pipe() {
         assert_eq!(decode_program(&encode_program(&program())), Ok(program()));
+    }
+
+    #[test]
+    fn what_may_be_absent_survives_the_pipe() {
+        let absent = [Op::Clone { flags: 1, group: None }, Op::Supervise { uid: None }].map(Instruction::from);
+        assert_eq!(decode_program(&encode_program(&absent)), Ok(absent.to_vec()));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum Op {
     Clone {
         /// `CLONE_…` flags and the signal of the end.
         flags: u64,
+        /// Control group that the clone is to begin in, where the kernel can do that.
+        group: Option<Vec<u8>>,
     },
     /// Waits until the engine has mapped the ids.
     AwaitGo,

@@ -1,7 +1,7 @@
 //! The loop over the program.
 
 use std::ffi::CString;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use drvkit_helper::{ENGINE_FD, GO, GO_FD, Instruction, LOG_FDS, Op, PROGRAM_FD, REPORT_FD, Report, TERMINAL_FD};
 
@@ -35,7 +35,7 @@ impl State {
         match op {
             Op::DropGroups => sys::drop_groups()?,
             Op::KillUser { uid } => sys::as_user_for_signals(*uid, sys::kill_all)?,
-            Op::Clone { flags } => clone(*flags)?,
+            Op::Clone { flags, group } => clone(*flags, group.as_deref())?,
             Op::AwaitGo => await_go()?,
             Op::CgroupNamespace => sys::new_cgroup_namespace()?,
             Op::AwaitRoute => sys::await_route()?,
@@ -94,13 +94,23 @@ impl State {
 }
 
 /// The clone goes on with the program; this process has nothing more to do than to say who it is.
-fn clone(flags: u64) -> Result<(), Errno> {
-    let pid = sys::clone(flags)?;
+///
+/// A process that begins in a control group is there at once. One that is moved into it may have to wait until all processors have
+/// taken note, which takes tens of milliseconds; that is left to the engine where the other way cannot be had: before Linux 5.7, or where
+/// a container forbids the call. Then the engine finds the reason as well, if there is one.
+fn clone(flags: u64, group: Option<&[u8]>) -> Result<(), Errno> {
+    let begun = group.and_then(|path| clone_into(flags, path).ok());
+    let joined = begun.is_some();
+    let pid = begun.map_or_else(|| sys::clone(flags), Ok)?;
     if pid != 0 {
-        sys::report(Report::Cloned { pid });
+        sys::report(Report::Cloned { pid, joined });
         sys::exit(0);
     }
     Ok(())
+}
+
+fn clone_into(flags: u64, group: &[u8]) -> Result<i32, Errno> {
+    sys::clone_into(flags, sys::open_path(&sys::c_string(group)?)?.as_fd())
 }
 
 fn await_go() -> Result<(), Errno> {

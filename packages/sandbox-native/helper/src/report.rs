@@ -10,6 +10,8 @@ pub enum Report {
     Cloned {
         /// The pid.
         pid: i32,
+        /// Whether it began in its control group.
+        joined: bool,
     },
     /// An instruction failed with a number that it tolerates.
     Skipped {
@@ -37,7 +39,7 @@ impl Report {
     /// The bytes of the message.
     pub fn encode(self) -> [u8; REPORT_SIZE] {
         let (kind, index, errno, subject) = match self {
-            Report::Cloned { pid } => (1, 0, pid, 0),
+            Report::Cloned { pid, joined } => (1, u32::from(joined), pid, 0),
             Report::Skipped { index, errno } => (2, index, errno, 0),
             Report::Ready => (3, 0, 0, 0),
             Report::Failed { index, errno, subject } => (4, index, errno, subject),
@@ -57,7 +59,7 @@ impl Report {
         let index = u32::from_ne_bytes(word(4));
         let errno = i32::from_ne_bytes(word(8));
         match u32::from_ne_bytes(word(0)) {
-            1 => Some(Report::Cloned { pid: errno }),
+            1 => Some(Report::Cloned { pid: errno, joined: index != 0 }),
             2 => Some(Report::Skipped { index, errno }),
             3 => Some(Report::Ready),
             4 => Some(Report::Failed { index, errno, subject: u32::from_ne_bytes(word(12)) }),
@@ -74,7 +76,8 @@ mod tests {
     #[test]
     fn every_report_survives_the_pipe() {
         for report in [
-            Report::Cloned { pid: 4_194_303 },
+            Report::Cloned { pid: 4_194_303, joined: false },
+            Report::Cloned { pid: 1, joined: true },
             Report::Skipped { index: 7, errno: 38 },
             Report::Ready,
             Report::Failed { index: u32::MAX, errno: 13, subject: 1 },

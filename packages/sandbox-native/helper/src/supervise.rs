@@ -17,7 +17,7 @@ pub fn supervise(uid: Option<u32>) -> Result<(), Errno> {
         // The signal alone is not enough: the process above may have ended before it was armed.
         return if sys::parent_pid() == supervisor { Ok(()) } else { sys::exit(1) };
     }
-    sys::report(Report::Cloned { pid: builder });
+    sys::report(Report::Cloned { pid: builder, joined: false });
     // The end of the output is the end of those who write it, and this process is none of them.
     let closed = sys::close_all_but([ENGINE_FD, signals], PROGRAM_FD);
     let seen = closed.and_then(|()| wait_for(builder, signals));

@@ -207,6 +207,25 @@ pub fn clone(flags: u64) -> Result<i32, Errno> {
     check_long(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) }).map(|pid| pid as i32)
 }
 
+/// As `clone`, in a control group.
+pub fn clone_into(flags: u64, group: BorrowedFd<'_>) -> Result<i32, Errno> {
+    let signal = flags & SIGNAL_OF_END;
+    // SAFETY: all zeroes is a valid `clone_args`.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = (flags & !SIGNAL_OF_END) | CLONE_INTO_CGROUP;
+    // A sibling ends as its caller does.
+    args.exit_signal = if flags & libc::CLONE_PARENT as u64 == 0 { signal } else { 0 };
+    args.cgroup = group.as_raw_fd() as u64;
+    // SAFETY: as for `clone`; the structure lives through the call.
+    check_long(unsafe { libc::syscall(libc::SYS_clone3, &args, size_of::<libc::clone_args>()) }).map(|pid| pid as i32)
+}
+
+/// Linux: include/uapi/linux/sched.h; libc has it as a number of another size.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Where the flags of `clone` have the signal.
+const SIGNAL_OF_END: u64 = 0xff;
+
 /// SIGKILL to all processes that the caller may signal, but itself. None, and none that it may, are as good as done.
 pub fn kill_all() -> Result<(), Errno> {
     loop {

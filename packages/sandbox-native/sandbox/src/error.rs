@@ -111,7 +111,7 @@ pub(crate) fn explain(op: &Op, subject: u32, errno: i32, limits: &Limits) -> Err
     let refused = matches!(errno, libc::EPERM | libc::EACCES);
     let too_old = errno == libc::ENOSYS;
     match op {
-        Op::Clone { flags } => explain_clone(error, *flags, errno, limits),
+        Op::Clone { flags, .. } => explain_clone(error, *flags, errno, limits),
         Op::CgroupNamespace => explain_clone(error, libc::CLONE_NEWCGROUP as u64, errno, limits),
         Op::KillUser { uid, .. } => {
             Error { message: format!("cannot kill processes for uid '{uid}': {}", sys::error_text(errno)), ..error }
@@ -253,7 +253,7 @@ mod tests {
     }
 
     fn all() -> Op {
-        Op::Clone { flags: NAMESPACES.iter().fold(0, |flags, kind| flags | kind.flag) }
+        Op::Clone { flags: NAMESPACES.iter().fold(0, |flags, kind| flags | kind.flag), group: None }
     }
 
     fn mount(kind: &[u8], target: &[u8]) -> Op {
@@ -319,7 +319,8 @@ mod tests {
 
     #[test]
     fn only_namespaces_that_were_asked_for_are_blamed() {
-        let error = explain(&Op::Clone { flags: libc::CLONE_NEWUSER as u64 }, 0, libc::EPERM, &without("net"));
+        let error =
+            explain(&Op::Clone { flags: libc::CLONE_NEWUSER as u64, group: None }, 0, libc::EPERM, &without("net"));
         assert_eq!(error.message, "the sandbox cannot have its user namespace: operation not permitted");
     }
 

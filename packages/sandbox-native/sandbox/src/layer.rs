@@ -63,7 +63,7 @@ impl Layer {
 /// The layers that an instruction makes.
 pub(crate) fn layers_of(op: &Op) -> Vec<Layer> {
     match op {
-        Op::Clone { flags } => [
+        Op::Clone { flags, .. } => [
             (libc::CLONE_NEWUSER, Layer::UserNamespace),
             (libc::CLONE_NEWNS, Layer::MountNamespace),
             (libc::CLONE_NEWPID, Layer::PidNamespace),

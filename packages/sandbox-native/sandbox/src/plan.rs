@@ -79,7 +79,7 @@ fn process(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
     ops.extend([
         Op::DefaultSignals.into(),
         Op::Umask { mask: 0o022 }.into(),
-        Op::Clone { flags: flags as u64 }.into(),
+        Op::Clone { flags: flags as u64, group: spec.parts.cgroup.clone() }.into(),
         Op::DeathSignal.into(),
         Op::AwaitGo.into(),
     ]);

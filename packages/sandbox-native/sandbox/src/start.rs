@@ -103,7 +103,7 @@ pub fn start_unconfined(spec: &Spec) -> Result<Process, Error> {
     let (mut told, mut ready) = (None, false);
     let pid = loop {
         match next()? {
-            Some(Report::Cloned { pid }) => told = Some(pid),
+            Some(Report::Cloned { pid, .. }) => told = Some(pid),
             Some(Report::Ready) => ready = true,
             _ => return Err(ended("set-up", helper.process.wait())),
         }
@@ -193,21 +193,21 @@ fn set_up(spec: &Spec, owner: Option<Owner>, program: &[Instruction], reactor: &
     let channel = Channel::open(program, &instructions, reports);
     let channel = channel.map_err(|errno| Error::setup("send-program", None, errno))?;
     let mut talk = Talk { program, channel, connection: None, skipped: Vec::new() };
-    let pid = match talk.next(helper.as_fd())? {
-        Some(Report::Cloned { pid }) => pid,
+    let (pid, joined) = match talk.next(helper.as_fd())? {
+        Some(Report::Cloned { pid, joined }) => (pid, joined),
         _ => return Err(ended("clone", helper.wait()).into()),
     };
     let builder = follow(pid)?;
     let _ = helper.wait();
     let connect = || Connection::make(&spec.parts.network, pid, &spec.parts.temp_dir);
-    let connection =
-        match join_group(pid, spec).and_then(|()| map_ids(pid, spec, owner.is_some())).and_then(|()| connect()) {
-            Ok(connection) => connection,
-            Err(error) => {
-                drop(go);
-                return Err(instead_of(error, &mut talk, builder));
-            }
-        };
+    let join = || if joined { Ok(()) } else { join_group(pid, spec) };
+    let connection = match join().and_then(|()| map_ids(pid, spec, owner.is_some())).and_then(|()| connect()) {
+        Ok(connection) => connection,
+        Err(error) => {
+            drop(go);
+            return Err(instead_of(error, &mut talk, builder));
+        }
+    };
     talk.connection = connection;
     let guard = guard_of(spec)?;
     let say_go = || sys::write_all(go.as_raw_fd(), &[GO]).map_err(|errno| Error::setup("map-ids", None, errno));

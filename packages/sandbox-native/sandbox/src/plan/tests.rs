@@ -110,8 +110,8 @@ execute /bin/sh";
 
 fn flags(parts: SpecParts) -> i32 {
     let spec = Spec::new(parts).expect("a good description");
-    let find = |instruction: &Instruction| match instruction.op {
-        Op::Clone { flags } => Some(flags as i32),
+    let find = |instruction: &Instruction| match &instruction.op {
+        Op::Clone { flags, .. } => Some(*flags as i32),
         _ => None,
     };
     plan(&spec, &machine(), Ending::Build).iter().find_map(find).expect("a clone")
