@@ -6,7 +6,7 @@ export {
   ownControlGroup,
   removeControlGroup,
 } from "./cgroup.js";
-export { type CopyOptions, copyTree } from "./copy.js";
+export { type CopyOptions, copyCanonicalTree, copyTree } from "./copy.js";
 export { SandboxError, type SandboxErrorCode } from "./error.js";
 export { type EntryType, type ListedEntry, listDirectory, statEntry } from "./listing.js";
 export * from "./os.js";

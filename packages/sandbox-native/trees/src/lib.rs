@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+mod add;
 mod archive;
 mod cancel;
 mod canonical;
@@ -19,6 +20,8 @@ mod hash;
 mod list;
 mod listing;
 mod pool;
+#[cfg(test)]
+mod races;
 mod relocate;
 mod remove;
 mod restore;
@@ -31,6 +34,7 @@ mod sys;
 #[cfg(test)]
 mod testing;
 
+pub use add::copy_canonical;
 pub use cancel::Cancel;
 pub use canonical::{SeenInodes, canonicalise_tree};
 pub use codec::{Codec, Decompressed, compress_file};
