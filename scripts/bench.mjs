@@ -10,6 +10,7 @@ const all = [
   "hash",
   "source",
   "outputs",
+  "trees",
   "goals",
   "builds",
   "logs",

@@ -13,6 +13,10 @@ const failures = [];
 /** What failed with its first lines, for the end of the log: a runner may keep no more than that. */
 const causes = [];
 const bin = (name) => join(root, "node_modules/.bin", name);
+const native = (script) => join(root, "packages/sandbox-native/scripts", script);
+const long = flags.has("--long") ? "1" : "";
+/** What a script ends with that could do nothing on this machine and said why. */
+const cannotRun = 77;
 
 if (!flags.has("--no-build")) {
   try {
@@ -27,6 +31,10 @@ if (!flags.has("--unit")) {
   await check("lint", bin("biome"), ["check", "."]);
   await check("type check", bin("tsc"), ["-p", "tsconfig.json"]);
   await cargo();
+  if (flags.has("--long")) {
+    await check("AddressSanitizer", process.execPath, [native("sanitize.mjs")]);
+    await check("cargo fuzz", process.execPath, [native("fuzz.mjs")]);
+  }
 }
 const reached = mkdtempSync(join(tmpdir(), "drvkit-reached-"));
 await vitest();
@@ -44,7 +52,8 @@ function add(name, counts) {
 
 async function check(name, command, args) {
   console.log(`\n── ${name}`);
-  const { ok } = await run(command, args);
+  const { ok, code } = await run(command, args);
+  if (code === cannotRun) return add(name, { passed: 0, failed: 0, skipped: 1 });
   add(name, { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 });
 }
 
@@ -69,7 +78,12 @@ async function cargo() {
   );
   add("cargo clippy", { passed: lint.ok ? 1 : 0, failed: lint.ok ? 0 : 1, skipped: 0 });
   console.log("\n── cargo test");
-  const tests = await run("cargo", ["test", "--workspace", "--locked", "--quiet"], { cwd, capture: true });
+  const env = { ...process.env, DRVKIT_TEST_LONG: long };
+  const tests = await run("cargo", ["test", "--workspace", "--locked", "--quiet"], {
+    cwd,
+    env,
+    capture: true,
+  });
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const [, passed, failed, ignored] of tests.output.matchAll(
     /test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/g,
@@ -86,7 +100,7 @@ async function vitest() {
   console.log("\n── vitest");
   const folder = mkdtempSync(join(tmpdir(), "drvkit-vitest-"));
   const report = join(folder, "report.json");
-  const env = { ...process.env, DRVKIT_TEST_LONG: flags.has("--long") ? "1" : "", DRVKIT_REACHED: reached };
+  const env = { ...process.env, DRVKIT_TEST_LONG: long, DRVKIT_REACHED: reached };
   const where = flags.has("--unit") ? ["packages"] : [];
   const { ok } = await run(
     bin("vitest"),

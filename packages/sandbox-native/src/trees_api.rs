@@ -148,6 +148,22 @@ pub fn copy_tree<'env>(
     on_pool(env, move || trees::copy_tree(source.as_bytes(), target.as_bytes(), keep.as_ref(), &cancel))
 }
 
+/// The same made canonical, and its hash.
+#[napi]
+pub fn copy_canonical<'env>(
+    env: &'env Env,
+    source: String,
+    target: String,
+    keep: Option<&[u8]>,
+    cancel: &CancelFlag,
+) -> napi::Result<Object<'env>> {
+    let keep = keep.map(Keep::parse);
+    let cancel = cancel.0.clone();
+    on_pool(env, move || {
+        trees::copy_canonical(source.as_bytes(), target.as_bytes(), keep.as_ref(), &cancel).map(tree_hash)
+    })
+}
+
 /// See `ListedEntry` in `ts/listing.ts`.
 #[napi(object, object_from_js = false)]
 pub struct DirectoryListing {

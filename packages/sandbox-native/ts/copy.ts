@@ -1,5 +1,6 @@
 import { type CancelFlag, type Cancellable, cancellable } from "./cancel.js";
 import type { Outcome } from "./error.js";
+import type { TreeHash } from "./hash.js";
 import { loadAddon } from "./platform.js";
 
 /** What {@link copyTree} copies. */
@@ -11,14 +12,19 @@ export interface CopyOptions extends Cancellable {
   readonly keep?: Uint8Array | undefined;
 }
 
+type Copy<T> = (
+  source: string,
+  target: string,
+  keep: Uint8Array | undefined,
+  cancel: CancelFlag,
+) => Promise<Outcome<T>>;
+
 interface CopyAddon {
-  copyTree(
-    source: string,
-    target: string,
-    keep: Uint8Array | undefined,
-    cancel: CancelFlag,
-  ): Promise<Outcome<void>>;
+  readonly copyTree: Copy<void>;
+  readonly copyCanonical: Copy<TreeHash>;
 }
+
+const addon = () => loadAddon() as CopyAddon;
 
 /**
  * Copies a tree to a path where nothing is. Links are copied, hard links become files of their own, the owner's execute bit is kept and no
@@ -31,5 +37,21 @@ interface CopyAddon {
  */
 export async function copyTree(source: string, target: string, options: CopyOptions = {}): Promise<void> {
   const { keep, signal } = options;
-  await cancellable(signal, (flag) => (loadAddon() as CopyAddon).copyTree(source, target, keep, flag));
+  await cancellable(signal, (flag) => addon().copyTree(source, target, keep, flag));
+}
+
+/**
+ * As {@link copyTree}, {@link canonicaliseTree} and {@link hashTree} of the copy, in one pass. Nobody else may write where the copy is
+ * made.
+ *
+ * @returns sha256 of the archive of the copy, whatever happens to the source meanwhile.
+ * @throws As {@link copyTree}.
+ */
+export async function copyCanonicalTree(
+  source: string,
+  target: string,
+  options: CopyOptions = {},
+): Promise<TreeHash> {
+  const { keep, signal } = options;
+  return cancellable(signal, (flag) => addon().copyCanonical(source, target, keep, flag));
 }

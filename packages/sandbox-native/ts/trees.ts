@@ -13,7 +13,7 @@ export {
   decompressZstd,
 } from "./codecs.js";
 export { type CompareOptions, compareTrees, type TreeComparison, type TreeDifference } from "./compare.js";
-export { type CopyOptions, copyTree } from "./copy.js";
+export { type CopyOptions, copyCanonicalTree, copyTree } from "./copy.js";
 export { type DumpOptions, dumpTree, type TreeDump } from "./dump.js";
 export { SandboxError, type SandboxErrorCode } from "./error.js";
 export {

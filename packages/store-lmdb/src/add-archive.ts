@@ -38,7 +38,7 @@ export async function addFromArchive(
   await using temp = await cx.makeTempDir();
   const tree = join(temp.path, "x");
   await restoreTree(archive, tree, { signal });
-  const content = new Content(tree, signal);
+  const content = new Content(tree, { signal });
   await compareArchive(info, content);
   const { ca, ...rest } = info;
   const address = ca !== undefined && isContentAddressed(info) ? ca : undefined;

@@ -15,12 +15,13 @@ import type { PathInfo } from "@drvkit/narinfo";
 import { fileError, StoreError } from "./error.js";
 import {
   canonicaliseTree,
-  copyTree,
+  copyCanonicalTree,
   hashFile,
   hashTree,
   removeTree,
   replaceTree,
   statTree,
+  type TreeHash,
 } from "./files.js";
 import type { OutputLocks } from "./locks.js";
 
@@ -104,8 +105,7 @@ export async function addTree(
   { method = "nar", algorithm = "sha256", ...options }: AddOptions,
 ): Promise<PathInfo> {
   await using temp = await cx.makeTempDir();
-  const tree = await copyInto(temp, sourcePath, options);
-  const content = new Content(tree, options.signal);
+  const content = await copyInto(temp, sourcePath, options);
   const ca = await content.address(method, algorithm);
   const path = computeContentAddressedPath(cx.storeDir, name, ca);
   return await install(cx, content, { path, references: new Set(), ca });
@@ -122,7 +122,7 @@ export async function importObject(cx: AddContext, object: ImportedObject): Prom
   const known = await cx.queryPathInfo(path);
   if (known !== undefined) return known;
   await using temp = await cx.makeTempDir();
-  const content = new Content(await copyInto(temp, object.sourcePath));
+  const content = await copyInto(temp, object.sourcePath);
   const references = new Set(object.references);
   const ca = await contentAddressFor(cx.storeDir, path, { content, references });
   return await install(cx, content, { path, references, ca, ...(deriver !== undefined && { deriver }) });
@@ -154,15 +154,19 @@ async function contentAddressFor(
 export class Content {
   readonly tree: string;
   readonly #signal: AbortSignal | undefined;
-  #nar: Promise<{ readonly digest: Uint8Array; readonly sizeBytes: number }> | undefined;
+  #nar: TreeHash | Promise<TreeHash> | undefined;
 
-  constructor(tree: string, signal?: AbortSignal) {
+  constructor(
+    tree: string,
+    options: { readonly signal?: AbortSignal | undefined; readonly nar?: TreeHash } = {},
+  ) {
     this.tree = tree;
-    this.#signal = signal;
+    this.#signal = options.signal;
+    this.#nar = options.nar;
   }
 
   /** sha256 of the archive. */
-  nar(): Promise<{ readonly digest: Uint8Array; readonly sizeBytes: number }> {
+  async nar(): Promise<TreeHash> {
     this.#nar ??= hashTree(this.tree, "sha256", { signal: this.#signal });
     return this.#nar;
   }
@@ -193,11 +197,10 @@ async function copyInto(
   temp: TempDir,
   source: string,
   options: { readonly keep?: Uint8Array; readonly signal?: AbortSignal } = {},
-): Promise<string> {
+): Promise<Content> {
   const tree = join(temp.path, "x");
-  await copyTree(source, tree, options);
-  await canonicaliseTree(tree, { signal: options.signal });
-  return tree;
+  const nar = await copyCanonicalTree(source, tree, options);
+  return new Content(tree, { ...options, nar });
 }
 
 async function writeNew(path: string, bytes: Uint8Array): Promise<void> {

@@ -5,7 +5,7 @@
 export {
   allocateFile,
   canonicaliseTree,
-  copyTree,
+  copyCanonicalTree,
   type FileLock,
   fileSystemType,
   hashFile,
@@ -16,4 +16,5 @@ export {
   replaceTree,
   restoreTree,
   statTree,
+  type TreeHash,
 } from "@drvkit/sandbox-native";

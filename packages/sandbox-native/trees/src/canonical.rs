@@ -112,6 +112,22 @@ impl Walk<'_> {
     }
 }
 
+/// Of a fresh file or directory of our own, that nobody else writes to: what its canonical mode and time are.
+pub(crate) fn finish(file: BorrowedFd<'_>, mode: u32) -> std::result::Result<(), Errno> {
+    sys::set_mode(file, mode & 0o111 | 0o444)?;
+    sys::set_modified(file, MODIFIED_AT_SECONDS)
+}
+
+/// The same of a link.
+pub(crate) fn finish_link(handle: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
+    sys::set_modified(handle, MODIFIED_AT_SECONDS)
+}
+
+/// Removes the extended attributes of a fresh file or directory of our own: access lists that it inherited.
+pub(crate) fn strip(file: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
+    remove_attributes(file, &sys::stat(file)?)
+}
+
 /// Read and perhaps execute for all, for nobody more. Set-id and sticky bits vanish with the rest. A directory is always enterable.
 fn canonical_mode(stat: &Stat) -> u32 {
     if stat.file_type() == FileType::Directory || stat.is_owner_executable() { 0o555 } else { 0o444 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::vec;
 
 use crate::cancel::Cancel;
+use crate::canonical;
 use crate::dump::DEPTH_LIMIT;
 use crate::error::{Errno, Result, TreeError};
 use crate::list::sorted_names;
@@ -19,8 +20,34 @@ use crate::sys::{self, FileType, Stat};
 /// metadata nothing. Blocks are shared with the source where the file system can, and holes stay holes. With `keep`, nothing else below the
 /// top is looked at.
 pub fn copy_tree(source: &[u8], target: &[u8], keep: Option<&Keep>, cancel: &Cancel) -> Result<()> {
+    copy_told(source, target, keep, cancel, None)
+}
+
+/// What was copied, in the order of an archive.
+pub(crate) enum Copied {
+    /// A directory; its entries follow. Names are empty at the top.
+    Directory { name: CString },
+    /// The directory at hand is whole.
+    DirectoryEnd,
+    /// A file, open for reading, and whether its owner may execute it.
+    Regular { name: CString, file: OwnedFd, executable: bool },
+    /// A link.
+    Symlink { name: CString, target: CString },
+}
+
+/// Takes what was copied; false when there is no use in going on.
+pub(crate) type Tell<'a> = &'a mut dyn FnMut(Copied) -> bool;
+
+/// As `copy_tree`. With `tell`, everything is made canonical and told as soon as it is whole.
+pub(crate) fn copy_told<'a>(
+    source: &[u8],
+    target: &[u8],
+    keep: Option<&'a Keep>,
+    cancel: &'a Cancel,
+    tell: Option<Tell<'a>>,
+) -> Result<()> {
     let mut trail = Trail { from: Root::open(source)?, to: Root::open(target)?, frames: Vec::new() };
-    let mut copier = Copier { can_clone: true, buffer: Vec::new(), created: false, keep, cancel };
+    let mut copier = Copier { can_clone: true, buffer: Vec::new(), created: false, keep, cancel, tell };
     copier.run(&mut trail).inspect_err(|_| {
         if copier.created {
             // The first failure is the one to report.
@@ -95,6 +122,11 @@ impl Trail {
         }
     }
 
+    /// Of the entry at hand, empty for the top.
+    fn name(&self) -> CString {
+        self.frames.last().map(|frame| frame.current.clone()).unwrap_or_default()
+    }
+
     fn path_below(&self, top: &Root) -> Vec<u8> {
         let mut path = top.path.clone();
         for frame in &self.frames {
@@ -132,6 +164,7 @@ struct Copier<'a> {
     created: bool,
     keep: Option<&'a Keep>,
     cancel: &'a Cancel,
+    tell: Option<Tell<'a>>,
 }
 
 impl Copier<'_> {
@@ -145,10 +178,24 @@ impl Copier<'_> {
                     let below = self.copy_entry(trail)?;
                     trail.frames.extend(below);
                 }
-                None => drop(trail.frames.pop()),
+                None => self.leave(trail)?,
             }
         }
         Ok(())
+    }
+
+    /// Leaves the directory at hand: nothing is added to its copy any more.
+    fn leave(&mut self, trail: &mut Trail) -> Result<()> {
+        let Some(frame) = trail.frames.pop() else { return Ok(()) };
+        if self.tell.is_some() {
+            canonical::finish(frame.to.as_fd(), DIRECTORY_MODE).map_err(trail.write_error("set the time of"))?;
+        }
+        self.told(|| Copied::DirectoryEnd)
+    }
+
+    fn told(&mut self, what: impl FnOnce() -> Copied) -> Result<()> {
+        let goes_on = self.tell.as_mut().is_none_or(|tell| tell(what()));
+        if goes_on { Ok(()) } else { Err(TreeError::cancelled()) }
     }
 
     /// Copies the entry at hand; of a directory, makes the copy and returns the pair.
@@ -178,6 +225,11 @@ impl Copier<'_> {
         sys::make_directory(directory, name, DIRECTORY_MODE).map_err(trail.write_error("create"))?;
         self.created = true;
         let to = sys::open_directory(directory, name).map_err(trail.write_error("open"))?;
+        if self.tell.is_some() {
+            // What is made in it inherits only what it has itself.
+            canonical::strip(to.as_fd()).map_err(trail.write_error("remove extended attributes of"))?;
+        }
+        self.told(|| Copied::Directory { name: trail.name() })?;
         Ok(Frame { from, to, names: names.into_iter(), current: CString::default() })
     }
 
@@ -188,7 +240,11 @@ impl Copier<'_> {
         let (directory, name) = trail.target();
         sys::make_link(&target, directory, name).map_err(trail.write_error("create"))?;
         self.created = true;
-        Ok(())
+        if self.tell.is_some() {
+            let handle = sys::open_handle(directory, name).map_err(trail.write_error("open"))?;
+            canonical::finish_link(handle.as_fd()).map_err(trail.write_error("set the time of"))?;
+        }
+        self.told(|| Copied::Symlink { name: trail.name(), target })
     }
 
     fn copy_regular(&mut self, trail: &Trail) -> Result<()> {
@@ -205,11 +261,20 @@ impl Copier<'_> {
         self.copy_contents(from.as_fd(), to.as_fd(), &stat).map_err(|stop| match stop {
             Stop::Failed(errno) => trail.write_error("copy to")(errno),
             Stop::Cancelled(error) => error,
-        })
+        })?;
+        if self.tell.is_none() {
+            return Ok(());
+        }
+        if trail.frames.is_empty() {
+            canonical::strip(to.as_fd()).map_err(trail.write_error("remove extended attributes of"))?;
+        }
+        canonical::finish(to.as_fd(), mode).map_err(trail.write_error("set the time of"))?;
+        let executable = mode == EXECUTABLE_MODE;
+        self.told(|| Copied::Regular { name: trail.name(), file: to, executable })
     }
 
     /// Copies as many bytes as the file had when it was opened, so that one that keeps growing ends as well.
-    fn copy_contents(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, stat: &Stat) -> Copied {
+    fn copy_contents(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, stat: &Stat) -> Done {
         if stat.size == 0 {
             return Ok(());
         }
@@ -227,7 +292,7 @@ impl Copier<'_> {
         }
     }
 
-    fn copy_sparse(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Copied {
+    fn copy_sparse(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Done {
         let mut position = 0;
         while position < size {
             self.cancel.check().map_err(Stop::Cancelled)?;
@@ -247,7 +312,7 @@ impl Copier<'_> {
     }
 
     /// Copies `length` bytes from and to the current positions, fewer if the source ends.
-    fn copy_bytes(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: u64) -> Copied {
+    fn copy_bytes(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: u64) -> Done {
         let mut left = length;
         while left > 0 {
             self.cancel.check().map_err(Stop::Cancelled)?;
@@ -265,7 +330,7 @@ impl Copier<'_> {
         Ok(())
     }
 
-    fn copy_through_us(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: u64) -> Copied {
+    fn copy_through_us(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: u64) -> Done {
         self.buffer.resize(BUFFER_BYTES, 0);
         let mut left = length;
         while left > 0 {
@@ -295,7 +360,7 @@ impl From<Errno> for Stop {
     }
 }
 
-type Copied = std::result::Result<(), Stop>;
+type Done = std::result::Result<(), Stop>;
 
 /// Writes all of `bytes`.
 pub(crate) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> std::result::Result<(), Errno> {

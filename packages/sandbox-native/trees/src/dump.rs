@@ -219,14 +219,16 @@ pub(crate) fn padding(length: u64) -> usize {
     (length.wrapping_neg() % ALIGNMENT as u64) as usize
 }
 
-fn push_string(framing: &mut Vec<u8>, bytes: &[u8]) {
+/// The string as an archive has it.
+pub(crate) fn push_string(framing: &mut Vec<u8>, bytes: &[u8]) {
     let length = bytes.len() as u64;
     framing.extend_from_slice(&length.to_le_bytes());
     framing.extend_from_slice(bytes);
     framing.extend_from_slice(&[0; ALIGNMENT][..padding(length)]);
 }
 
-fn push_strings(framing: &mut Vec<u8>, strings: &[&[u8]]) {
+/// One after the other, as an archive has them.
+pub(crate) fn push_strings(framing: &mut Vec<u8>, strings: &[&[u8]]) {
     for bytes in strings {
         push_string(framing, bytes);
     }

@@ -150,7 +150,8 @@ fn read_on(
     }
 }
 
-enum Hasher {
+/// A hash on its way, of whatever algorithm.
+pub(crate) enum Hasher {
     Md5(md5::Md5),
     Sha1(sha1::Sha1),
     Sha256(sha2::Sha256),
@@ -159,7 +160,7 @@ enum Hasher {
 }
 
 impl Hasher {
-    fn new(algorithm: Algorithm) -> Self {
+    pub fn new(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Md5 => Self::Md5(md5::Md5::new()),
             Algorithm::Sha1 => Self::Sha1(sha1::Sha1::new()),
@@ -169,7 +170,7 @@ impl Hasher {
         }
     }
 
-    fn update(&mut self, bytes: &[u8]) {
+    pub fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Md5(state) => state.update(bytes),
             Self::Sha1(state) => state.update(bytes),
@@ -181,7 +182,7 @@ impl Hasher {
         }
     }
 
-    fn finish(self) -> Vec<u8> {
+    pub fn finish(self) -> Vec<u8> {
         match self {
             Self::Md5(state) => state.finalize().to_vec(),
             Self::Sha1(state) => state.finalize().to_vec(),

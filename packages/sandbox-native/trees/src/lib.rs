@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+mod add;
 mod archive;
 mod cancel;
 mod canonical;
@@ -24,6 +25,8 @@ mod outline;
 mod packed;
 mod pipe;
 mod pool;
+#[cfg(test)]
+mod races;
 mod relocate;
 mod remove;
 mod restore;
@@ -37,6 +40,7 @@ mod tee;
 #[cfg(test)]
 mod testing;
 
+pub use add::copy_canonical;
 pub use cancel::Cancel;
 pub use canonical::{SeenInodes, canonicalise_tree};
 pub use codec::{Codec, Coding, Limits};

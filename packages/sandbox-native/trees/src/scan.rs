@@ -46,6 +46,8 @@ pub struct Scanner {
 
 const FILTER_BITS: u32 = 16;
 
+const BLOCK_BYTES: usize = HASH_PART_BYTES / 2;
+
 impl Scanner {
     /// A scanner for `parts`.
     pub fn new(parts: impl IntoIterator<Item = HashPart>) -> Self {
@@ -83,21 +85,21 @@ impl Scanner {
         self.found
     }
 
-    /// Looks at every window of `bytes` that could be a hash part. A window is checked from its end, so that a byte outside the alphabet
-    /// skips everything up to it; bytes known to be inside are not looked at again, so that no input takes more than one look per byte.
+    /// Looks at every window of `bytes` that could be a hash part. Wherever one begins, it covers a whole block of a grid of half its
+    /// length: only around blocks that are inside the alphabet are windows looked at, each once.
     fn search(&mut self, bytes: &[u8]) {
-        let mut start = 0;
-        let mut known_until = 0;
-        while let Some(window) = bytes.get(start..start + HASH_PART_BYTES) {
-            let unknown = &window[known_until.max(start) - start..];
-            let outside = unknown.iter().rposition(|byte| !IN_ALPHABET[usize::from(*byte)]);
-            known_until = start + HASH_PART_BYTES;
-            match outside {
-                Some(position) => start = known_until - unknown.len() + position + 1,
-                None => {
-                    self.check(window.try_into().expect("bug: a window of this length"));
-                    start += 1;
-                }
+        let mut searched = 0;
+        for (index, block) in bytes.as_chunks::<BLOCK_BYTES>().0.iter().enumerate() {
+            let at = index * BLOCK_BYTES;
+            if !is_in_alphabet(block) || at < searched {
+                continue;
+            }
+            let before = bytes[searched..at].iter().rposition(|byte| !IN_ALPHABET[usize::from(*byte)]);
+            let start = before.map_or(searched, |position| searched + position + 1);
+            let rest = bytes[at..].iter().position(|byte| !IN_ALPHABET[usize::from(*byte)]);
+            searched = rest.map_or(bytes.len(), |position| at + position);
+            for window in bytes[start..searched].windows(HASH_PART_BYTES) {
+                self.check(window.try_into().expect("bug: a window of this length"));
             }
         }
     }
@@ -111,6 +113,16 @@ impl Scanner {
             self.found.push(part);
         }
     }
+}
+
+/// Compares instead of looking up and never leaves early: so the compiler takes the block at once, in a vector.
+fn is_in_alphabet(block: &[u8; BLOCK_BYTES]) -> bool {
+    let is_inside = |byte: u8| {
+        let is_digit = byte.wrapping_sub(b'0') < 10;
+        let is_letter = byte.wrapping_sub(b'a') < 26;
+        is_digit | (is_letter & (byte != b'e') & (byte != b'o') & (byte != b't') & (byte != b'u'))
+    };
+    block.iter().fold(true, |all, &byte| all & is_inside(byte))
 }
 
 fn filter_key(part: &[u8; HASH_PART_BYTES]) -> usize {
@@ -203,6 +215,17 @@ mod tests {
             expected.extend(text.windows(32).any(|w| w == ABSENT).then_some(HashPart(*ABSENT)));
             expected.sort_unstable();
             assert_eq!(scan(&[&text[..cut], &text[cut..]]), expected);
+        }
+    }
+
+    #[test]
+    fn a_block_is_inside_the_alphabet_when_each_of_its_bytes_is() {
+        for byte in 0..=u8::MAX {
+            for position in [0, BLOCK_BYTES - 1] {
+                let mut block = [b'a'; BLOCK_BYTES];
+                block[position] = byte;
+                assert_eq!(is_in_alphabet(&block), ALPHABET.contains(&byte), "{byte}");
+            }
         }
     }
 

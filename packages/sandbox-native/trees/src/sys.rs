@@ -153,9 +153,9 @@ fn borrow(fd: &OwnedFd) -> BorrowedFd<'_> {
     std::os::fd::AsFd::as_fd(fd)
 }
 
-/// A new regular file for writing; EEXIST when the name is taken, by a link as well.
+/// A new regular file for writing and for reading it back; EEXIST when the name is taken, by a link as well.
 pub fn create_regular(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<OwnedFd> {
-    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     open_at(directory.as_raw_fd(), name, flags, mode)
 }
 

@@ -73,6 +73,11 @@ pub fn failure<T: std::fmt::Debug>(result: Result<T>) -> TreeError {
     result.expect_err("it must be refused")
 }
 
+/// Whether the counts are those of `npm run test:long`.
+pub fn is_long() -> bool {
+    std::env::var_os("DRVKIT_TEST_LONG").is_some_and(|value| value == "1")
+}
+
 /// Does `disturb` over and over in another thread while `body` runs, and stops also when it fails.
 pub fn while_disturbed(disturb: impl Fn() + Send + Sync, body: impl FnOnce()) {
     struct StopAtEnd<'a>(&'a AtomicBool);

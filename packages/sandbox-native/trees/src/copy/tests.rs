@@ -131,7 +131,8 @@ fn copies_between_file_systems_and_through_its_own_buffer() {
     let from = fs::File::open(temp.join("file")).unwrap();
     let to = fs::File::create(temp.join("slow")).unwrap();
     let cancel = Cancel::new();
-    let mut copier = Copier { can_clone: false, buffer: Vec::new(), created: false, keep: None, cancel: &cancel };
+    let mut copier =
+        Copier { can_clone: false, buffer: Vec::new(), created: false, keep: None, cancel: &cancel, tell: None };
     copier.copy_through_us(from.as_fd(), to.as_fd(), contents.len() as u64).unwrap();
     assert_eq!(fs::read(temp.join("slow")).unwrap(), contents);
 }
