@@ -219,9 +219,14 @@ async function removeLocks(storeDir: string, where: string): Promise<void> {
   }
 }
 
-/** Names of all that is in the folder of a closed store, outputs as a whole, without what is kept for each user id. */
+/**
+ * Names of all that is in the folder of a closed store, outputs as a whole, without what is kept for each user id. A log is whole before
+ * it is compressed, too; what there is of the compressed one then is replaced by the next build.
+ */
 function filesOf(store: string): readonly string[] {
   const objects = readdirSync(join(store, "nix/store"));
-  const state = readdirSync(join(store, "nix/var"), { recursive: true, encoding: "utf8" });
-  return [...objects, ...state.filter((name) => !name.startsWith("nix/cgroups"))].sort();
+  const state = readdirSync(join(store, "nix/var"), { recursive: true, encoding: "utf8" })
+    .filter((name) => !name.startsWith("nix/cgroups") && !name.endsWith(".bz2.new"))
+    .map((name) => name.replace(/\.bz2$/u, ""));
+  return [...new Set([...objects, ...state])].sort();
 }
