@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { constants } from "node:os";
 import { text } from "node:stream/consumers";
-import { type DiffHookPort, type ExitStatus, printExitStatus } from "@drvkit/goal";
+import { type DiffHookPort, printExitStatus } from "@drvkit/goal";
 import { EngineSetupError } from "../error.js";
 import { findProgram } from "./find-program.js";
+import { exitStatusOf } from "./program-end.js";
 
 /**
  * The program of the setting `diff-hook`: it is given the registered output, the new one, the derivation and the build directory, and
@@ -28,12 +28,10 @@ export function makeDiffHook(program: string, env: NodeJS.ProcessEnv): DiffHookP
       const printed = text(running.stdout);
       printed.catch(() => undefined); // of a program that does not start, or is stopped
       const [code, name] = (await once(running, "close")) as [number | null, NodeJS.Signals];
-      const status: ExitStatus =
-        code === null ? { kind: "signalled", signal: constants.signals[name] } : { kind: "exited", code };
       if (code === 0) return await printed;
       throw new EngineSetupError(
         "ERR_DIFF_HOOK",
-        `diff-hook program '${program}' ${printExitStatus(status)}`,
+        `diff-hook program '${program}' ${printExitStatus(exitStatusOf(code, name))}`,
       );
     },
   };

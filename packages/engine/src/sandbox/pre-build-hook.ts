@@ -1,12 +1,12 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { constants } from "node:os";
 import { resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { StorePath } from "@drvkit/drv-parser";
 import { type ExitStatus, printExitStatus } from "@drvkit/goal";
 import { EngineSetupError } from "../error.js";
+import { exitStatusOf } from "../hooks/program-end.js";
 
 /** What a pre-build hook is started for. */
 export interface PreBuild {
@@ -43,7 +43,7 @@ export async function runPreBuildHook(program: string, build: PreBuild): Promise
     });
     signal.throwIfAborted();
     const [stdout, stderr] = await printed;
-    if (code !== 0) throw failed(program, statusOf(code, name), stderr.trim());
+    if (code !== 0) throw failed(program, exitStatusOf(code, name), stderr.trim());
     return parsePreBuildHook(stdout);
   } finally {
     signal.removeEventListener("abort", stop);
@@ -56,10 +56,6 @@ function stopGroup(running: ChildProcessByStdio<null, Readable, Readable>): void
   if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, "SIGKILL");
   running.stdout.destroy();
   running.stderr.destroy();
-}
-
-function statusOf(code: number | null, name: NodeJS.Signals): ExitStatus {
-  return code === null ? { kind: "signalled", signal: constants.signals[name] } : { kind: "exited", code };
 }
 
 const listCommands = new Set(["extra-sandbox-paths", "extra-chroot-dirs"]);

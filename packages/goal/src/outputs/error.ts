@@ -4,7 +4,7 @@ import type { OutputDifference } from "../result/differences.js";
 /** What a builder left cannot be accepted: the build fails with this status. */
 export class OutputError extends EngineError {
   /** `notDeterministic`: what differs. */
-  readonly differences: readonly OutputDifference[];
+  readonly differences: readonly OutputDifference[] | undefined;
 
   constructor(
     readonly status: "outputRejected" | "hashMismatch" | "notDeterministic",
@@ -13,6 +13,6 @@ export class OutputError extends EngineError {
   ) {
     super("ERR_BUILD_FAILED", message, options);
     this.name = "OutputError";
-    this.differences = options.differences ?? [];
+    this.differences = options.differences;
   }
 }

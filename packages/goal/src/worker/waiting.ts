@@ -43,7 +43,8 @@ export class Waiting implements Told<GoalResult | undefined> {
 
   failed(error: unknown): void {
     if (this.#isOver) return;
-    this.#finish();
+    this.#end();
+    this.#leave();
     this.told.failed(error);
   }
 
@@ -51,10 +52,9 @@ export class Waiting implements Told<GoalResult | undefined> {
   aborted(): void {
     if (this.#isOver) return;
     const results = this.goals.map(({ result }) => result); // what ends later is not part of it
-    this.#isOver = true;
-    this.waiter.cancellation.onAbort(undefined);
+    this.#end();
     void settled.then(() => {
-      this.#finish();
+      this.#leave();
       const { key } = this.waiter;
       const tell = () => this.told.done(sorted(this.waitees, results));
       if (key === undefined) tell();
@@ -62,9 +62,12 @@ export class Waiting implements Told<GoalResult | undefined> {
     });
   }
 
-  #finish(): void {
+  #end(): void {
     this.#isOver = true;
     this.waiter.cancellation.onAbort(undefined);
+  }
+
+  #leave(): void {
     this.waiter.audience.waitFor([]);
     for (const goal of this.goals) goal.leave();
   }

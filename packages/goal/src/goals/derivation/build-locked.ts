@@ -178,13 +178,6 @@ function refuseOutputs(
   if (!(error instanceof OutputError))
     return { at: "done", because: "error", result: miscFailure(cx.drvPath, error, ran) };
   const { status, message, hint, differences } = error;
-  const failure = {
-    ...ran,
-    status,
-    message,
-    hint,
-    code: "ERR_BUILD_FAILED",
-    ...(differences.length === 0 ? {} : { differences }),
-  };
+  const failure = { ...ran, status, message, hint, differences, code: "ERR_BUILD_FAILED" };
   return { at: "done", because: "failed", result: failureResult(cx.drvPath, failure) };
 }

@@ -21,7 +21,7 @@ export interface Failure {
   readonly code?: string | undefined;
   readonly hint?: string | undefined;
   readonly logTail?: readonly string[];
-  readonly differences?: readonly OutputDifference[];
+  readonly differences?: readonly OutputDifference[] | undefined;
   readonly failedDependencies?: readonly StorePath[];
   readonly times?: BuildTimes;
 }
