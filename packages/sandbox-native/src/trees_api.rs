@@ -143,9 +143,7 @@ pub fn copy_tree<'env>(
     keep: Option<&[u8]>,
     cancel: &CancelFlag,
 ) -> napi::Result<Object<'env>> {
-    let keep = keep.map(Keep::parse);
-    let cancel = cancel.0.clone();
-    on_pool(env, move || trees::copy_tree(source.as_bytes(), target.as_bytes(), keep.as_ref(), &cancel))
+    copy_on_pool(env, (source, target), keep, cancel, trees::copy_tree)
 }
 
 /// The same made canonical, and its hash.
@@ -157,11 +155,23 @@ pub fn copy_canonical<'env>(
     keep: Option<&[u8]>,
     cancel: &CancelFlag,
 ) -> napi::Result<Object<'env>> {
+    copy_on_pool(env, (source, target), keep, cancel, |source, target, keep, cancel| {
+        trees::copy_canonical(source, target, keep, cancel).map(tree_hash)
+    })
+}
+
+type Copying<T> = fn(&[u8], &[u8], Option<&Keep>, &Cancel) -> trees::Result<T>;
+
+fn copy_on_pool<'env, T: ToNapiValue + Send + 'static>(
+    env: &'env Env,
+    (source, target): (String, String),
+    keep: Option<&[u8]>,
+    cancel: &CancelFlag,
+    copy: Copying<T>,
+) -> napi::Result<Object<'env>> {
     let keep = keep.map(Keep::parse);
     let cancel = cancel.0.clone();
-    on_pool(env, move || {
-        trees::copy_canonical(source.as_bytes(), target.as_bytes(), keep.as_ref(), &cancel).map(tree_hash)
-    })
+    on_pool(env, move || copy(source.as_bytes(), target.as_bytes(), keep.as_ref(), &cancel))
 }
 
 /// See `ListedEntry` in `ts/listing.ts`.
