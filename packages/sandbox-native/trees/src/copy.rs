@@ -9,7 +9,7 @@ use crate::cancel::Cancel;
 use crate::canonical;
 use crate::dump::DEPTH_LIMIT;
 use crate::error::{Errno, Result, TreeError};
-use crate::list::sorted_names;
+use crate::list::{Entry, sorted_entries};
 use crate::remove::remove_tree;
 use crate::root::Root;
 use crate::sys::{self, FileType, Stat};
@@ -67,16 +67,16 @@ impl Keep {
         Self(paths.map(<[u8]>::to_vec).collect())
     }
 
-    /// Leaves of `names` those that are kept of the directory at `below`.
-    fn select(&self, below: &[u8], names: &mut Vec<CString>) {
+    /// Leaves of `entries` those that are kept of the directory at `below`.
+    fn select(&self, below: &[u8], entries: &mut Vec<Entry>) {
         let mut path = below.to_vec();
         if !path.is_empty() {
             path.push(b'/');
         }
         let length = path.len();
-        names.retain(|name| {
+        entries.retain(|entry| {
             path.truncate(length);
-            path.extend_from_slice(name.to_bytes());
+            path.extend_from_slice(entry.name.to_bytes());
             self.0.contains(&path)
         });
     }
@@ -102,43 +102,50 @@ struct Trail {
 struct Frame {
     from: OwnedFd,
     to: OwnedFd,
-    names: vec::IntoIter<CString>,
+    entries: vec::IntoIter<Entry>,
     /// The entry that is being copied.
-    current: CString,
+    current: Entry,
 }
 
 impl Trail {
     fn source(&self) -> (BorrowedFd<'_>, &CStr) {
         match self.frames.last() {
-            Some(frame) => (frame.from.as_fd(), &frame.current),
+            Some(frame) => (frame.from.as_fd(), frame.current.name.as_c_str()),
             None => (self.from.parent(), &self.from.name),
+        }
+    }
+
+    fn file_type(&self) -> std::result::Result<FileType, Errno> {
+        match self.frames.last() {
+            Some(frame) => frame.current.file_type(frame.from.as_fd()),
+            None => self.from.file_type(),
         }
     }
 
     fn target(&self) -> (BorrowedFd<'_>, &CStr) {
         match self.frames.last() {
-            Some(frame) => (frame.to.as_fd(), &frame.current),
+            Some(frame) => (frame.to.as_fd(), frame.current.name.as_c_str()),
             None => (self.to.parent(), &self.to.name),
         }
     }
 
     /// Of the entry at hand, empty for the top.
     fn name(&self) -> CString {
-        self.frames.last().map(|frame| frame.current.clone()).unwrap_or_default()
+        self.frames.last().map(|frame| frame.current.name.clone()).unwrap_or_default()
     }
 
     fn path_below(&self, top: &Root) -> Vec<u8> {
         let mut path = top.path.clone();
         for frame in &self.frames {
             path.push(b'/');
-            path.extend_from_slice(frame.current.to_bytes());
+            path.extend_from_slice(frame.current.name.to_bytes());
         }
         path
     }
 
     /// Of the entry at hand, empty for the top.
     fn path_below_top(&self) -> Vec<u8> {
-        let names: Vec<&[u8]> = self.frames.iter().map(|f| f.current.to_bytes()).collect();
+        let names: Vec<&[u8]> = self.frames.iter().map(|f| f.current.name.to_bytes()).collect();
         names.join(&b'/')
     }
 
@@ -172,9 +179,9 @@ impl Copier<'_> {
         let top = self.copy_entry(trail)?;
         trail.frames.extend(top);
         while let Some(frame) = trail.frames.last_mut() {
-            match frame.names.next() {
-                Some(name) => {
-                    frame.current = name;
+            match frame.entries.next() {
+                Some(entry) => {
+                    frame.current = entry;
                     let below = self.copy_entry(trail)?;
                     trail.frames.extend(below);
                 }
@@ -204,9 +211,7 @@ impl Copier<'_> {
         if trail.frames.len() >= DEPTH_LIMIT {
             return Err(TreeError::depth(&trail.source_path(), DEPTH_LIMIT));
         }
-        let (directory, name) = trail.source();
-        let stat = sys::stat_at(directory, name).map_err(trail.read_error("stat"))?;
-        match stat.file_type() {
+        match trail.file_type().map_err(trail.read_error("stat"))? {
             FileType::Regular => self.copy_regular(trail).map(|()| None),
             FileType::Symlink => self.copy_link(trail).map(|()| None),
             FileType::Directory => self.copy_directory(trail).map(Some),
@@ -217,9 +222,9 @@ impl Copier<'_> {
     fn copy_directory(&mut self, trail: &Trail) -> Result<Frame> {
         let (directory, name) = trail.source();
         let from = sys::open_directory(directory, name).map_err(trail.read_error("open"))?;
-        let mut names = sorted_names(from.as_fd()).map_err(trail.read_error("list"))?;
+        let mut entries = sorted_entries(from.as_fd()).map_err(trail.read_error("list"))?;
         if let Some(keep) = self.keep {
-            keep.select(&trail.path_below_top(), &mut names);
+            keep.select(&trail.path_below_top(), &mut entries);
         }
         let (directory, name) = trail.target();
         sys::make_directory(directory, name, DIRECTORY_MODE).map_err(trail.write_error("create"))?;
@@ -230,7 +235,7 @@ impl Copier<'_> {
             canonical::strip(to.as_fd()).map_err(trail.write_error("remove extended attributes of"))?;
         }
         self.told(|| Copied::Directory { name: trail.name() })?;
-        Ok(Frame { from, to, names: names.into_iter(), current: CString::default() })
+        Ok(Frame { from, to, entries: entries.into_iter(), current: Entry::default() })
     }
 
     fn copy_link(&mut self, trail: &Trail) -> Result<()> {

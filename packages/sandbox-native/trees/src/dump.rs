@@ -1,11 +1,11 @@
 //! The archive (NAR) of a tree, produced as far as somebody asks for it.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::vec;
 
 use crate::error::{Errno, Result, TreeError};
-use crate::list::sorted_names;
+use crate::list::{Entry, sorted_entries};
 use crate::root::Root;
 use crate::source::{ChunkSource, FileBytes};
 use crate::sys::{self, FileType, Stat};
@@ -33,9 +33,9 @@ pub struct Dumper {
 /// A directory whose entries are being written.
 struct Frame {
     directory: OwnedFd,
-    names: vec::IntoIter<CString>,
+    entries: vec::IntoIter<Entry>,
     /// The entry that is being written.
-    current: CString,
+    current: Entry,
 }
 
 #[derive(PartialEq, Eq)]
@@ -84,20 +84,20 @@ impl Dumper {
 
     fn next_entry(&mut self) -> Result<()> {
         let frame = self.frames.last_mut().expect("bug: an open directory");
-        let Some(name) = frame.names.next() else {
+        let Some(entry) = frame.entries.next() else {
             self.frames.pop();
             self.end_node();
             return Ok(());
         };
-        push_strings(&mut self.framing, &[b"entry", b"(", b"name", name.to_bytes(), b"node"]);
-        frame.current = name;
+        push_strings(&mut self.framing, &[b"entry", b"(", b"name", entry.name.to_bytes(), b"node"]);
+        frame.current = entry;
         self.begin_node()
     }
 
     /// The directory and name of the node at hand.
     fn place(&self) -> (BorrowedFd<'_>, &CStr) {
         match self.frames.last() {
-            Some(frame) => (frame.directory.as_fd(), &frame.current),
+            Some(frame) => (frame.directory.as_fd(), &frame.current.name),
             None => (self.root.parent(), &self.root.name),
         }
     }
@@ -106,10 +106,13 @@ impl Dumper {
         if self.frames.len() >= DEPTH_LIMIT {
             return Err(TreeError::depth(&self.path(), DEPTH_LIMIT));
         }
-        let (directory, name) = self.place();
-        let seen = sys::stat_at(directory, name).map_err(|errno| self.io("stat", errno))?;
+        let seen = match self.frames.last() {
+            Some(frame) => frame.current.file_type(frame.directory.as_fd()),
+            None => self.root.file_type(),
+        };
+        let file_type = seen.map_err(|errno| self.io("stat", errno))?;
         push_strings(&mut self.framing, &[b"(", b"type"]);
-        match seen.file_type() {
+        match file_type {
             FileType::Regular => self.begin_regular(),
             FileType::Directory => self.begin_directory(),
             FileType::Symlink => self.write_link(),
@@ -139,9 +142,9 @@ impl Dumper {
     fn begin_directory(&mut self) -> Result<()> {
         let (directory, name) = self.place();
         let opened = sys::open_directory(directory, name).map_err(|errno| self.io("open", errno))?;
-        let names = sorted_names(opened.as_fd()).map_err(|errno| self.io("list", errno))?;
+        let entries = sorted_entries(opened.as_fd()).map_err(|errno| self.io("list", errno))?;
         push_string(&mut self.framing, b"directory");
-        self.frames.push(Frame { directory: opened, names: names.into_iter(), current: CString::default() });
+        self.frames.push(Frame { directory: opened, entries: entries.into_iter(), current: Entry::default() });
         Ok(())
     }
 
@@ -185,9 +188,9 @@ impl Dumper {
     /// The path of the node at hand; put together only for errors.
     fn path(&self) -> Vec<u8> {
         let mut path = self.root.path.clone();
-        for frame in self.frames.iter().filter(|frame| !frame.current.is_empty()) {
+        for frame in self.frames.iter().filter(|frame| !frame.current.name.is_empty()) {
             path.push(b'/');
-            path.extend_from_slice(frame.current.to_bytes());
+            path.extend_from_slice(frame.current.name.to_bytes());
         }
         path
     }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::error::{Errno, Result, TreeError};
-use crate::sys;
+use crate::sys::{self, FileType};
 
 /// The top of a tree. Links above it are followed, it itself never is.
 pub(crate) struct Root {
@@ -40,6 +40,10 @@ impl Root {
 
     pub fn parent(&self) -> BorrowedFd<'_> {
         self.parent.as_fd()
+    }
+
+    pub fn file_type(&self) -> std::result::Result<FileType, Errno> {
+        sys::stat_at(self.parent(), &self.name).map(|stat| stat.file_type())
     }
 }
 
