@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use drvkit_trees::{self as trees, Algorithm, Cancel, HashPart, Keep, Pool, TopStat, TopType, TreeError};
+use drvkit_trees::{self as trees, Algorithm, Cancel, HashPart, Keep, Pool, Rewrites, TopStat, TopType, TreeError};
 use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue, Uint8Array};
 use napi_derive::napi;
@@ -174,6 +174,36 @@ fn copy_on_pool<'env, T: ToNapiValue + Send + 'static>(
     on_pool(env, move || copy(source.as_bytes(), target.as_bytes(), keep.as_ref(), &cancel))
 }
 
+/// Copy of a tree in which each of `from` is replaced by what is at its place in `to`.
+#[napi]
+pub fn rewrite_tree<'env>(
+    env: &'env Env,
+    source: String,
+    target: String,
+    from: Vec<String>,
+    to: Vec<String>,
+    cancel: &CancelFlag,
+) -> napi::Result<Object<'env>> {
+    let pairs = from.into_iter().zip(to).map(|(from, to)| (from.into_bytes(), to.into_bytes()));
+    let rewrites = parse_rewrites(pairs.collect())?;
+    let cancel = cancel.0.clone();
+    on_pool(env, move || trees::rewrite_tree(source.as_bytes(), target.as_bytes(), rewrites, &cancel).map(tree_hash))
+}
+
+/// Hash of the archive of a tree that names itself by `text`.
+#[napi]
+pub fn hash_tree_modulo<'env>(
+    env: &'env Env,
+    path: String,
+    text: String,
+    cancel: &CancelFlag,
+) -> napi::Result<Object<'env>> {
+    let zeros = vec![0; text.len()];
+    let rewrites = parse_rewrites(vec![(text.into_bytes(), zeros)])?;
+    let cancel = cancel.0.clone();
+    on_pool(env, move || trees::hash_tree_modulo(path.as_bytes(), rewrites, &cancel).map(tree_hash))
+}
+
 /// See `ListedEntry` in `ts/listing.ts`.
 #[napi(object, object_from_js = false)]
 pub struct DirectoryListing {
@@ -282,6 +312,10 @@ pub(crate) fn parse_hash_parts(texts: &[String]) -> napi::Result<Vec<HashPart>> 
 
 fn parse_hash_part(text: &str) -> napi::Result<HashPart> {
     HashPart::new(text.as_bytes()).ok_or_else(|| invalid(format!("'{text}' is not the hash part of a store path")))
+}
+
+fn parse_rewrites(pairs: Vec<(Vec<u8>, Vec<u8>)>) -> napi::Result<Rewrites> {
+    Rewrites::new(pairs).ok_or_else(|| invalid("texts to replace are all of one length, and not empty".to_owned()))
 }
 
 pub(crate) fn invalid(message: String) -> napi::Error {

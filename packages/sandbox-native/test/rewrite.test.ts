@@ -1,57 +1,17 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
-import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { dumpTree, hashTree, hashTreeModulo, rewriteTree } from "../ts/index.js";
-import { replaced } from "../ts/rewrite.js";
 import { tempDir } from "./trees-fixture.js";
 
 const before = "0c41ecb451zz0c41ecb451zz0c41ecb4";
 const after = "1d52ydca562a1d52ydca562a1d52ydca";
-
-async function* inPieces(text: string, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < text.length; at += size) yield Buffer.from(text.slice(at, at + size));
-}
 
 async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
   const parts: Uint8Array[] = [];
   for await (const chunk of chunks) parts.push(Buffer.from(chunk));
   return Buffer.concat(parts).toString("latin1");
 }
-
-test("replaces as a naive search does, wherever the pieces end, and tells the offsets", async () => {
-  const word = fc.constantFrom("ab", "a", "b", "c", "abc", "");
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(word, { maxLength: 40 }),
-      fc.integer({ min: 1, max: 9 }),
-      async (words, size) => {
-        const text = words.join("");
-        const offsets: number[] = [];
-        const pairs = [{ from: Buffer.from("abc"), to: Buffer.from("xyz") }];
-        const result = await textOf(replaced(inPieces(text, size), pairs, (offset) => offsets.push(offset)));
-        expect(result).toBe(text.replaceAll("abc", "xyz"));
-        expect(offsets).toEqual([...text.matchAll(/abc/gu)].map(({ index }) => index));
-      },
-    ),
-    { numRuns: 500 },
-  );
-});
-
-test("what was put in a place is not replaced again", async () => {
-  const pairs = [{ from: Buffer.from("ab"), to: Buffer.from("xa") }];
-  for (const size of [1, 2, 3]) expect(await textOf(replaced(inPieces("abb", size), pairs))).toBe("xab");
-});
-
-test("of places that overlap the first is replaced, whatever the order of the texts and wherever the pieces end", async () => {
-  const pairs = [
-    { from: Buffer.from("bcd"), to: Buffer.from("bcx") },
-    { from: Buffer.from("abc"), to: Buffer.from("xbc") },
-  ];
-  for (const size of [1, 2, 3, 4, 5, 9])
-    for (const order of [pairs, [...pairs].reverse()])
-      expect(await textOf(replaced(inPieces("abcd bcd", size), order))).toBe("xbcd bcx");
-});
 
 describe("a tree", () => {
   const makeTree = (hashPart: string) => {
@@ -96,5 +56,13 @@ describe("a tree", () => {
     const target = `${tempDir()}/copy`;
     await expect(rewriteTree(tree, target, new Map(), { signal })).rejects.toThrow("enough");
     expect(() => readdirSync(target)).toThrow("ENOENT");
+  });
+
+  test("is not copied with texts of other lengths", async () => {
+    const target = `${tempDir()}/copy`;
+    const call = rewriteTree(makeTree(before), target, new Map([[before, "shorter"]]));
+    await expect(call).rejects.toThrow("texts to replace are all of one length, and not empty");
+    expect(() => readdirSync(target)).toThrow("ENOENT");
+    await expect(hashTreeModulo(makeTree(before), "")).rejects.toThrow("texts to replace");
   });
 });

@@ -87,20 +87,25 @@ const CHUNKS_BETWEEN: usize = 4;
 /// What is hashed: a chunk and how much of it counts.
 type Filled = (Vec<u8>, usize);
 
-/// Reads `source` to its end. The first chunk decides: a small tree is hashed here, a large one by a second thread while this one reads
-/// on and lets `look` see each chunk, or end the whole.
-fn digest(
+fn digest(source: &mut dyn ChunkSource, algorithm: Algorithm, look: impl FnMut(&[u8]) -> Result<()>) -> Result<Digest> {
+    let (hasher, size) = read_into(source, algorithm, look)?;
+    Ok(Digest { bytes: hasher.finish(), size })
+}
+
+/// Reads `source` to its end; returns the hash, to which more may be added, and how much went into it. The first chunk decides: a small
+/// tree is hashed here, a large one by a second thread while this one reads on and lets `look` see each chunk, or end the whole.
+pub(crate) fn read_into(
     source: &mut dyn ChunkSource,
     algorithm: Algorithm,
     mut look: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<Digest> {
+) -> Result<(Hasher, u64)> {
     let mut hasher = Hasher::new(algorithm);
     let mut chunk = vec![0; CHUNK_BYTES];
     let length = source.fill(&mut chunk)?;
     look(&chunk[..length])?;
     if length < chunk.len() {
         hasher.update(&chunk[..length]);
-        return Ok(Digest { bytes: hasher.finish(), size: length as u64 });
+        return Ok((hasher, length as u64));
     }
     thread::scope(|scope| {
         let (filled, to_hash) = sync_channel::<Filled>(CHUNKS_BETWEEN);
@@ -115,12 +120,12 @@ fn digest(
                 // Nobody waits for it any more when reading has ended.
                 let _ = emptied.send(chunk);
             }
-            hasher.finish()
+            hasher
         });
         let size = read_on(source, (chunk, length), &filled, &to_fill, &mut look)?;
         drop(filled);
-        let bytes = hashing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Ok(Digest { bytes, size })
+        let hasher = hashing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((hasher, size))
     })
 }
 
