@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { baseNameOf, derivation, type StorePath } from "@drvkit/drv-parser";
+import { baseNameOf, defaultStoreDir, derivation, makeStorePath, type StorePath } from "@drvkit/drv-parser";
 import { openEngine } from "@drvkit/engine";
 import { dumpTree } from "@drvkit/sandbox-native";
 import { describe, expect, test } from "vitest";
@@ -31,6 +31,19 @@ describe.skipIf(!canRun)(`what a build leaves${why}`, () => {
   ])("A5: $name, is exit status $status", async ({ name, status, ...recipe }) => {
     const drvPath = suite.drvs.write({ ...recipe, name: name.replaceAll(" ", "-"), env });
     expect((await build(drvPath)).status).toBe(status);
+  });
+
+  test("an output is on the disk before it is valid, if `fsync-store-paths` says so", async () => {
+    const drvPath = suite.drvs.write({ name: "synced", script: "mkdir $out; echo a > $out/file", env });
+    const sync = ["--option", "fsync-store-paths", "true"];
+    expect((await build(drvPath, ...sync)).status).toBe(0);
+    expect(textOf(`${suite.drvs.outputOf(drvPath)}/file`)).toBe("a\n");
+    const settings = { "fsync-store-paths": "true" };
+    await using engine = await openEngine({ store: suite.scratch.store, settings });
+    const info = await engine.store.queryPathInfo(suite.drvs.outputOf(drvPath));
+    const path = makeStorePath(defaultStoreDir, `${"0".repeat(32)}-absent`);
+    const registering = engine.store.registerValidPaths([{ ...info!, path }]);
+    await expect(registering).rejects.toMatchObject({ code: "ERR_TREE_IO" });
   });
 
   test("A18: a damaged dependency is built again by the repair of what needs it", async () => {

@@ -171,7 +171,8 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const root = resolveStoreRoot(options.store, env, readOnly);
   const storeDir =
     options.storeDir === undefined ? {} : { storeDir: makeStoreDir(resolve(options.storeDir)) };
-  const store = await openStore({ root, ...storeDir, readOnly, onWarning: warn });
+  const syncPaths = loaded.settings["fsync-store-paths"];
+  const store = await openStore({ root, ...storeDir, readOnly, syncPaths, onWarning: warn });
   try {
     if (!readOnly) {
       (await sweepDeadBuilds(buildsPlacesOf(store, loaded.settings))).forEach(warn);

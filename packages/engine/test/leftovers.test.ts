@@ -9,7 +9,7 @@ import type { BuildsPlaces } from "../src/sandbox/builds-places.js";
 import { sweepDeadBuilds } from "../src/sandbox/leftovers.js";
 
 const directories: string[] = [];
-afterAll(() => Promise.all(directories.map(removeTree)));
+afterAll(() => Promise.all(directories.map((path) => removeTree(path))));
 
 async function makePlaces(): Promise<BuildsPlaces> {
   const made = await mkdtemp(join(tmpdir(), "drvkit-leftovers-"));

@@ -232,8 +232,16 @@ pub fn stamp_top(path: String) -> Outcome<Option<Uint8Array>> {
 
 /// Removal of a tree that may be absent.
 #[napi]
-pub fn remove_tree<'env>(env: &'env Env, path: String) -> napi::Result<Object<'env>> {
-    on_pool(env, move || trees::remove_tree(path.as_bytes()))
+pub fn remove_tree<'env>(env: &'env Env, path: String, cancel: &CancelFlag) -> napi::Result<Object<'env>> {
+    let cancel = cancel.0.clone();
+    on_pool(env, move || trees::remove_tree(path.as_bytes(), &cancel))
+}
+
+/// Waits until a tree is on the disk.
+#[napi]
+pub fn sync_tree<'env>(env: &'env Env, path: String, cancel: &CancelFlag) -> napi::Result<Object<'env>> {
+    let cancel = cancel.0.clone();
+    on_pool(env, move || trees::sync_tree(path.as_bytes(), &cancel))
 }
 
 /// Rename of a tree to a free path.

@@ -42,7 +42,7 @@ export function newDirectory(): string {
 const directories: string[] = [];
 
 export async function removeDirectories(): Promise<void> {
-  await Promise.all(directories.splice(0).map(removeTree));
+  await Promise.all(directories.splice(0).map((directory) => removeTree(directory)));
 }
 
 /** The machine's tools and the builders of this package. */

@@ -101,7 +101,7 @@ test("every function of the contract is exported", () => {
     expect.arrayContaining(
       (
         "startSandbox probeSandbox isHostId platformSupport hashTree hashFile scanTree dumpTree canonicaliseTree copyTree " +
-        "removeTree moveTree replaceTree statTree compressBzip2 decompressBzip2 compressZstd decompressZstd " +
+        "removeTree moveTree replaceTree statTree syncTree compressBzip2 decompressBzip2 compressZstd decompressZstd " +
         "lockFile lockDescriptor allocateFile fileSystemType freeBytes startProgram"
       ).split(" "),
     ),

@@ -419,6 +419,13 @@ describe("copyTree, moveTree, removeTree, statTree", () => {
     expect(await statTree(`${dir}/store/x`)).toBeUndefined();
   });
 
+  test("leaves what it had not reached when the signal came", async () => {
+    const tree = makeTree(tempDir());
+    const signal = AbortSignal.abort(new Error("enough"));
+    await expect(removeTree(tree, { signal })).rejects.toThrow("enough");
+    expect(await statTree(tree)).toBeDefined();
+  });
+
   test("replaces what is there; that is where the new tree was", async () => {
     const dir = tempDir();
     const tree = makeTree(dir);

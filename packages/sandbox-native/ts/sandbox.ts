@@ -55,7 +55,7 @@ const firstAllocatedId = 872_415_232;
  */
 export async function startSandbox(spec: SandboxSpec): Promise<SandboxProcess> {
   const native = addon();
-  await Promise.all([spec.chrootDir, spec.tempDir].map(removeTree));
+  await Promise.all([spec.chrootDir, spec.tempDir].map((path) => removeTree(path)));
   return new RunningBuilder(unwrap(await native.startSandbox(spec)));
 }
 

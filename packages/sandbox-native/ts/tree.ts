@@ -29,7 +29,8 @@ interface TreeAddon {
     seen: SeenInodes,
     cancel: CancelFlag,
   ): Promise<Outcome<void>>;
-  removeTree(path: string): Promise<Outcome<void>>;
+  removeTree(path: string, cancel: CancelFlag): Promise<Outcome<void>>;
+  syncTree(path: string, cancel: CancelFlag): Promise<Outcome<void>>;
   moveTree(from: string, to: string): Promise<Outcome<void>>;
   replaceTree(from: string, to: string): Promise<Outcome<void>>;
   statTree(path: string): Outcome<TreeStat | null>;
@@ -61,14 +62,15 @@ export async function canonicaliseTree(path: string, options: CanonicaliseOption
 }
 
 /**
- * Removes a tree, also one without permissions and of any depth. Links are removed, not followed. An absent path is fine.
+ * Removes a tree, also one without permissions and of any depth. Links are removed, not followed. An absent path is fine. A removal that
+ * the signal ends leaves the rest.
  *
- * @throws SandboxError `ERR_TREE_IO`, among others for something mounted inside.
+ * @throws SandboxError `ERR_TREE_IO`, among others for something mounted inside; the reason of the signal.
  */
-export async function removeTree(path: string): Promise<void> {
+export async function removeTree(path: string, { signal }: Cancellable = {}): Promise<void> {
   // Most often there is none: asking costs less than handing the removal to another thread.
   if (!existsWithoutFollowing(path)) return;
-  unwrap(await addon().removeTree(path));
+  await cancellable(signal, (flag) => addon().removeTree(path, flag));
 }
 
 function existsWithoutFollowing(path: string): boolean {
@@ -77,6 +79,15 @@ function existsWithoutFollowing(path: string): boolean {
   } catch {
     return true; // what is wrong with it is told by the removal
   }
+}
+
+/**
+ * Waits until a tree is on the disk: every file and directory of it, and the name of its top.
+ *
+ * @throws SandboxError `ERR_TREE_TYPE` for a file that is neither regular, directory nor link; `ERR_TREE_IO`; the reason of the signal.
+ */
+export async function syncTree(path: string, { signal }: Cancellable = {}): Promise<void> {
+  await cancellable(signal, (flag) => addon().syncTree(path, flag));
 }
 
 /**

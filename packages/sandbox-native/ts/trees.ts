@@ -40,5 +40,6 @@ export {
   replaceTree,
   type SeenInodes,
   statTree,
+  syncTree,
 } from "./tree.js";
 export type { ScanResult, TreeStat } from "./types.js";

@@ -16,5 +16,6 @@ export {
   replaceTree,
   restoreTree,
   statTree,
+  syncTree,
   type TreeHash,
 } from "@drvkit/sandbox-native";

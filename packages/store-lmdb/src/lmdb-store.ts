@@ -25,6 +25,7 @@ import { type ClosureOptions, computeClosure, sortTopologically } from "./closur
 import { DerivationReader } from "./derivations.js";
 import type { Environment } from "./environment.js";
 import { fileError, notValid, readOnly, StoreError, spaceError } from "./error.js";
+import { syncTree } from "./files.js";
 import type { Layout } from "./layout.js";
 import { type LockOptions, lockOutputs, type OutputLocks, tryLockOutputs } from "./locks.js";
 import { type KnownOutputs, queryKnownOutputs, queryOutlines } from "./outlines.js";
@@ -38,6 +39,7 @@ export interface StoreParts {
   readonly storeDir: StoreDir;
   readonly layout: Layout;
   readonly readOnly: boolean;
+  readonly syncPaths: boolean;
   readonly environment: Environment;
   readonly tempRoots: TempRoots;
   readonly cache: StoreCache;
@@ -252,7 +254,8 @@ export class LmdbStore implements AsyncDisposable {
    */
   async registerValidPaths(infos: readonly PathInfo[]): Promise<void> {
     this.#requireWritable();
-    const { storeDir, environment: database } = this.#parts;
+    const { storeDir, environment: database, syncPaths } = this.#parts;
+    if (syncPaths) for (const { path } of infos) await syncTree(this.realPathOf(path));
     await registerValidPaths({ storeDir, database, derivations: this.#derivations }, infos);
   }
 

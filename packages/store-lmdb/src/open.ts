@@ -15,6 +15,8 @@ export interface OpenOptions {
   readonly storeDir?: StoreDir;
   /** Ask only: needs no permission to write and changes nothing. A store that does not exist has no valid paths. */
   readonly readOnly?: boolean;
+  /** Waits before an object is registered until its files are on the disk. Default: false, as Nix's `fsync-store-paths`. */
+  readonly syncPaths?: boolean;
   /** Told what does not stop anything, such as a cache that cannot be used. */
   readonly onWarning?: (message: string) => void;
 }
@@ -28,7 +30,12 @@ export interface OpenOptions {
  * `ERR_STORE_NO_SPACE`; `ERR_PLATFORM` where `@drvkit/sandbox-native` has no binary.
  */
 export async function openStore(options: OpenOptions): Promise<LmdbStore> {
-  const { storeDir = defaultStoreDir, readOnly = false, onWarning = () => undefined } = options;
+  const {
+    storeDir = defaultStoreDir,
+    readOnly = false,
+    syncPaths = false,
+    onWarning = () => undefined,
+  } = options;
   const layout = await computeLayout(options.root);
   refuseForeign(layout, readOnly ? "read" : "write");
   const place = existingAncestor(layout.databaseDir);
@@ -44,7 +51,8 @@ export async function openStore(options: OpenOptions): Promise<LmdbStore> {
       await environment.openForWriting(storeDir);
       await sweepDeadProcesses(layout);
     }
-    return new LmdbStore({ storeDir, layout, readOnly, environment, tempRoots, cache, release: give });
+    const how = { storeDir, layout, readOnly, syncPaths };
+    return new LmdbStore({ ...how, environment, tempRoots, cache, release: give });
   } catch (error) {
     await give();
     throw error;

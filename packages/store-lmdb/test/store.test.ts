@@ -64,6 +64,17 @@ describe("openStore", () => {
     expect((await second.queryAllValidPaths()).size).toBe(2);
   });
 
+  test("registers, if it is to sync, nothing whose files are not on the disk", async () => {
+    await using store = await openStore({ root: tempRoot(), syncPaths: true });
+    await expect(store.registerValidPaths([inputOf("a")])).rejects.toMatchObject({
+      code: "ERR_TREE_IO",
+      path: store.realPathOf(pathOf("a")),
+    });
+    expect((await store.queryAllValidPaths()).size).toBe(0);
+    const { path } = await store.addText("text", Buffer.from("text"));
+    expect([...(await store.queryAllValidPaths())]).toEqual([path]);
+  });
+
   test("refuses another store directory, and says which it has", async () => {
     const root = tempRoot();
     await (await openStore({ root })).close();

@@ -95,6 +95,7 @@ export const settingTable = {
   "keep-build-log": boolean(true, "write a log file"),
   "compress-build-log": boolean(true, "compress a log once its build ended"),
   "build-log-compression": string("bzip2", "how: `bzip2` as Nix, or `zstd`"),
+  "fsync-store-paths": boolean(false, "wait until an object is on the disk before it becomes valid"),
   "json-log-path": string("", "file that messages are appended to as JSON, one per line"),
   "build-poll-interval": integer(5, "seconds between two tries for a lock"),
   system: string(machineSystem(), "system this machine builds for"),

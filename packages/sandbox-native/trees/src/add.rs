@@ -35,7 +35,7 @@ pub fn copy_canonical(source: &[u8], target: &[u8], keep: Option<&Keep>, cancel:
             (Ok(()), Ok(digest)) => Ok(digest),
             (Ok(()), Err(error)) => {
                 // The first failure is the one to report.
-                let _ = crate::remove_tree(target);
+                let _ = crate::remove_tree(target, &Cancel::new());
                 Err(error)
             }
         }

@@ -101,10 +101,8 @@ impl Walk<'_> {
 
     fn enter(&mut self, name: CString, handle: &OwnedFd) -> Result<()> {
         let directory = self.io("open", &name, sys::reopen_directory(handle.as_fd()))?;
-        match self.directories.enter(directory, name.clone()) {
-            Ok(()) => Ok(()),
-            Err(errno) => Err(self.directories.io("list", &name, errno)),
-        }
+        let entered = self.directories.enter(directory, name.clone());
+        self.io("list", &name, entered)
     }
 
     fn io<T>(&self, step: &'static str, name: &CStr, result: std::result::Result<T, Errno>) -> Result<T> {

@@ -51,7 +51,7 @@ pub(crate) fn copy_told<'a>(
     copier.run(&mut trail).inspect_err(|_| {
         if copier.created {
             // The first failure is the one to report.
-            let _ = remove_tree(target);
+            let _ = remove_tree(target, &Cancel::new());
         }
     })
 }
@@ -264,7 +264,8 @@ impl Copier<'_> {
         let to = sys::create_regular(directory, name, mode).map_err(trail.write_error("create"))?;
         self.created = true;
         self.copy_contents(from.as_fd(), to.as_fd(), &stat).map_err(|stop| match stop {
-            Stop::Failed(errno) => trail.write_error("copy to")(errno),
+            Stop::Reading(errno) => trail.read_error("read")(errno),
+            Stop::Writing(errno) => trail.write_error("copy to")(errno),
             Stop::Cancelled(error) => error,
         })?;
         if self.tell.is_none() {
@@ -305,15 +306,15 @@ impl Copier<'_> {
                 Ok(data) => data.min(size),
                 // Nothing but a hole up to the end.
                 Err(Errno(libc::ENXIO)) => break,
-                Err(errno) => return Err(errno.into()),
+                Err(errno) => return Err(Stop::Reading(errno)),
             };
-            let hole = sys::seek(from, data, libc::SEEK_HOLE)?.min(size);
-            sys::seek(from, data, libc::SEEK_SET)?;
-            sys::seek(to, data, libc::SEEK_SET)?;
+            let hole = sys::seek(from, data, libc::SEEK_HOLE).map_err(Stop::Reading)?.min(size);
+            sys::seek(from, data, libc::SEEK_SET).map_err(Stop::Reading)?;
+            sys::seek(to, data, libc::SEEK_SET).map_err(Stop::Writing)?;
             self.copy_bytes(from, to, hole - data)?;
             position = hole;
         }
-        Ok(sys::set_length(to, size)?)
+        sys::set_length(to, size).map_err(Stop::Writing)
     }
 
     /// Copies `length` bytes from and to the current positions, fewer if the source ends.
@@ -325,10 +326,11 @@ impl Copier<'_> {
                 // Some file systems say "end" for a file that they make up when it is read.
                 Ok(0) => return self.copy_through_us(from, to, left),
                 Ok(copied) => left -= copied as u64,
-                Err(errno) if errno.is_any(&[libc::ENOSPC, libc::EDQUOT, libc::EIO, libc::EFBIG]) => {
-                    return Err(errno.into());
+                Err(errno) if errno.is_any(&[libc::ENOSPC, libc::EDQUOT, libc::EFBIG]) => {
+                    return Err(Stop::Writing(errno));
                 }
-                // Across file systems, an older kernel, a filter that does not know the call.
+                // Across file systems, an older kernel, a filter that does not know the call; or one of the two disks fails, of which
+                // reading and writing will say which.
                 Err(_) => return self.copy_through_us(from, to, left),
             }
         }
@@ -341,11 +343,11 @@ impl Copier<'_> {
         while left > 0 {
             self.cancel.check().map_err(Stop::Cancelled)?;
             let wanted = left.min(BUFFER_BYTES as u64) as usize;
-            let read = sys::read(from, &mut self.buffer[..wanted])?;
+            let read = sys::read(from, &mut self.buffer[..wanted]).map_err(Stop::Reading)?;
             if read == 0 {
                 break;
             }
-            write_all(to, &self.buffer[..read])?;
+            write_all(to, &self.buffer[..read]).map_err(Stop::Writing)?;
             left -= read as u64;
         }
         Ok(())
@@ -355,14 +357,11 @@ impl Copier<'_> {
 /// Why the contents of a file were not copied to their end.
 #[derive(Debug)]
 enum Stop {
-    Failed(Errno),
+    /// The source could not be read.
+    Reading(Errno),
+    /// The copy could not be written.
+    Writing(Errno),
     Cancelled(TreeError),
-}
-
-impl From<Errno> for Stop {
-    fn from(errno: Errno) -> Self {
-        Self::Failed(errno)
-    }
 }
 
 type Done = std::result::Result<(), Stop>;

@@ -35,6 +35,7 @@ mod root;
 mod scan;
 mod source;
 mod stat;
+mod sync;
 #[allow(unsafe_code)]
 mod sys;
 mod tee;
@@ -63,4 +64,5 @@ pub use rewrite::{Rewrites, hash_tree_modulo, rewrite_tree};
 pub use scan::{HASH_PART_BYTES, HashPart, Scanner};
 pub use source::{ChunkSource, FileSource};
 pub use stat::{TopStat, TopType, stat_tree};
+pub use sync::sync_tree;
 pub use tee::{Passed, ScannedDump};

@@ -1,13 +1,11 @@
 //! What a tree consists of and where each file's contents are in its archive, without reading any.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::vec;
 
 use crate::cancel::Cancel;
+use crate::directories::Directories;
 use crate::dump::{DEPTH_LIMIT, padding};
 use crate::error::{Errno, Result, TreeError};
-use crate::list::sorted_names;
 use crate::root::Root;
 use crate::sys::{self, FileType};
 
@@ -45,17 +43,13 @@ pub enum What {
 
 /// Looks through a tree.
 pub fn outline_tree(path: &[u8], cancel: &Cancel) -> Result<Vec<Node>> {
-    let root = Root::open(path)?;
-    let mut walk = Walk { root, frames: Vec::new(), nodes: Vec::new(), offset: string(MAGIC), cancel };
-    walk.visit(None)?;
-    while let Some(frame) = walk.frames.last_mut() {
-        match frame.names.next() {
-            Some(name) => walk.visit(Some(name))?,
-            None => {
-                walk.frames.pop();
-                walk.offset += string(b")");
-                walk.end_entry();
-            }
+    let directories = Directories::new(Root::open(path)?);
+    let mut walk = Walk { directories, depth: 0, nodes: Vec::new(), offset: string(MAGIC), cancel };
+    walk.visit(walk.directories.root_name())?;
+    while !walk.directories.is_empty() {
+        match walk.directories.next_name() {
+            Some(name) => walk.visit(name)?,
+            None => walk.leave()?,
         }
     }
     Ok(walk.nodes)
@@ -74,63 +68,63 @@ fn strings(all: &[&[u8]]) -> u64 {
 }
 
 struct Walk<'a> {
-    root: Root,
-    frames: Vec<Frame>,
+    directories: Directories,
+    depth: usize,
     nodes: Vec<Node>,
     /// How long the archive is up to here.
     offset: u64,
     cancel: &'a Cancel,
 }
 
-struct Frame {
-    directory: OwnedFd,
-    name: CString,
-    names: vec::IntoIter<CString>,
-}
-
 impl Walk<'_> {
-    /// Looks at an entry of the directory at hand, or at the top.
-    fn visit(&mut self, name: Option<CString>) -> Result<()> {
+    /// Notes an entry of the current directory, or the top, and enters it when it is a directory itself.
+    fn visit(&mut self, entry: CString) -> Result<()> {
         self.cancel.check()?;
-        let is_top = name.is_none();
-        let entry = name.unwrap_or_else(|| self.root.name.clone());
-        if self.frames.len() >= DEPTH_LIMIT {
-            return Err(TreeError::depth(&self.path_of(&entry), DEPTH_LIMIT));
+        let depth = self.depth;
+        if depth >= DEPTH_LIMIT {
+            return Err(TreeError::depth(&self.directories.path_of(&entry), DEPTH_LIMIT));
         }
-        let stat = sys::stat_at(self.directory(), &entry).map_err(|errno| self.io("stat", &entry, errno))?;
-        let named: &[u8] = if is_top { b"" } else { entry.to_bytes() };
-        if !is_top {
-            self.offset += strings(&[b"entry", b"(", b"name", named, b"node"]);
+        let stat = self.io("stat", &entry, sys::stat_at(self.directories.current(), &entry))?;
+        let mut name = Vec::new();
+        if depth > 0 {
+            name.extend_from_slice(entry.to_bytes());
+            self.offset += strings(&[b"entry", b"(", b"name", &name, b"node"]);
         }
-        let (depth, name) = (self.frames.len(), named.to_vec());
         match stat.file_type() {
             FileType::Directory => {
                 self.nodes.push(Node { depth, name, what: What::Directory });
                 self.enter(entry)?;
             }
             FileType::Regular => {
-                let executable = stat.is_owner_executable();
-                let what = self.regular(executable, stat.size);
+                let what = self.regular(stat.is_owner_executable(), stat.size);
                 self.nodes.push(Node { depth, name, what });
                 self.end_entry();
             }
             FileType::Symlink => {
-                let target =
-                    sys::read_link(self.directory(), &entry).map_err(|errno| self.io("read link", &entry, errno))?;
+                let target = self.io("read link", &entry, sys::read_link(self.directories.current(), &entry))?;
                 self.offset += strings(&[b"(", b"type", b"symlink", b"target", &target, b")"]);
                 self.nodes.push(Node { depth, name, what: What::Symlink { target } });
                 self.end_entry();
             }
-            FileType::Other => return Err(TreeError::unsupported_type(&self.path_of(&entry))),
+            FileType::Other => return Err(TreeError::unsupported_type(&self.directories.path_of(&entry))),
         }
         Ok(())
     }
 
     fn enter(&mut self, name: CString) -> Result<()> {
-        let directory = sys::open_directory(self.directory(), &name).map_err(|errno| self.io("open", &name, errno))?;
-        let names = sorted_names(directory.as_fd()).map_err(|errno| self.io("list", &name, errno))?.into_iter();
+        let directory = self.io("open", &name, sys::open_directory(self.directories.current(), &name))?;
+        let entered = self.directories.enter(directory, name.clone());
+        self.io("list", &name, entered)?;
         self.offset += strings(&[b"(", b"type", b"directory"]);
-        self.frames.push(Frame { directory, name, names });
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Result<()> {
+        self.directories.leave()?;
+        self.depth -= 1;
+        self.offset += string(b")");
+        self.end_entry();
         Ok(())
     }
 
@@ -148,27 +142,13 @@ impl Walk<'_> {
 
     /// Closes the entry that a node stood in; the top stands in none.
     fn end_entry(&mut self) {
-        if !self.frames.is_empty() {
+        if self.depth > 0 {
             self.offset += string(b")");
         }
     }
 
-    fn directory(&self) -> BorrowedFd<'_> {
-        self.frames.last().map_or_else(|| self.root.parent(), |frame| frame.directory.as_fd())
-    }
-
-    fn path_of(&self, name: &CStr) -> Vec<u8> {
-        let mut path = self.root.path.clone();
-        let names = self.frames.iter().map(|frame| frame.name.as_c_str()).chain([name]).skip(1);
-        for name in names {
-            path.push(b'/');
-            path.extend_from_slice(name.to_bytes());
-        }
-        path
-    }
-
-    fn io(&self, step: &'static str, name: &CStr, errno: Errno) -> TreeError {
-        TreeError::io(step, &self.path_of(name), errno)
+    fn io<T>(&self, step: &'static str, name: &CStr, result: std::result::Result<T, Errno>) -> Result<T> {
+        result.map_err(|errno| self.directories.io(step, name, errno))
     }
 }
 

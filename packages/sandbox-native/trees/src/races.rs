@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::add::copy_canonical;
 use crate::cancel::Cancel;
 use crate::canonical::{SeenInodes, canonicalise_tree};
 use crate::copy::copy_tree;
@@ -13,6 +14,7 @@ use crate::dump::Dumper;
 use crate::error::{Kind, Result};
 use crate::remove::remove_tree;
 use crate::restore::Restorer;
+use crate::rewrite::{Rewrites, rewrite_tree};
 use crate::root::Root;
 use crate::source::ChunkSource;
 use crate::sys;
@@ -68,7 +70,7 @@ impl Race {
         let link = self.temp.join("link");
         if !link.is_symlink() && !directory.is_symlink() {
             // The link was removed in place of the directory.
-            let _ = remove_tree(bytes(&link));
+            let _ = remove_tree(bytes(&link), &Cancel::new());
             let _ = symlink(&self.victim, &link);
         }
         let top = Root::open(bytes(&link)).unwrap();
@@ -90,7 +92,7 @@ impl Race {
     /// What is left of a tree is removed, however often that is disturbed.
     fn clear(&self, name: &str) -> PathBuf {
         let tree = self.temp.join(name);
-        while remove_tree(bytes(&tree)).is_err() {}
+        while remove_tree(bytes(&tree), &Cancel::new()).is_err() {}
         tree
     }
 }
@@ -139,7 +141,7 @@ fn dump(tree: &Path) -> Result<Vec<u8>> {
 fn removal_leaves_a_victim_alone() {
     let race = Race::new();
     let tree = race.temp.join("tree");
-    race.run(|| vec![tree.clone()], || remove_tree(bytes(&race.fresh())));
+    race.run(|| vec![tree.clone()], || remove_tree(bytes(&race.fresh()), &Cancel::new()));
 }
 
 #[test]
@@ -152,21 +154,39 @@ fn canonicalising_leaves_a_victim_alone() {
     );
 }
 
-#[test]
-fn a_copy_takes_nothing_from_a_victim_and_writes_nothing_to_it() {
+/// Copies a fresh tree to where nothing is, from the first path to the second, while directories are exchanged in both.
+fn race_copies(copy: impl Fn(&[u8], &[u8]) -> Result<()>) {
     let race = Race::new();
-    let (tree, copy) = (race.temp.join("tree"), race.temp.join("copy"));
+    let (tree, target) = (race.temp.join("tree"), race.temp.join("copy"));
     race.run(
-        || vec![tree.clone(), copy.clone()],
+        || vec![tree.clone(), target.clone()],
         || {
             let source = race.fresh();
             let target = race.clear("copy");
-            copy_tree(bytes(&source), bytes(&target), None, &Cancel::new())?;
+            copy(bytes(&source), bytes(&target))?;
             let copied = dump(&target)?;
             assert!(!copied.windows(SECRET.len()).any(|window| window == SECRET));
             Ok(())
         },
     );
+}
+
+#[test]
+fn a_copy_takes_nothing_from_a_victim_and_writes_nothing_to_it() {
+    race_copies(|source, target| copy_tree(source, target, None, &Cancel::new()));
+}
+
+#[test]
+fn a_canonical_copy_takes_nothing_from_a_victim_and_writes_nothing_to_it() {
+    race_copies(|source, target| copy_canonical(source, target, None, &Cancel::new()).map(drop));
+}
+
+#[test]
+fn a_rewritten_copy_takes_nothing_from_a_victim_and_writes_nothing_to_it() {
+    race_copies(|source, target| {
+        let rewrites = Rewrites::new(vec![(b"plain".to_vec(), b"print".to_vec())]).expect("texts of one length");
+        rewrite_tree(source, target, rewrites, &Cancel::new()).map(drop)
+    });
 }
 
 #[test]

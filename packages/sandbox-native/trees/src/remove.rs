@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
+use crate::cancel::Cancel;
 use crate::directories::Directories;
 use crate::error::{Errno, Result, TreeError};
 use crate::root::Root;
@@ -14,22 +15,23 @@ const ATTEMPTS: usize = 64;
 /// Removes a tree; one that is absent is removed already.
 ///
 /// Links are removed, not followed. Directories without permissions are given some first. What is mounted inside is not entered: it is an
-/// error, as is a directory that somebody moves away during the removal.
-pub fn remove_tree(path: &[u8]) -> Result<()> {
+/// error, as is a directory that somebody moves away during the removal. A removal that is cancelled leaves the rest.
+pub fn remove_tree(path: &[u8], cancel: &Cancel) -> Result<()> {
     let root = match Root::try_open(path) {
         Ok(root) => root,
         Err(errno) if errno.is_any(&[libc::ENOENT, libc::ENOTDIR]) => return Ok(()),
         Err(errno) => return Err(TreeError::io("open", path, errno)),
     };
-    remove_top(root)
+    remove_top(root, cancel)
 }
 
 /// As `remove_tree`, of a tree whose directory is held already.
-pub(crate) fn remove_top(root: Root) -> Result<()> {
+pub(crate) fn remove_top(root: Root, cancel: &Cancel) -> Result<()> {
     let mut walk = Removal { directories: Directories::new(root), attempts_left: ATTEMPTS };
     let top = walk.directories.root_name();
     walk.visit(top)?;
     while !walk.directories.is_empty() {
+        cancel.check()?;
         match walk.directories.next_name() {
             Some(name) => walk.visit(name)?,
             None => walk.leave()?,

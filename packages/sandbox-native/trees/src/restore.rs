@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sha2::{Digest as _, Sha256};
 
 use crate::archive::{Event, Reader, Stop};
+use crate::cancel::Cancel;
 use crate::copy::write_all;
 use crate::error::{Errno, Result, TreeError};
 use crate::hash::Digest;
@@ -76,7 +77,7 @@ impl Drop for Restorer {
     fn drop(&mut self) {
         if self.tree.created && !self.finished {
             // Nobody is left to hear of a failure.
-            let _ = self.tree.target.sibling(&self.tree.name).and_then(remove_top);
+            let _ = self.tree.target.sibling(&self.tree.name).and_then(|top| remove_top(top, &Cancel::new()));
         }
     }
 }

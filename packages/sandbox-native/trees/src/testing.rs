@@ -37,7 +37,7 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        if crate::remove_tree(bytes(&self.0)).is_err() {
+        if crate::remove_tree(bytes(&self.0), &crate::Cancel::new()).is_err() {
             // A test of removal left something that only a plain removal can take away.
             let _ = Command::new("rm").arg("-rf").arg(&self.0).status();
         }

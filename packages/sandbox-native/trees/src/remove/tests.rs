@@ -29,7 +29,7 @@ fn removes_files_links_directories_and_pipes() {
         fs::write(tree.join("a/b/file"), "x").unwrap();
         symlink("nowhere", tree.join("link")).unwrap();
         make_fifo(&tree.join("pipe"));
-        remove_tree(bytes(&tree)).unwrap();
+        remove_tree(bytes(&tree), &Cancel::new()).unwrap();
         assert!(!exists(&tree));
     });
 }
@@ -39,7 +39,7 @@ fn takes_what_is_absent_for_removed() {
     let temp = TempDir::new();
     fs::write(temp.join("file"), "").unwrap();
     for name in ["absent", "absent/below", "file/below"] {
-        remove_tree(bytes(&temp.join(name))).expect(name);
+        remove_tree(bytes(&temp.join(name)), &Cancel::new()).expect(name);
     }
     assert!(exists(&temp.join("file")));
 }
@@ -54,7 +54,7 @@ fn removes_directories_without_permissions() {
         for (path, mode) in [("a/b", 0o555), ("a", 0), ("", 0o111)] {
             set_mode(&tree.join(path), mode);
         }
-        remove_tree(bytes(&tree)).unwrap();
+        remove_tree(bytes(&tree), &Cancel::new()).unwrap();
         assert!(!exists(&tree));
     });
 }
@@ -63,7 +63,7 @@ fn removes_directories_without_permissions() {
 fn removes_a_tree_deeper_than_a_path_can_be_long() {
     let temp = TempDir::new();
     nest(&temp.join("tree"), 5000);
-    remove_tree(bytes(&temp.join("tree"))).unwrap();
+    remove_tree(bytes(&temp.join("tree")), &Cancel::new()).unwrap();
     assert!(!exists(&temp.join("tree")));
 }
 
@@ -75,8 +75,8 @@ fn removes_a_link_and_not_what_it_points_to() {
     fs::create_dir(temp.join("tree")).unwrap();
     symlink("../outside", temp.join("tree/link")).unwrap();
     symlink("outside", temp.join("top")).unwrap();
-    remove_tree(bytes(&temp.join("tree"))).unwrap();
-    remove_tree(bytes(&temp.join("top"))).unwrap();
+    remove_tree(bytes(&temp.join("tree")), &Cancel::new()).unwrap();
+    remove_tree(bytes(&temp.join("top")), &Cancel::new()).unwrap();
     assert!(!exists(&temp.join("top")) && exists(&temp.join("outside/file")));
 }
 
@@ -124,7 +124,7 @@ fn does_not_enter_a_mount() {
     let bound =
         Command::new("mount").arg("--bind").args([temp.join("outside"), temp.join("tree/mounted")]).status().unwrap();
     assert!(bound.success());
-    let error = failure(remove_tree(bytes(&temp.join("tree"))));
+    let error = failure(remove_tree(bytes(&temp.join("tree")), &Cancel::new()));
     assert!(exists(&temp.join("outside/file")));
     assert_eq!((error.code(), error.path.as_slice()), ("ERR_TREE_IO", bytes(&temp.join("tree/mounted"))));
     assert!(Command::new("umount").arg(temp.join("tree/mounted")).status().unwrap().success());
@@ -154,7 +154,7 @@ fn reports_what_it_may_not_remove() {
         });
         return;
     }
-    let error = failure(remove_tree(b"/etc/passwd"));
+    let error = failure(remove_tree(b"/etc/passwd", &Cancel::new()));
     assert!(matches!(error.errno, Some(libc::EACCES | libc::EPERM | libc::EROFS)), "{error}");
     assert_eq!(error.path, b"/etc/passwd");
 }

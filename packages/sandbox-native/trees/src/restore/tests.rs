@@ -168,7 +168,7 @@ fn syncs_every_file_and_directory_and_the_one_above() {
             let mut restorer = Restorer::open(bytes(&temp.join("again")), sync).unwrap();
             restorer.write(&archive).unwrap();
             restorer.finish().unwrap();
-            crate::remove_tree(bytes(&temp.join("again"))).unwrap();
+            crate::remove_tree(bytes(&temp.join("again")), &crate::Cancel::new()).unwrap();
         })
     };
     assert_eq!(count(false), 0);
