@@ -39,13 +39,17 @@ export async function offerOfEvalStore(
 
 /** That a copy did not come: what the store or the archive said of it, with where it came from. */
 export function copyError(error: unknown, { uri }: Substituter, { path }: SubstitutionContext): EngineError {
-  const { code = "ERR_GOAL_COPY", message: reason, hint } = describeError(error);
-  const message = `cannot copy '${path}' from evaluation store '${uri}': ${reason}`;
-  if (code !== "ERR_STORE_HASH_MISMATCH")
-    return new EngineError(code, message, { cause: error, ...(hint === undefined ? {} : { hint }) });
-  return new EngineError(code, message, {
+  const {
+    code = "ERR_GOAL_COPY",
+    message: reason,
+    hint = "add it to the store by other means",
+  } = describeError(error);
+  const isDamaged = code === "ERR_STORE_HASH_MISMATCH";
+  return new EngineError(code, `cannot copy '${path}' from evaluation store '${uri}': ${reason}`, {
     cause: error,
-    hint: "its files there are not any more what was registered: repair it there, or add it again",
+    hint: isDamaged
+      ? "its files there were changed: evaluate into another store, or repair it there if somebody offers it"
+      : hint,
   });
 }
 
