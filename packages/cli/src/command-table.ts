@@ -38,6 +38,11 @@ const hashOptions = [
 
 const json = ["--json", "print JSON on standard output"] as const;
 
+const evalStore = [
+  "--eval-store <path>",
+  "folder of the store that derivations and their sources are in (default: that of --store)",
+] as const;
+
 const logFormat = [
   "--log-format <format>",
   "on standard error: bar (what runs, on a terminal), raw (lines), internal-json (for programs, as Nix)",
@@ -52,6 +57,7 @@ export const commands: readonly CommandSpec[] = [
     example: "drv build ./store/…-hello.drv --sandbox-paths '/bin /usr /lib /lib64'",
     options: [
       json,
+      evalStore,
       ["-L, --print-build-logs", "print the log lines of builds as they come"],
       ["--check", "build valid outputs again and compare"],
       ["--repair", "build or copy anew what is not any more what was registered"],
@@ -73,7 +79,7 @@ export const commands: readonly CommandSpec[] = [
     args: "[modules...]",
     about: "write what modules describe into the store and print the derivation paths",
     example: "drv instantiate ./build.ts#hello",
-    options: [json],
+    options: [json, evalStore],
     stdin: true,
     load: () => import("./commands/instantiate.js"),
   },
@@ -83,6 +89,7 @@ export const commands: readonly CommandSpec[] = [
     about: "print derivations as JSON, those in files of JSON too",
     example: "drv show ./store/…-hello.drv",
     options: [
+      evalStore,
       ["--json", "accepted for symmetry: the output is JSON unless --format says otherwise"],
       ["--format <form>", "2.8, as nix show-derivation prints; 4, as newer Nix; aterm, as files hold it"],
     ],
@@ -94,7 +101,7 @@ export const commands: readonly CommandSpec[] = [
     args: "<a> <b>",
     about: "say what makes two derivations differ, causes first",
     example: "drv diff ./before/…-app.drv ./after/…-app.drv",
-    options: [json],
+    options: [json, evalStore],
     stdin: false,
     load: () => import("./commands/diff.js"),
   },
@@ -148,7 +155,7 @@ export const commands: readonly CommandSpec[] = [
     args: "[paths...]",
     about: "obtain or build again what is not any more what was registered",
     example: "drv repair /nix/store/…-hello",
-    options: [json, logFormat],
+    options: [json, evalStore, logFormat],
     stdin: true,
     load: () => import("./commands/repair.js"),
   },

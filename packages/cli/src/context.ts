@@ -33,9 +33,11 @@ export function makeContext(options: CommandOptions, overrides: SettingOverrides
     async openEngine(how = {}) {
       const { openEngine } = await import("@drvkit/engine");
       const store = options["store"];
+      const evalStore = options["evalStore"];
       const storeDir = options["storeDir"];
       return await openEngine({
         ...(typeof store === "string" ? { store } : {}),
+        ...(typeof evalStore === "string" ? { evalStore } : {}),
         ...(typeof storeDir === "string" ? { storeDir } : {}),
         settings: overrides,
         readOnly: how.readOnly ?? false,

@@ -14,7 +14,7 @@ import {
   parseJson,
   type StorePath,
 } from "@drvkit/drv-parser";
-import { type Engine, readDerivationFile } from "@drvkit/engine";
+import { type Engine, readDerivation, readDerivationFile } from "@drvkit/engine";
 import { readInput } from "./input.js";
 
 /** A derivation and the path it has or would have. */
@@ -30,16 +30,16 @@ export interface Found {
  * @throws errors with a code of reading and of the store.
  */
 export async function findDerivations(engine: Engine, arg: string): Promise<readonly Found[]> {
-  const { store } = engine;
+  const { storeDir } = engine.store;
   if (arg === "-" || arg.endsWith(".json")) return readJson(engine, arg);
-  if (!arg.startsWith(`${store.storeDir}/`)) return [await readDerivationFile(store.storeDir, arg)];
-  const derived = parseDerivedPath(store.storeDir, arg);
+  if (!arg.startsWith(`${storeDir}/`)) return [await readDerivationFile(storeDir, arg)];
+  const derived = parseDerivedPath(storeDir, arg);
   const path = derived.type === "opaque" ? derived.path : derived.drvPath;
-  const info = await store.queryPathInfo(path);
-  if (info === undefined) return [await readDerivationFile(store.storeDir, arg)];
+  const info = (await engine.store.queryPathInfo(path)) ?? (await engine.evalStore.queryPathInfo(path));
+  if (info === undefined) return [await readDerivationFile(storeDir, arg)];
   const drvPath = isDerivationPath(path) ? path : (info.deriver ?? path);
   derivationNameOf(drvPath); // refuses what is no derivation
-  return [{ drvPath, derivation: await store.readDerivation(drvPath) }];
+  return [{ drvPath, derivation: await readDerivation(engine, drvPath) }];
 }
 
 async function readJson({ store: { storeDir } }: Engine, arg: string): Promise<readonly Found[]> {
@@ -61,9 +61,10 @@ async function readJson({ store: { storeDir } }: Engine, arg: string): Promise<r
  * @throws {@link EngineError} `ERR_IMPORT_MISSING` for one that is nowhere.
  */
 export function derivationReader(engine: Engine, files: readonly string[]): (path: StorePath) => Derivation {
-  const { store } = engine;
+  const { store, evalStore } = engine;
   const folders = [
-    dirname(store.realPathOf(`${store.storeDir}/x` as StorePath)),
+    store.realStoreDir,
+    evalStore.realStoreDir,
     ...files.map((file) => dirname(resolve(file))),
   ];
   const known = new Map<StorePath, Derivation>();

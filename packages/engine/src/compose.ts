@@ -1,4 +1,5 @@
 import {
+  type EvalStorePort,
   type LogCompression,
   makeFileLog,
   type Ports,
@@ -12,6 +13,7 @@ import {
   compressBzip2,
   compressZstd,
   copyTree,
+  dumpTree,
   freeBytes,
   hashFile,
   hashTree,
@@ -55,6 +57,22 @@ export const nativeTrees = {
   remove: removeTree,
   freeBytes: async (path) => freeBytes(path),
 } satisfies TreesPort;
+
+/** A store in the place of the one that derivations are read from: its objects as they lie there. */
+export function evalStorePort(store: LmdbStore): EvalStorePort {
+  return {
+    uri: store.root,
+    queryPathInfo: (path) => store.queryPathInfo(path),
+    queryValidPaths: (paths) => store.queryValidPaths(paths),
+    queryClosure: (starts) => store.queryClosure(starts),
+    readDerivation: (drvPath) => store.readDerivation(drvPath),
+    queryDerivationOutputs: (drvPath) => store.queryDerivationOutputs(drvPath),
+    queryOutputHashes: (drvPath) => store.queryOutputHashes(drvPath),
+    queryDerivationOutlines: (drvPaths) => store.queryDerivationOutlines(drvPaths),
+    addTempRoots: (paths) => store.addTempRoots(paths),
+    archive: ({ path }, { signal }) => dumpTree(store.realPathOf(path), { signal }),
+  };
+}
 
 /** The real ports of one open store: the proof that store and sandbox fit what goals ask for. */
 export function composePorts(store: LmdbStore, settings: Settings, env: NodeJS.ProcessEnv = process.env) {

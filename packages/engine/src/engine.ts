@@ -20,6 +20,7 @@ import type {
 import { type LmdbStore, openStore } from "@drvkit/store-lmdb";
 import type { Build } from "./build.js";
 import { OpenEngine } from "./open-engine.js";
+import { openEvalStore } from "./open-eval-store.js";
 import { buildsPlacesOf } from "./sandbox/builds-places.js";
 import { sandboxWarnings } from "./sandbox/check-settings.js";
 import { sweepDeadBuilds } from "./sandbox/leftovers.js";
@@ -33,6 +34,11 @@ import type { BuildTarget } from "./targets.js";
 export interface EngineOptions {
   /** Folder of the store; the default is `$DRVKIT_HOME`, `$XDG_DATA_HOME/drvkit`, root: `/var/lib/drvkit`. */
   readonly store?: string;
+  /**
+   * Folder of the store that derivations and their sources are written to and read from; what is built lands in `store` all the
+   * same, and of the sources what it takes. The default is `store`. One that may not be written is read.
+   */
+  readonly evalStore?: string;
   /**
    * Directory that store paths begin with. Default: `/nix/store`. Where objects really are is `nix/store` in the folder of
    * `store`: when that is the same, builds without a sandbox are possible.
@@ -86,6 +92,8 @@ export interface BuildDerivationOptions extends RepairOptions {
 /** An open engine: one store, one set of settings. */
 export interface Engine extends AsyncDisposable {
   readonly store: LmdbStore;
+  /** Where derivations are, and what else is written before a build; `store` unless the options name another one. */
+  readonly evalStore: LmdbStore;
   readonly settings: Settings;
   /**
    * What stops nothing, so far: settings that are not known, what a killed build left and could not be removed, a cache that cannot be
@@ -95,7 +103,7 @@ export interface Engine extends AsyncDisposable {
   /** Builds the targets; see {@link Build}. */
   build(targets: readonly BuildTarget[], options?: BuildOptions): Build;
   /**
-   * What it would take to make the targets valid. Derivations that are targets are put into the store as `build` does; nothing else
+   * What it would take to make the targets valid. Derivations that are targets are put into `evalStore` as `build` does; nothing else
    * is changed.
    *
    * @throws the errors of `resolve`; `ERR_GOAL_UNKNOWN_OUTPUT`.
@@ -130,11 +138,11 @@ export interface Engine extends AsyncDisposable {
    * @throws `ERR_STORE_NOT_VALID`; `ERR_GOAL_REPAIR` when nobody has it and it cannot be built.
    */
   repairPath(path: StorePath, options?: RepairOptions): Promise<void>;
-  /** Makes a `.drv` file outside the store, and its closure beside it, valid. */
+  /** Makes a `.drv` file outside the store, and its closure beside it, valid in `evalStore`. */
   importDerivation(file: string): Promise<StorePath>;
-  /** Writes an authored derivation and its inputs into the store; its path. */
+  /** Writes an authored derivation and its inputs into `evalStore`; its path. */
   instantiate(authored: AuthoredDerivation): Promise<StorePath>;
-  /** Adds a file or folder of this machine, as it is now, for use in derivations; see {@link SourceOptions}. */
+  /** Adds a file or folder of this machine, as it is now, to `evalStore`, for use in derivations; see {@link SourceOptions}. */
   source(path: string, options?: SourceOptions): Promise<Source>;
   /** The derived path a target stands for; imports a `.drv` file. */
   resolve(target: BuildTarget): Promise<DerivedPath>;
@@ -173,12 +181,16 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     options.storeDir === undefined ? {} : { storeDir: makeStoreDir(resolve(options.storeDir)) };
   const syncPaths = loaded.settings["fsync-store-paths"];
   const store = await openStore({ root, ...storeDir, readOnly, syncPaths, onWarning: warn });
+  let evalStore = store;
   try {
+    if (options.evalStore !== undefined)
+      evalStore = await openEvalStore(options.evalStore, store, { readOnly, onWarning: warn });
     if (!readOnly) {
       (await sweepDeadBuilds(buildsPlacesOf(store, loaded.settings))).forEach(warn);
     }
     return new OpenEngine({
       store,
+      evalStore,
       settings: loaded.settings,
       warnings,
       env,
@@ -190,6 +202,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
       },
     });
   } catch (error) {
+    if (evalStore !== store) await evalStore.close();
     await store.close();
     throw error;
   }

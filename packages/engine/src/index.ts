@@ -22,4 +22,5 @@ export { defaultSettings, type SettingName, type Settings, settingTable } from "
 export type { SourceOptions } from "./source/add-source.js";
 export type { SourceFilters } from "./source/filter.js";
 export { defaultStoreRoot, resolveStoreRoot } from "./store-root.js";
+export { readDerivation, type Stores } from "./stores.js";
 export { type BuildTarget, resolveStorePath, resolveTarget } from "./targets.js";

@@ -14,7 +14,7 @@ import {
 import type { LmdbStore } from "@drvkit/store-lmdb";
 import { type Build, type BuildOutcome, EventQueue } from "./build.js";
 import { builtTrace } from "./built-trace.js";
-import { composePorts } from "./compose.js";
+import { composePorts, evalStorePort } from "./compose.js";
 import type {
   BuildDerivationOptions,
   BuildOptions,
@@ -29,6 +29,7 @@ import { instantiate } from "./instantiate.js";
 import { checkSandboxSettings } from "./sandbox/check-settings.js";
 import type { Settings } from "./settings/table.js";
 import type { SourceOptions } from "./source/add-source.js";
+import type { Stores } from "./stores.js";
 import { type BuildTarget, resolveTarget, resolveTargets } from "./targets.js";
 import { workerSettings } from "./worker-settings.js";
 import { Workers } from "./workers.js";
@@ -36,6 +37,7 @@ import { Workers } from "./workers.js";
 /** What an engine is made of. */
 export interface EngineParts {
   readonly store: LmdbStore;
+  readonly evalStore: LmdbStore;
   readonly settings: Settings;
   readonly warnings: readonly string[];
   readonly env: NodeJS.ProcessEnv;
@@ -53,16 +55,23 @@ export class OpenEngine implements Engine {
   readonly #trace: ReturnType<typeof builtTrace>;
 
   readonly store: LmdbStore;
+  readonly evalStore: LmdbStore;
   readonly settings: Settings;
   readonly warnings: readonly string[];
 
-  constructor({ store, settings, warnings, env, substituters, hooks }: EngineParts) {
+  constructor({ store, evalStore, settings, warnings, env, substituters, hooks }: EngineParts) {
     this.store = store;
+    this.evalStore = evalStore;
     this.settings = settings;
     this.warnings = warnings;
     this.#trace = builtTrace(env);
     this.#hooks = new Hooks(settings, env, hooks);
-    this.#ports = { ...composePorts(store, settings, env), ...this.#hooks.ports, substituters };
+    this.#ports = {
+      ...composePorts(store, settings, env),
+      ...(evalStore === store ? {} : { evalStore: evalStorePort(evalStore) }),
+      ...this.#hooks.ports,
+      substituters,
+    };
     this.#workers = new Workers(() => this.#world());
   }
 
@@ -80,10 +89,10 @@ export class OpenEngine implements Engine {
     queue: EventQueue,
   ): Promise<BuildOutcome> {
     const signal = this.#signal(options.signal);
-    const requests = await resolveTargets(this.store, targets, signal);
-    await protectAll(this.store, requests);
+    const requests = await resolveTargets(this, targets, signal);
+    await protectAll(this, requests);
     const { root } = options;
-    if (root !== undefined) await (await outLinks()).checkLinks(this.store, root, requests);
+    if (root !== undefined) await (await outLinks()).checkLinks(this, root, requests);
     const outcome = await this.#logged(
       (event) => queue.push(event),
       (emit) => this.#workers.run(options.mode ?? "normal", requests.map(toGoal), { signal, emit }),
@@ -95,7 +104,7 @@ export class OpenEngine implements Engine {
   queryMissing(targets: readonly BuildTarget[], options: QueryMissingOptions = {}): Promise<Missing> {
     const signal = this.#signal(options.signal);
     const query = async () =>
-      queryMissing((await resolveTargets(this.store, targets, signal)).map(toGoal), {
+      queryMissing((await resolveTargets(this, targets, signal)).map(toGoal), {
         ...this.#world(),
         ...options,
         signal,
@@ -131,24 +140,24 @@ export class OpenEngine implements Engine {
   }
 
   importDerivation(file: string): Promise<StorePath> {
-    return importClosure(this.store, file);
+    return importClosure(this.evalStore, file);
   }
 
   instantiate(authored: AuthoredDerivation): Promise<StorePath> {
-    return instantiate(this.store, authored);
+    return instantiate(this.evalStore, authored);
   }
 
   async source(path: string, options: SourceOptions = {}): Promise<Source> {
     const added = this.#track(
       import("./source/add-source.js").then(({ addSource }) =>
-        addSource(this.store, path, { ...options, signal: this.#signal(options.signal) }),
+        addSource(this.evalStore, path, { ...options, signal: this.#signal(options.signal) }),
       ),
     );
     return new Source((await added).path);
   }
 
   resolve(target: BuildTarget): Promise<DerivedPath> {
-    return resolveTarget(this.store, target);
+    return resolveTarget(this, target);
   }
 
   async close(): Promise<void> {
@@ -156,6 +165,7 @@ export class OpenEngine implements Engine {
     await Promise.allSettled(this.#running);
     await this.#hooks.close();
     await this.#ports.sandbox.close();
+    if (this.evalStore !== this.store) await this.evalStore.close();
     await this.store.close();
   }
 
@@ -210,9 +220,10 @@ function outLinks() {
 }
 
 /** All in one go, which costs hardly more than one: each goal protects its own, and says what is wrong if it cannot. */
-async function protectAll(store: LmdbStore, requests: readonly DerivedPath[]): Promise<void> {
+async function protectAll({ store, evalStore }: Stores, requests: readonly DerivedPath[]): Promise<void> {
   const drvPaths = requests.flatMap((derived) => (derived.type === "built" ? [derived.drvPath] : []));
   await store.addDerivationTempRoots(drvPaths).catch(() => undefined);
+  if (evalStore !== store) await evalStore.addTempRoots(drvPaths).catch(() => undefined);
 }
 
 function toGoal(derived: DerivedPath) {

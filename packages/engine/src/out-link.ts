@@ -6,6 +6,7 @@ import { type DerivedPath, encodeNixBase32, type OutputName, type StorePath } fr
 import type { BuildResult } from "@drvkit/goal";
 import type { LmdbStore } from "@drvkit/store-lmdb";
 import { EngineSetupError, hasCode } from "./error.js";
+import { readDerivation, type Stores } from "./stores.js";
 
 /**
  * Refuses a build whose links have no place, before anything is built.
@@ -13,18 +14,18 @@ import { EngineSetupError, hasCode } from "./error.js";
  * @throws EngineSetupError `ERR_OUT_LINK`
  */
 export async function checkLinks(
-  store: LmdbStore,
+  stores: Stores,
   root: string,
   requests: readonly DerivedPath[],
 ): Promise<void> {
   for (const [index, request] of requests.entries()) {
     if (request.type === "opaque") continue;
     const { drvPath, outputs } = request;
-    const names = outputs === "all" ? (await store.readDerivation(drvPath)).outputs.keys() : outputs;
+    const names = outputs === "all" ? (await readDerivation(stores, drvPath)).outputs.keys() : outputs;
     for (const name of names) {
       const link = linkOf(root, index, name);
       await access(dirname(link), constants.W_OK).catch((error: unknown) => fail(link, error));
-      await refuseForeign(store, link);
+      await refuseForeign(stores.store, link);
     }
   }
 }

@@ -14,6 +14,7 @@ import type { LmdbStore } from "@drvkit/store-lmdb";
 import { EngineSetupError, hasCode } from "./error.js";
 import { importClosure, readDerivationFile } from "./import-closure.js";
 import { instantiate } from "./instantiate.js";
+import { queryValidDerivations, type Stores } from "./stores.js";
 
 /** What `build` takes: something authored, a derived path, its text, or the path of a `.drv` file, with or without `^OUTPUTS`. */
 export type BuildTarget = string | DerivedPath | AuthoredDerivation | Output;
@@ -25,26 +26,27 @@ export type BuildTarget = string | DerivedPath | AuthoredDerivation | Output;
  * @throws {@link EngineSetupError} `ERR_TARGET` and the errors of `importClosure`.
  */
 export async function resolveTarget(
-  store: LmdbStore,
+  stores: Stores,
   target: BuildTarget,
   signal?: AbortSignal,
 ): Promise<DerivedPath> {
+  const { store, evalStore } = stores;
   if (target instanceof Output) {
-    const drvPath = await instantiate(store, target.derivation);
+    const drvPath = await instantiate(evalStore, target.derivation);
     return { type: "built", drvPath, outputs: new Set([target.name]) };
   }
   if (target instanceof AuthoredDerivation)
-    return { type: "built", drvPath: await instantiate(store, target), outputs: "all" };
+    return { type: "built", drvPath: await instantiate(evalStore, target), outputs: "all" };
   if (typeof target !== "string") return target;
   const { file, outputs } = splitOutputs(target);
   if (file.startsWith(`${store.storeDir}/`))
-    return allOutputs(await inStore(store, { target, file, signal }));
+    return allOutputs(await inStore(stores, { target, file, signal }));
   if (!file.endsWith(".drv"))
     throw new EngineSetupError("ERR_TARGET", `'${target}' is neither in the store nor a '.drv' file`, {
       hint: `give a path below '${store.storeDir}' or the path of a derivation file`,
     });
   return allOutputs(
-    parseDerivedPath(store.storeDir, `${await importClosure(store, resolve(file), signal)}${outputs}`),
+    parseDerivedPath(store.storeDir, `${await importClosure(evalStore, resolve(file), signal)}${outputs}`),
   );
 }
 
@@ -54,19 +56,22 @@ export async function resolveTarget(
  * @throws as {@link resolveTarget}, for the first one; the reason of the signal.
  */
 export async function resolveTargets(
-  store: LmdbStore,
+  stores: Stores,
   targets: readonly BuildTarget[],
   signal: AbortSignal,
 ): Promise<readonly DerivedPath[]> {
-  const drvPaths = targets.map((target) => derivationIn(store, target));
-  const valid = await store.queryValidPaths(drvPaths.filter((path) => path !== undefined));
+  const drvPaths = targets.map((target) => derivationIn(stores.store, target));
+  const valid = await queryValidDerivations(
+    stores,
+    drvPaths.filter((path) => path !== undefined),
+  );
   const resolved: DerivedPath[] = [];
   for (const [index, target] of targets.entries()) {
     const drvPath = drvPaths[index];
     signal.throwIfAborted();
     if (drvPath !== undefined && valid.has(drvPath))
       resolved.push({ type: "built", drvPath, outputs: "all" });
-    else resolved.push(await resolveTarget(store, target, signal));
+    else resolved.push(await resolveTarget(stores, target, signal));
   }
   return resolved;
 }
@@ -84,19 +89,19 @@ function derivationIn({ storeDir }: LmdbStore, target: BuildTarget): StorePath |
   }
 }
 
-/** A store path as text; a `.drv` that this store lacks is brought in when the machine has it at that place. */
+/** A store path as text; a `.drv` that no store has is brought in when the machine has it at that place. */
 async function inStore(
-  store: LmdbStore,
+  stores: Stores,
   {
     target,
     file,
     signal,
   }: { readonly target: string; readonly file: string; readonly signal: AbortSignal | undefined },
 ): Promise<DerivedPath> {
-  const derived = parseDerivedPath(store.storeDir, target);
+  const derived = parseDerivedPath(stores.store.storeDir, target);
   const path = derived.type === "opaque" ? derived.path : derived.drvPath;
-  if (!isDerivationPath(path) || (await store.queryValidPaths([path])).has(path)) return derived;
-  if (await exists(file)) await importClosure(store, file, signal);
+  if (!isDerivationPath(path) || (await queryValidDerivations(stores, [path])).has(path)) return derived;
+  if (await exists(file)) await importClosure(stores.evalStore, file, signal);
   return derived;
 }
 

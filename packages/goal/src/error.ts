@@ -9,6 +9,7 @@ import { EngineError } from "@drvkit/drv-parser";
  * - `ERR_GOAL_FEATURE`: an experimental feature is needed
  * - `ERR_GOAL_IMPURE`: a derivation that is not impure depends on one that is
  * - `ERR_GOAL_PATH`: a path is not valid and nobody has it
+ * - `ERR_GOAL_COPY`: an input source cannot be copied from the evaluation store
  * - `ERR_GOAL_CYCLE`: a substituter says that something depends on itself by way of others
  * - `ERR_GOAL_CHECK`: there is nothing to compare with
  * - `ERR_GOAL_REPAIR`: what is corrupted could neither be obtained nor built
@@ -29,6 +30,7 @@ export type GoalErrorCode =
   | "ERR_GOAL_FEATURE"
   | "ERR_GOAL_IMPURE"
   | "ERR_GOAL_PATH"
+  | "ERR_GOAL_COPY"
   | "ERR_GOAL_CYCLE"
   | "ERR_GOAL_CHECK"
   | "ERR_GOAL_REPAIR"

@@ -32,6 +32,7 @@ export { type Missing, type QueryMissingOptions, queryMissing } from "./missing/
 export type { BuildHookPort, HookBuild, HookQuestion, HookReply } from "./ports/build-hook.js";
 export type { ClockPort } from "./ports/clock.js";
 export type { DifferingOutput, DiffHookPort } from "./ports/diff-hook.js";
+export type { EvalStorePort } from "./ports/eval-store.js";
 export type { LogPort, LogWriter } from "./ports/log.js";
 export type { PostBuildHookPort } from "./ports/post-build-hook.js";
 export type {
@@ -79,5 +80,6 @@ export {
 export { type BuildMode, defaultWorkerSettings, type WorkerSettings } from "./settings.js";
 export { systemClock } from "./system-clock.js";
 export type { Ports } from "./worker/context.js";
+export type { DerivationReads } from "./worker/derivation-store.js";
 export type { GoalKey } from "./worker/goal-key.js";
 export type { OutputSelection } from "./worker/wanted.js";

@@ -5,6 +5,7 @@ import { isSuccess } from "./result/exit-status.js";
 import { type RunOptions, runGoals } from "./run-goals.js";
 import { Contents } from "./worker/contents.js";
 import type { Ports } from "./worker/context.js";
+import { derivationStoreOf } from "./worker/derivation-store.js";
 
 /**
  * Obtains a valid path anew, or builds it again where its derivation is known; what is there is replaced in one step.
@@ -23,7 +24,10 @@ export async function repairPath(path: StorePath, options: Omit<RunOptions, "mod
   const info = await store.queryPathInfo(path);
   if (info === undefined) throw new EngineError("ERR_STORE_NOT_VALID", `path '${path}' is not valid`);
   const { deriver } = info;
-  if (deriver === undefined || !(await store.queryValidPaths([deriver])).has(deriver))
+  if (
+    deriver === undefined ||
+    !(await derivationStoreOf(options.ports).queryValidPaths([deriver])).has(deriver)
+  )
     throw new GoalError("ERR_GOAL_REPAIR", `cannot repair path '${path}'`, {
       hint: `nothing here builds it, and ${obtained.hint ?? obtained.errorMessage}`,
     });

@@ -45,7 +45,7 @@ export function refuseForeign(layout: Layout, mode: "read" | "write"): void {
   if (mode === "read" && existsSync(join(layout.databaseDir, "data.mdb"))) return;
   if (existsSync(join(layout.stateDir, "db/schema"))) {
     throw new StoreError("ERR_STORE_FOREIGN", `store in '${layout.root}' belongs to an installed Nix`, {
-      hint: "use another store for building, and that one as a substituter or for --eval-store",
+      hint: "use a store of your own for building; '.drv' files of that one are imported when their paths are given",
       path: layout.root,
     });
   }

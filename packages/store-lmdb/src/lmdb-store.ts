@@ -55,6 +55,8 @@ export interface StoreParts {
 export class LmdbStore implements AsyncDisposable {
   /** The directory that paths are computed with, wherever the files are. */
   readonly storeDir: StoreDir;
+  /** The directory that has `nix/store` and `nix/var` in it, links on the way to it followed. */
+  readonly root: string;
   /** Where the files are. */
   readonly realStoreDir: string;
   /** Database, temp roots, GC roots. */
@@ -71,6 +73,7 @@ export class LmdbStore implements AsyncDisposable {
   constructor(parts: StoreParts) {
     this.#parts = parts;
     this.storeDir = parts.storeDir;
+    this.root = parts.layout.root;
     this.realStoreDir = parts.layout.realStoreDir;
     this.stateDir = parts.layout.stateDir;
     this.logDir = parts.layout.logDir;

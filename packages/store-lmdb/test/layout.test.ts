@@ -47,7 +47,7 @@ describe("refusals", () => {
       expect.objectContaining({
         code: "ERR_STORE_FOREIGN",
         message: `store in '${root}' belongs to an installed Nix`,
-        hint: expect.stringContaining("substituter"),
+        hint: expect.stringContaining("imported"),
       }),
     );
   });

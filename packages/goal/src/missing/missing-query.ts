@@ -3,6 +3,7 @@ import { outputIds, usesRealisations } from "../goals/derivation/realisations.js
 import { unknownOutputs } from "../goals/derivation/wanted.js";
 import type { SubstitutableInfo } from "../ports/substituter.js";
 import type { PathRequest } from "../worker/context.js";
+import { type DerivationReads, derivationReadsOf } from "../worker/derivation-store.js";
 import { type OutputSelection, WantedOutputs } from "../worker/wanted.js";
 import { inputsFirst, type ToBuild } from "./inputs-first.js";
 import { Offers } from "./offers.js";
@@ -15,12 +16,14 @@ export class MissingQuery {
   readonly #seenPaths = new Set<StorePath>();
   readonly #derivations = new Map<StorePath, Wanted>();
   readonly #offers: Offers;
+  readonly #derivationStore: DerivationReads;
   readonly #signal: AbortSignal;
   #nextPaths: PathRequest[] = [];
   #nextDerivations = new Set<Wanted>();
 
   constructor(private readonly options: QueryMissingOptions) {
     this.#signal = options.signal ?? new AbortController().signal;
+    this.#derivationStore = derivationReadsOf(options.ports);
     this.#offers = new Offers(options, this.#signal);
   }
 
@@ -83,8 +86,9 @@ export class MissingQuery {
   }
 
   async #lookAtDerivations(derivations: readonly Wanted[]): Promise<void> {
-    const { store } = this.options.ports;
-    const outlines = await store.queryDerivationOutlines(derivations.map(({ drvPath }) => drvPath));
+    const outlines = await this.#derivationStore.queryDerivationOutlines(
+      derivations.map(({ drvPath }) => drvPath),
+    );
     const seen: Seen[] = [];
     for (const derivation of derivations) {
       const outline = outlines.get(derivation.drvPath);
@@ -107,7 +111,7 @@ export class MissingQuery {
   async #withRealisations(seen: Seen): Promise<Seen> {
     if (!usesRealisations(this.options) || areAllKnown(seen)) return seen;
     const { store } = this.options.ports;
-    const ids = await outputIds(seen.derivation.drvPath, store);
+    const ids = await outputIds(seen.derivation.drvPath, this.#derivationStore);
     const outputs = await Promise.all(
       seen.outline.outputs.map(async (output) => {
         const id = output.path === undefined ? ids.get(output.name) : undefined;
@@ -147,10 +151,10 @@ export class MissingQuery {
   }
 
   async #maySubstitute({ derivation: { drvPath }, outline }: Seen): Promise<boolean> {
-    const { settings, ports } = this.options;
+    const { settings } = this.options;
     if (settings.alwaysAllowSubstitutes) return true;
     if (outline.allowSubstitutes !== undefined) return outline.allowSubstitutes;
-    return derivationOptions(drvPath, await ports.store.readDerivation(drvPath)).allowSubstitutes; // says what is wrong
+    return derivationOptions(drvPath, await this.#derivationStore.readDerivation(drvPath)).allowSubstitutes; // says what is wrong
   }
 }
 

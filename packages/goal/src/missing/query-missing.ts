@@ -3,6 +3,7 @@ import type { StorePort } from "../ports/store.js";
 import type { SubstituterPort } from "../ports/substituter.js";
 import type { GoalRequest } from "../run-goals.js";
 import type { WorkerSettings } from "../settings.js";
+import type { DerivationReads } from "../worker/derivation-store.js";
 
 /** What a run would do. */
 export interface Missing {
@@ -29,6 +30,8 @@ export interface QueryMissingOptions {
       | "queryRealisation"
       | "readDerivation"
     >;
+    /** Where derivations are read first, when it is not the store. */
+    readonly evalStore?: DerivationReads;
     readonly substituters?: readonly SubstituterPort[];
   };
   readonly settings: WorkerSettings;

@@ -41,7 +41,7 @@ export type BuildResult =
       readonly logTail?: readonly string[];
       /** What differs in which outputs, on `notDeterministic`. */
       readonly differences?: readonly OutputDifference[];
-      /** What failed first, on `dependencyFailed`. */
+      /** What failed first, on `dependencyFailed`, and where an input source could not be copied. */
       readonly failedDependencies?: readonly StorePath[];
     });
 

@@ -8,6 +8,7 @@ import { MemoryStore } from "./memory-store.js";
 /** Ports that touch nothing, each as its own class. */
 export interface MemoryPorts extends Ports {
   readonly store: MemoryStore;
+  readonly evalStore?: MemoryStore;
   readonly trees: FakeTrees;
   readonly sandbox: FakeSandbox;
   readonly log: MemoryLog;

@@ -30,13 +30,15 @@ import {
   printDrvOutput,
   type Realisation,
 } from "@drvkit/narinfo";
+import type { EvalStorePort } from "../ports/eval-store.js";
 import type { KnownOutputs, OutputLocks, StorePort } from "../ports/store.js";
 import { archiveOf, treeOf } from "./fake-tree.js";
 import { FakeTrees } from "./fake-trees.js";
 import { pathInfoOf } from "./path-info.js";
 
 /** A store in memory: what is valid in a map, the files in {@link FakeTrees}. */
-export class MemoryStore implements StorePort {
+export class MemoryStore implements StorePort, EvalStorePort {
+  readonly uri = "memory";
   readonly storeDir: StoreDir;
   /** Everything that was protected from collection. */
   readonly tempRoots = new Set<StorePath>();
@@ -191,6 +193,12 @@ export class MemoryStore implements StorePort {
     if (this.#valid.has(info.path) && !repair) return;
     this.trees.put(this.realPathOf(info.path), tree);
     await this.registerValidPaths([info]);
+  }
+
+  async *archive({ path }: PathInfo): AsyncGenerator<Uint8Array, void, undefined> {
+    const tree = this.trees.get(this.realPathOf(path));
+    if (tree === undefined) throw notValid(path);
+    yield archiveOf(tree);
   }
 
   async registerValidPaths(infos: readonly PathInfo[]): Promise<void> {

@@ -5,6 +5,7 @@ import type { BuildHook } from "./build-hook.js";
 import type { Cancellation } from "./cancellation.js";
 import type { Contents } from "./contents.js";
 import type { CommonContext, EventBody, Ports, WaiteeResults, Waitees } from "./context.js";
+import type { DerivationStore } from "./derivation-store.js";
 import { type GoalKey, makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
 import type { Told } from "./goals.js";
 import type { Passes } from "./passes.js";
@@ -17,6 +18,7 @@ export type SlotPool = Extract<Event, { readonly type: "slot" }>["pool"];
 /** What all goals of a worker share. */
 export interface WorkerParts {
   readonly ports: Ports;
+  readonly derivationStore: DerivationStore;
   readonly settings: WorkerSettings;
   readonly substituters: Substituters;
   readonly contents: Contents;
@@ -52,6 +54,10 @@ export class GoalCommon<Identity extends GoalIdentity = GoalIdentity> implements
 
   get ports(): Ports {
     return this.parts.ports;
+  }
+
+  get derivationStore(): DerivationStore {
+    return this.parts.derivationStore;
   }
 
   get settings(): WorkerSettings {
@@ -153,7 +159,7 @@ export class GoalCommon<Identity extends GoalIdentity = GoalIdentity> implements
 function keysOf({ derivations = [], paths = [], realisations = [], mode }: Waitees): readonly GoalKey[] {
   return [
     ...derivations.map(({ drvPath }) => makeDerivationGoalKey(drvPath, mode)),
-    ...paths.map(({ path, repair }) => makePathGoalKey(path, repair)),
+    ...paths.map(makePathGoalKey),
     ...realisations.map(makeRealisationGoalKey),
   ];
 }

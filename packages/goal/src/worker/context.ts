@@ -4,6 +4,7 @@ import type { Event } from "../event.js";
 import type { BuildHookPort } from "../ports/build-hook.js";
 import type { ClockPort } from "../ports/clock.js";
 import type { DiffHookPort } from "../ports/diff-hook.js";
+import type { EvalStorePort } from "../ports/eval-store.js";
 import type { LogPort } from "../ports/log.js";
 import type { PostBuildHookPort } from "../ports/post-build-hook.js";
 import type { SandboxPort } from "../ports/sandbox.js";
@@ -17,15 +18,18 @@ import type { BuildMode, WorkerSettings } from "../settings.js";
 import type { BuildHook } from "./build-hook.js";
 import type { Contents } from "./contents.js";
 import type { GoalCounters, SubstitutionCounters } from "./counters.js";
+import type { DerivationStore } from "./derivation-store.js";
 import type { GoalKey } from "./goal-key.js";
 import type { Told } from "./goals.js";
 import type { Slot } from "./slots.js";
-import type { Substituters } from "./substituters.js";
+import type { Substituter, Substituters } from "./substituters.js";
 import type { OutputSelection, WantedOutputs } from "./wanted.js";
 
 /** What a run needs of the world. */
 export interface Ports {
   readonly store: StorePort;
+  /** Where derivations are read and their sources come from; the store itself unless given. */
+  readonly evalStore?: EvalStorePort;
   readonly trees: TreesPort;
   readonly sandbox: SandboxPort;
   readonly log: LogPort;
@@ -60,6 +64,8 @@ export interface PathRequest {
   readonly ca?: ContentAddress | undefined;
   /** Obtained even if it is valid; takes the place of what is there. */
   readonly repair?: boolean;
+  /** Who is asked for it; substituters unless given. */
+  readonly from?: "evalStore";
 }
 
 /** What goals wait for. Realisations are those of outputs whose paths are not known. */
@@ -82,6 +88,7 @@ export interface WaiteeResults {
 export interface CommonContext {
   readonly key: GoalKey;
   readonly ports: Ports;
+  readonly derivationStore: DerivationStore;
   readonly settings: WorkerSettings;
   readonly substituters: Substituters;
   readonly contents: Contents;
@@ -135,6 +142,8 @@ export interface SubstitutionContext extends CommonContext {
   readonly path: StorePath;
   readonly ca?: ContentAddress | undefined;
   readonly repair: boolean;
+  /** The evaluation store, where it is copied from there and no substituter is asked. */
+  readonly copiedFrom: Substituter | undefined;
 }
 
 /** Everything the goal of one realisation works with. */

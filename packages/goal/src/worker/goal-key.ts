@@ -1,6 +1,7 @@
 import { namePartOf, type StorePath } from "@drvkit/drv-parser";
 import { type DrvOutput, printDrvOutput } from "@drvkit/narinfo";
 import type { BuildMode } from "../settings.js";
+import type { PathRequest } from "./context.js";
 
 /** Identity and order of a goal: byte order of keys is the order in which goals run. */
 export type GoalKey = string & { readonly __brand: "GoalKey" };
@@ -15,12 +16,14 @@ export function makeDerivationGoalKey(drvPath: StorePath, mode: BuildMode = "nor
 }
 
 /**
- * Key of the goal of one substituted path: `a$NAME$PATH`, before all derivations.
+ * Key of the goal of one path that comes from elsewhere: `a$NAME$PATH`, before all derivations. One that replaces what
+ * is there is another goal, and so is one that copies from the evaluation store: `a$NAME$HOW$PATH`.
  *
  * @see Nix: src/libstore/build/substitution-goal.hh, `key`
  */
-export function makePathGoalKey(path: StorePath, repair = false): GoalKey {
-  return `a$${namePartOf(path)}$${repair ? "repair$" : ""}${path}` as GoalKey;
+export function makePathGoalKey({ path, repair = false, from }: PathRequest): GoalKey {
+  const how = from === "evalStore" ? "copy$" : repair ? "repair$" : "";
+  return `a$${namePartOf(path)}$${how}${path}` as GoalKey;
 }
 
 /**

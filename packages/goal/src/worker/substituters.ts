@@ -2,6 +2,7 @@ import type { StoreDir } from "@drvkit/drv-parser";
 import { reasonOf } from "../error.js";
 import type { SubstituterPort } from "../ports/substituter.js";
 import type { WorkerSettings } from "../settings.js";
+import type { Ports } from "./context.js";
 
 /** A substituter with everything that it leaves open filled in. */
 export interface Substituter {
@@ -9,6 +10,13 @@ export interface Substituter {
   readonly uri: string;
   readonly storeDir: StoreDir;
   readonly trusted: boolean;
+}
+
+/** The one that copies come from. Its word is worth what a signature or the content shows, as that of others. */
+export function evalStoreAsSubstituter({ store, evalStore }: Pick<Ports, "store" | "evalStore">) {
+  if (evalStore === undefined) return undefined;
+  const { uri } = evalStore;
+  return { port: evalStore, uri, storeDir: store.storeDir, trusted: false } satisfies Substituter;
 }
 
 /** Who is asked, and whether at all. */

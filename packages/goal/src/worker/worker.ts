@@ -14,13 +14,14 @@ import { Contents } from "./contents.js";
 import type { InputRequest, PathRequest, Ports, WaiteeResults, Waitees } from "./context.js";
 import { DerivationCache } from "./derivation-cache.js";
 import { DerivationContext, DerivationGoal } from "./derivation-context.js";
+import { derivationStoreOf } from "./derivation-store.js";
 import { type GoalKey, makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
 import { allEnded, Goal, type GoalOwner, type GoalResult, type Told } from "./goals.js";
 import { Passes } from "./passes.js";
 import { sorted } from "./results.js";
 import type { Run } from "./run.js";
 import { Slots } from "./slots.js";
-import { Substituters } from "./substituters.js";
+import { evalStoreAsSubstituter, type Substituter, Substituters } from "./substituters.js";
 import { type Patience, type Waiter, Waiting } from "./waiting.js";
 import { WantedOutputs } from "./wanted.js";
 
@@ -42,16 +43,20 @@ export class Worker implements GoalOwner {
   readonly #derivations: DerivationCache;
   readonly #parts: WorkerParts;
   readonly #patience: Patience;
+  readonly #evalStore: Substituter | undefined;
 
   constructor({ ports, settings }: WorkerOptions) {
-    this.#derivations = new DerivationCache((drvPath) => ports.store.readDerivation(drvPath));
+    const derivationStore = derivationStoreOf(ports);
+    this.#derivations = new DerivationCache((drvPath) => derivationStore.readDerivation(drvPath));
     const say = (level: Level, text: string) => {
       for (const run of this.#runs) run.emit({ type: "message", level, text });
     };
+    this.#evalStore = evalStoreAsSubstituter(ports);
     const passes = new Passes();
     this.#patience = { keepGoing: settings.keepGoing, passes };
     this.#parts = {
       ports,
+      derivationStore,
       settings,
       passes,
       slots: {
@@ -120,7 +125,7 @@ export class Worker implements GoalOwner {
   #findCycle({ paths = [], realisations = [] }: Waitees, audience: Audience): GoalError | undefined {
     const isFree = (goal: Pick<Goal, "isUnderWay" | "audience"> | undefined) =>
       goal?.isUnderWay !== true || audience.canWaitFor(goal.audience);
-    const path = paths.find((each) => !isFree(this.#pathGoals.get(makePathGoalKey(each.path, each.repair))));
+    const path = paths.find((each) => !isFree(this.#pathGoals.get(makePathGoalKey(each))));
     if (path !== undefined) return cycleError(path.path);
     const id = realisations.find((each) => !isFree(this.#realisationGoals.get(makeRealisationGoalKey(each))));
     return id === undefined ? undefined : cycleError(printDrvOutput(id));
@@ -168,8 +173,9 @@ export class Worker implements GoalOwner {
   }
 
   /** The goal of this path, new or under way, with one more waiter; what the first request knew of it counts. */
-  #joinPath({ path, ca, repair = false }: PathRequest, above: Audience): Goal<SubstitutionResult> {
-    const key = makePathGoalKey(path, repair);
+  #joinPath(request: PathRequest, above: Audience): Goal<SubstitutionResult> {
+    const { path, ca, repair = false } = request;
+    const key = makePathGoalKey(request);
     const found = join(this.#pathGoals, key, above);
     if (found !== undefined) return found;
     const audience = new Audience("substitutions");
@@ -180,7 +186,13 @@ export class Worker implements GoalOwner {
       const run = async () => {
         const { runPathSubstitution } = await import("../goals/substitution/path.js"); // most runs need none
         const common = new GoalCommon(this.#parts, goal);
-        const cx = Object.assign(common, { path, ca, repair, counters: audience });
+        const cx = Object.assign(common, {
+          path,
+          ca,
+          repair,
+          copiedFrom: request.from === "evalStore" ? this.#evalStore : undefined,
+          counters: audience,
+        });
         const result = await runPathSubstitution(cx);
         audience.emit({ type: "substitution-done", goal: key, result });
         return result;

@@ -9,6 +9,7 @@ import { BuildHook } from "../../src/worker/build-hook.js";
 import { Contents } from "../../src/worker/contents.js";
 import type { EventBody, GoalContext } from "../../src/worker/context.js";
 import { Counters } from "../../src/worker/counters.js";
+import { derivationStoreOf } from "../../src/worker/derivation-store.js";
 import { makeDerivationGoalKey } from "../../src/worker/goal-key.js";
 import { Substituters } from "../../src/worker/substituters.js";
 import { WantedOutputs } from "../../src/worker/wanted.js";
@@ -30,6 +31,7 @@ function contextOf(
     isInMemory: false,
     wanted: new WantedOutputs("all"),
     ports: world.ports,
+    derivationStore: derivationStoreOf(how.ports ?? world.ports),
     settings: defaultWorkerSettings,
     signal: new AbortController().signal,
     throwIfAborted: () => undefined,

@@ -59,11 +59,12 @@ export class Model {
 
   #built(node: Node): Verdict {
     const inputs = this.#inputs(node);
-    if (node.fate !== "succeeds") return "bad";
+    if (node.fate !== "succeeds" || node.sources === "damaged") return "bad";
     return inputs;
   }
 
   #inputs(node: Node): Verdict {
+    if (node.sources === "damaged") return "bad"; // they come first
     const verdicts = node.inputs.map((input) => this.of(input));
     if (verdicts.includes("bad")) return "bad";
     return verdicts.includes("either") ? "either" : "good";

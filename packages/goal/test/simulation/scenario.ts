@@ -4,6 +4,7 @@ import {
   addRecipe,
   FakeSubstituter,
   type MemoryPorts,
+  MemoryStore,
   memoryPorts,
   outputsByName,
 } from "../../src/testing/index.js";
@@ -25,6 +26,8 @@ export interface Node {
   readonly fate: "succeeds" | "fails" | "is killed";
   readonly durationMs: number;
   readonly offer: Offer;
+  /** Whether its sources can be had. */
+  readonly sources: "good" | "damaged";
   /** Outputs that are valid from the start. */
   readonly valid: readonly string[];
   /** Another process holds its locks from the start. */
@@ -49,9 +52,11 @@ export interface Scenario {
 
 const nowhere = parseStorePath("/nix/store" as never, `/nix/store/${"z".repeat(32)}-nowhere`);
 
-export function makeScenario(random: Random, size: number): Scenario {
+/** `evalRandom`: says whether there is an evaluation store, and which sources derivations have then. */
+export function makeScenario(random: Random, size: number, evalRandom: Random): Scenario {
   const ports = {
     ...memoryPorts(),
+    ...(evalRandom.chance(0.3) ? { evalStore: new MemoryStore() } : {}),
     substituters: [new FakeSubstituter(), new FakeSubstituter({ priority: 1 })],
   };
   // In a run without troubles everything has to come to pass; in others much fails early.
@@ -61,8 +66,9 @@ export function makeScenario(random: Random, size: number): Scenario {
   if (oneIsDead) second.behaviour = "throws";
   const caches = oneIsDead ? [first] : [first, second];
   const nodes: Node[] = [];
+  const sources = new Sources(ports, evalRandom, trouble);
   for (let index = 0; index < size; index += 1)
-    nodes.push(makeNode(random, { ports, caches, nodes, trouble, index }));
+    nodes.push(makeNode(random, { ports, caches, nodes, trouble, index, sources }));
   const wanted = random.some(nodes, random.pick([3 / size, 0.3]));
   return {
     ports,
@@ -87,22 +93,62 @@ interface Making {
   readonly nodes: readonly Node[];
   readonly trouble: number;
   readonly index: number;
+  readonly sources: Sources;
+}
+
+/** Texts of an evaluation store, some of which refer to others, lie in the store as well, or were changed. */
+class Sources {
+  readonly #texts: { readonly path: StorePath; readonly isDamaged: boolean }[] = [];
+
+  constructor(
+    private readonly ports: Scenario["ports"],
+    private readonly random: Random,
+    private readonly trouble: number,
+  ) {}
+
+  /** For one derivation; none where there is one store. */
+  some(): { readonly paths: readonly StorePath[]; readonly fate: Node["sources"] } {
+    const { evalStore } = this.ports;
+    if (evalStore === undefined) return { paths: [], fate: "good" };
+    if (this.random.chance(0.5)) this.#add(evalStore);
+    const chosen = this.random.some(this.#texts, 2 / (this.#texts.length + 1));
+    const isDamaged = chosen.some((each) => each.isDamaged);
+    return { paths: chosen.map(({ path }) => path), fate: isDamaged ? "damaged" : "good" };
+  }
+
+  #add(evalStore: MemoryStore): void {
+    const references = this.random.some(this.#texts, 1 / (this.#texts.length + 1));
+    const [name, text] = [`source-${this.#texts.length}`, `source of ${this.#texts.length}`];
+    const paths = references.map(({ path }) => path);
+    const path = evalStore.addText(name, text, paths);
+    const isWhole = references.every(({ isDamaged }) => !isDamaged);
+    if (references.length === 0 && this.random.chance(0.2)) this.ports.store.addText(name, text);
+    const isKnown =
+      references.length === 0 && this.ports.store.trees.get(this.ports.store.realPathOf(path)) !== undefined;
+    const isDamaged = !isKnown && (this.random.chance(this.trouble / 4) || !isWhole);
+    if (isDamaged && isWhole) evalStore.trees.put(evalStore.realPathOf(path), "changed");
+    this.#texts.push({ path, isDamaged });
+  }
 }
 
 const troubles: readonly Offer[] = ["first", "lies", "broken", "gone", "forever", "inputs"];
 
-function makeNode(random: Random, { ports, caches, nodes, trouble, index }: Making): Node {
+function makeNode(random: Random, { ports, caches, nodes, trouble, index, sources }: Making): Node {
   const names = random.chance(0.3) ? ["out", "dev"] : ["out"];
   const inputs = inputsOf(random, nodes);
-  const drvPath = addRecipe(ports.store, {
+  const recipes = ports.evalStore ?? ports.store;
+  const { paths, fate } = sources.some();
+  const drvPath = addRecipe(recipes, {
     name: `n${random.below(1000)}-${index}`, // the order of keys is not that of the graph
     outputs: names,
     inputs: inputs.map(({ node, outputs }) => [node.drvPath, ...outputs] as const),
+    sources: paths,
   });
   const node: Node = {
     drvPath,
-    outputs: outputsByName(ports.store, drvPath),
+    outputs: outputsByName(recipes, drvPath),
     inputs,
+    sources: fate,
     fate: random.chance(trouble) ? random.pick(["fails", "is killed"]) : "succeeds",
     durationMs: random.below(200),
     offer: random.chance(trouble) ? random.pick(troubles) : random.chance(0.1) ? "whole" : "none",

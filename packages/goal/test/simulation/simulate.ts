@@ -21,6 +21,8 @@ export interface Simulated {
   /** Built by a hook. */
   readonly elsewhere: number;
   readonly substituted: number;
+  /** Of them, those that came from an evaluation store. */
+  readonly copied: number;
   readonly failed: number;
   /** Requests whose end the model knows. */
   readonly decided: number;
@@ -30,7 +32,7 @@ export interface Simulated {
 
 /** One run of a graph that the seed decides, on a virtual clock. Throws when something does not hold. */
 export async function simulate(seed: number, size: number): Promise<Simulated> {
-  const scenario = makeScenario(new Random(seed), size);
+  const scenario = makeScenario(new Random(seed), size, new Random(seed ^ 0xe7a1));
   const run = new SimulatedRun(scenario, new Random(seed ^ 0x5eed), new Random(seed ^ 0x400c));
   return await run.run();
 }
@@ -89,10 +91,27 @@ class SimulatedRun {
       builds: ports.sandbox.builds.length,
       elsewhere: this.#hook?.finished.length ?? 0,
       substituted: count("substitution-finished"),
+      copied: this.#copied(),
       failed: results.filter((result) => !isSuccess(result)).length,
       decided: this.#decided,
       reasons: new Set(this.#events.flatMap((event) => ("because" in event ? [event.because] : []))),
     };
+  }
+
+  /** Each object at most once; the evaluation store stays as it was, and derivations stay there. */
+  #copied(): number {
+    const { store, evalStore } = this.scenario.ports;
+    if (evalStore === undefined) return 0;
+    const copied = this.#events.flatMap((event) =>
+      event.type === "substitution-finished" && event.uri === evalStore.uri && event.outcome === "substituted"
+        ? [event.path]
+        : [],
+    );
+    require(new Set(copied).size === copied.length, "something was copied twice");
+    require(evalStore.registrations.length === 0, "something was written to the evaluation store");
+    for (const { drvPath } of this.scenario.nodes)
+      require(!store.registrations.flat().includes(drvPath), `${drvPath} was copied`);
+    return copied.length;
   }
 
   /** What is valid from the start, what others hold, and how slow substituters are. */

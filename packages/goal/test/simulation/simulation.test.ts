@@ -19,6 +19,7 @@ const reached = [
   "substituted",
   "substitutes-failed",
   "retry-after-incomplete-closure",
+  "source-not-copied",
   "dependency-failed",
   "built-by-another",
   "built",
@@ -34,7 +35,7 @@ describe("simulated runs on random graphs end as the model says and leave nothin
   test.each(batches)(
     "$runs of at most $most derivations",
     async ({ runs, most }) => {
-      const totals = { goals: 0, builds: 0, elsewhere: 0, substituted: 0, failed: 0, decided: 0 };
+      const totals = { goals: 0, builds: 0, elsewhere: 0, substituted: 0, copied: 0, failed: 0, decided: 0 };
       const reasons = new Set<string>();
       for (let run = 0; run < runs; run += 1) {
         const seed = firstSeed + run;
@@ -50,6 +51,7 @@ describe("simulated runs on random graphs end as the model says and leave nothin
       );
       expect(totals.decided).toBeGreaterThan(runs / 2);
       if (runs >= 200) expect(totals.elsewhere).toBeGreaterThan(runs / 10);
+      if (runs >= 200) expect(totals.copied).toBeGreaterThan(runs / 10);
       if (runs >= 200) expect([...reasons]).toEqual(expect.arrayContaining(reached));
     },
     3_600_000,

@@ -2,6 +2,7 @@ import { makeOutputName, type StorePath, upstreamPlaceholder } from "@drvkit/drv
 import { describe, expect, test } from "vitest";
 import { isLong } from "../../../../tests/properties.js";
 import { isSuccess } from "../../src/result/exit-status.js";
+import { MemoryStore, memoryPorts } from "../../src/testing/index.js";
 import { World } from "../support/world.js";
 import { Random } from "./random.js";
 
@@ -50,7 +51,8 @@ function isPossible(node: Node): boolean {
 
 async function simulate(seed: number): Promise<{ readonly built: number; readonly resolved: number }> {
   const random = new Random(seed);
-  const world = new World();
+  const evalStore = seed % 3 === 0 ? new MemoryStore() : undefined;
+  const world = new World({ ...memoryPorts(), ...(evalStore && { evalStore }) });
   const nodes = makeGraph(random, world);
   const how = {
     experimentalFeatures: new Set(["ca-derivations"]),
@@ -78,7 +80,7 @@ async function simulate(seed: number): Promise<{ readonly built: number; readonl
   for (const [index, result] of first.results.entries()) {
     if (!isSuccess(result)) continue;
     const path = result.outputs.get(out) as StorePath;
-    const hash = (await world.ports.store.queryOutputHashes(wanted[index]?.drvPath as StorePath)).get(out);
+    const hash = (await world.recipes.queryOutputHashes(wanted[index]?.drvPath as StorePath)).get(out);
     if (hash === undefined) throw new Error("no hash");
     const known = await world.ports.store.queryRealisation({ type: "hash", hash, outputName: out });
     expect([known?.outPath, await world.isValid(path)]).toEqual([path, true]);
@@ -91,7 +93,17 @@ async function simulate(seed: number): Promise<{ readonly built: number; readonl
   expect(new Set(again.results.map(({ status }) => status)).size).toBeLessThan(2);
   expect(again.results.every(({ status }) => status === "alreadyValid")).toBe(true);
   expect(world.ports.sandbox.builds).toHaveLength(built.length);
+  await checkResolved(world, nodes);
   return { built: built.length, resolved: world.events.of("derivation-resolved").length };
+}
+
+/** What is resolved is written to the store alone. */
+async function checkResolved({ ports, events }: World, nodes: readonly Node[]): Promise<void> {
+  const resolved = new Set(events.of("derivation-resolved").map((event) => event.resolved));
+  expect(await ports.store.queryValidPaths(resolved)).toEqual(resolved);
+  const given = new Set(nodes.map(({ drvPath }) => drvPath)); // some are as what others resolve to
+  const there = (await ports.evalStore?.queryValidPaths(resolved)) ?? [];
+  expect([...there].filter((drvPath) => !given.has(drvPath))).toEqual([]);
 }
 
 describe("random graphs of derivations whose paths only builds can tell", () => {

@@ -12,6 +12,7 @@ import {
   addRecipe,
   type FakeBuild,
   type MemoryPorts,
+  type MemoryStore,
   memoryPorts,
   outputsByName,
   type Recipe,
@@ -31,12 +32,17 @@ export class World {
 
   constructor(readonly ports: MemoryPorts = memoryPorts()) {}
 
+  /** Where derivations are written. */
+  get recipes(): MemoryStore {
+    return this.ports.evalStore ?? this.ports.store;
+  }
+
   add(recipe: Recipe): StorePath {
-    return addRecipe(this.ports.store, recipe);
+    return addRecipe(this.recipes, recipe);
   }
 
   outputs(drvPath: StorePath): Readonly<Record<string, StorePath>> {
-    return outputsByName(this.ports.store, drvPath);
+    return outputsByName(this.recipes, drvPath);
   }
 
   out(drvPath: StorePath, name = "out"): StorePath {

@@ -40,9 +40,9 @@ export async function refuseImpureInputs(drv: Derivation, cx: GoalContext): Prom
   const type = derivationType(drv);
   if (!cx.settings.experimentalFeatures.has("impure-derivations") || !isPure(type) || isFixed(type)) return;
   for (const input of drv.inputDrvs.keys()) {
-    const { store } = cx.ports;
-    if (!(await store.queryValidPaths([input])).has(input)) continue; // its own goal says so
-    if (isPure(derivationType(await store.readDerivation(input)))) continue;
+    const { derivationStore } = cx;
+    if (!(await derivationStore.queryValidPaths([input])).has(input)) continue; // its own goal says so
+    if (isPure(derivationType(await derivationStore.readDerivation(input)))) continue;
     throw new GoalError(
       "ERR_GOAL_IMPURE",
       `pure derivation '${cx.drvPath}' depends on impure derivation '${input}'`,

@@ -56,15 +56,15 @@ export function withoutSubstitutes(
   });
 }
 
-/** What the store knows of the outputs, protected before it is asked. A derivation that is not there may be had elsewhere. Rows G1, G2. */
+/** What the store knows of the outputs, protected before it is asked. A derivation that is not there may be had elsewhere. Rows G1, G2, L2. */
 async function knownOutputs(cx: GoalContext): Promise<KnownOutputs | undefined> {
-  const { store } = cx.ports;
-  await store.addDerivationTempRoots([cx.drvPath]);
-  const known = await store.queryKnownOutputs(cx.drvPath);
+  const { derivationStore } = cx;
+  await derivationStore.addDerivationTempRoots([cx.drvPath]);
+  const known = await derivationStore.queryKnownOutputs(cx.drvPath);
   if (known !== undefined || !cx.substituters.areAny) return known;
   await cx.waitFor({ paths: [{ path: cx.drvPath }] });
-  await store.addDerivationTempRoots([cx.drvPath]); // now its outputs are known
-  return store.queryKnownOutputs(cx.drvPath);
+  await derivationStore.addDerivationTempRoots([cx.drvPath]); // now its outputs are known
+  return derivationStore.queryKnownOutputs(cx.drvPath);
 }
 
 /** The build directory is named after the derivation, though the store need not have it. */

@@ -21,9 +21,9 @@ export function usesRealisations({ settings }: Pick<GoalContext, "settings">): b
 /** {@link outputIds} of the derivation of this goal. One that was handed over has no inputs to ask for. */
 export async function ownOutputIds(
   drv: Derivation,
-  { drvPath, isInMemory, ports }: Pick<GoalContext, "drvPath" | "isInMemory" | "ports">,
+  { drvPath, isInMemory, derivationStore }: Pick<GoalContext, "drvPath" | "isInMemory" | "derivationStore">,
 ): Promise<ReadonlyMap<OutputName, DrvOutput>> {
-  if (!isInMemory) return outputIds(drvPath, ports.store);
+  if (!isInMemory) return outputIds(drvPath, derivationStore);
   const { hashes } = computeHashModulo(drv, true, () => {
     throw new GoalError("ERR_BUG", "bug: a derivation that was handed over has inputs");
   });
@@ -79,11 +79,11 @@ export async function pathsByRealisations(drv: Derivation, cx: GoalContext): Pro
 export async function dependentRealisations(
   drv: Derivation,
   outPath: StorePath,
-  store: StorePort,
+  { derivationStore, ports: { store } }: Pick<GoalContext, "derivationStore" | "ports">,
 ): Promise<ReadonlyMap<string, StorePath>> {
   const open: Realisation[] = [];
   for (const [input, names] of drv.inputDrvs) {
-    const ids = await outputIds(input, store);
+    const ids = await outputIds(input, derivationStore);
     for (const name of names) {
       const id = ids.get(name);
       const realisation = id && (await store.queryRealisation(id));
@@ -112,15 +112,16 @@ export async function dependentRealisations(
 
 /** Every output whose derivation is in the closure of ours, and that derivation. */
 export async function makersBelow(cx: GoalContext): Promise<ReadonlyMap<StorePath, StorePath>> {
-  const { store } = cx.ports;
+  const { derivationStore } = cx;
   const makers = new Map<StorePath, StorePath>();
   if (cx.isInMemory) return makers;
-  for (const drvPath of await store.queryClosure([cx.drvPath])) {
+  for (const drvPath of await derivationStore.queryClosure([cx.drvPath])) {
     if (!isDerivationPath(drvPath)) continue;
-    for (const path of (await store.queryDerivationOutputs(drvPath)).values()) makers.set(path, drvPath);
+    for (const path of (await derivationStore.queryDerivationOutputs(drvPath)).values())
+      makers.set(path, drvPath);
     if (!usesRealisations(cx)) continue;
-    for (const id of (await outputIds(drvPath, store)).values()) {
-      const path = (await store.queryRealisation(id))?.outPath;
+    for (const id of (await outputIds(drvPath, derivationStore)).values()) {
+      const path = (await cx.ports.store.queryRealisation(id))?.outPath;
       if (path !== undefined) makers.set(path, drvPath);
     }
   }

@@ -18,8 +18,9 @@ export interface Needed {
 export async function needInputs(_stage: At<"realiseInputs">, cx: GoalContext): Promise<Needed | At<"done">> {
   const drv = await cx.derivation();
   await refuseImpureInputs(drv, cx);
-  const valid = await cx.ports.store.queryValidPaths(drv.inputSrcs);
-  const missing = [...drv.inputSrcs].filter((path) => !valid.has(path)).sort(compareText);
+  const failed = await copySources(drv.inputSrcs, cx);
+  if (failed !== undefined) return failed;
+  const missing = await missingOf(drv.inputSrcs, cx);
   const [first] = missing;
   if (first !== undefined && !cx.substituters.areAny)
     return fail(cx, "missing-source", {
@@ -35,6 +36,40 @@ export async function needInputs(_stage: At<"realiseInputs">, cx: GoalContext): 
       mode: cx.mode === "repair" ? "repair" : "normal", // inputs are never checked
     },
   };
+}
+
+/**
+ * Copies the closure of what the store lacks of the sources, as far as the evaluation store has them: a resolved
+ * derivation has others. Row B3.
+ */
+async function copySources(
+  sources: ReadonlySet<StorePath>,
+  cx: GoalContext,
+): Promise<At<"done"> | undefined> {
+  const { evalStore } = cx.ports;
+  if (evalStore === undefined) return undefined;
+  const valid = await evalStore.queryValidPaths(await missingOf(sources, cx));
+  if (valid.size === 0) return undefined;
+  const wanted = [...valid].sort(compareText);
+  const { paths } = await cx.waitFor({ paths: wanted.map((path) => ({ path, from: "evalStore" })) });
+  const failed = paths.find((result) => result !== undefined && result.exit !== "success");
+  if (failed === undefined) return undefined;
+  return fail(cx, "source-not-copied", {
+    status: "miscFailure",
+    message: failed.errorMessage,
+    code: failed.errorCode,
+    hint: failed.hint,
+    failedDependencies: [failed.path],
+  });
+}
+
+/** Those that the store lacks. */
+async function missingOf(
+  sources: ReadonlySet<StorePath>,
+  { ports: { store } }: GoalContext,
+): Promise<readonly StorePath[]> {
+  const valid = await store.queryValidPaths(sources);
+  return [...sources].filter((path) => !valid.has(path)).sort(compareText);
 }
 
 /** What became of the inputs. Rows I1–I6. */

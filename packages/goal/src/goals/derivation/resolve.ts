@@ -56,7 +56,8 @@ async function realised(
   const { store } = cx.ports;
   const drv = await cx.derivation();
   const type = derivationType(drv);
-  const [ours, theirs] = [await outputIds(cx.drvPath, store), await outputIds(resolved, store)];
+  const ours = await outputIds(cx.drvPath, cx.derivationStore);
+  const theirs = await outputIds(resolved, cx.derivationStore);
   const made = new Map<OutputName, StorePath>();
   for (const name of theirs.keys()) {
     if (asked !== "all" && !asked.has(name)) continue;
@@ -67,7 +68,7 @@ async function realised(
     if (path === undefined) throw unexpected(resolved, name, "realisation");
     made.set(name, path);
     if (!isPure(type)) continue;
-    const dependencies = isFixed(type) ? undefined : await dependentRealisations(drv, path, store);
+    const dependencies = isFixed(type) ? undefined : await dependentRealisations(drv, path, cx);
     const own = makeRealisation(id, path, dependencies);
     await store.registerRealisation(await signOwnRealisation(own, cx.settings));
   }

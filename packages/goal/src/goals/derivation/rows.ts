@@ -22,7 +22,13 @@ export const rows = {
     "missing-derivation",
   ),
   L1: because("missing-derivation"),
-  L2: noting("the temp root comes first", "asks-substituters", "needs-build", "needs-check", "already-valid"),
+  L2: noting(
+    "the temp root comes first; looked for in the evaluation store, then in the store",
+    "asks-substituters",
+    "needs-build",
+    "needs-check",
+    "already-valid",
+  ),
   H1: noting("the missing feature, or attributes that cannot be read", "error"),
   H2: noting("its outputs are never looked for; where they are written the build decides", "needs-build"),
   H3: noting(
@@ -46,7 +52,11 @@ export const rows = {
   S9: because("needs-build", "needs-check"),
   B1: noting("within `realiseInputs`", "error"),
   B2: noting("the event `goal-waits` lists the waitees", "inputs-ready", "dependency-failed"),
-  B3: none("there is one store; a derivation from outside is imported with its inputs before the run"),
+  B3: noting(
+    "each object is a goal of its own, references first; those that the store has are not copied",
+    "inputs-ready",
+    "source-not-copied",
+  ),
   B4: because("missing-source"),
   B5: noting("the event `goal-waits` lists the waitees", "inputs-ready", "dependency-failed"),
   B6: because("inputs-ready"),

@@ -31,6 +31,7 @@ export const transitions = {
  * - `needs-build`: a wanted output is not valid, or not any more what was registered
  * - `needs-check`: valid outputs are to be built again
  * - `missing-source`: an input source is not valid and nobody offers it
+ * - `source-not-copied`: an input source is only in the evaluation store, and did not come from there
  * - `dependency-failed`: an input could not be made
  * - `inputs-ready`: every input is valid
  * - `needs-resolution`: so it is, and only now the paths of all inputs are known
@@ -60,6 +61,7 @@ export type Because =
   | "needs-build"
   | "needs-check"
   | "missing-source"
+  | "source-not-copied"
   | "dependency-failed"
   | "inputs-ready"
   | "needs-resolution"

@@ -3,6 +3,7 @@ import type { SubstitutableInfo } from "../../ports/substituter.js";
 import type { SubstitutionContext } from "../../worker/context.js";
 import type { TransferBytes } from "../../worker/counters.js";
 import { asOurs } from "./ask.js";
+import { copyError } from "./copy.js";
 import { success } from "./result.js";
 import type { AtPath, NextPath } from "./stages.js";
 
@@ -36,6 +37,7 @@ export async function fetch(
     return success(cx, "substituted", "substituted");
   } catch (error) {
     cx.signal.throwIfAborted();
+    if (cx.copiedFrom !== undefined) throw copyError(error, from, cx);
     const { code, message: reason } = describeError(error);
     if (code === "ERR_SUBSTITUTE_GONE") {
       outcome = "gone";

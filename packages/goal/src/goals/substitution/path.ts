@@ -3,6 +3,7 @@ import { describeError, GoalError } from "../../error.js";
 import type { SubstitutionResult } from "../../result/substitution-result.js";
 import type { SubstitutionContext } from "../../worker/context.js";
 import { ask } from "./ask.js";
+import { firstFailure, offerOfEvalStore } from "./copy.js";
 import { fetch, transferBytes } from "./fetch.js";
 import { done, success } from "./result.js";
 import type { AtPath, NextPath, PathStage } from "./stages.js";
@@ -81,6 +82,11 @@ async function init(_stage: AtPath<"init">, cx: SubstitutionContext): NextPath<"
 
 /** Asks one substituter. Rows P4–P11. */
 async function tryNext({ next, failure }: AtPath<"tryNext">, cx: SubstitutionContext): NextPath<"tryNext"> {
+  if (cx.copiedFrom !== undefined) {
+    const offered = await offerOfEvalStore(cx.copiedFrom, cx);
+    cx.counters.expectBytes(transferBytes(offered.offer.info));
+    return offered;
+  }
   const from = cx.substituters.all[next];
   if (from === undefined) return nobodyOffers(cx, failure);
   const { because, info } = await ask(from, cx, {
@@ -99,9 +105,13 @@ async function tryNext({ next, failure }: AtPath<"tryNext">, cx: SubstitutionCon
 /** Rows P12, P13. */
 async function references(stage: AtPath<"references">, cx: SubstitutionContext): NextPath<"references"> {
   const wanted = [...stage.offer.info.references].filter((reference) => reference !== cx.path);
-  const { paths: results } = await cx.waitFor({ paths: wanted.map((path) => ({ path })) });
+  const { paths: results } = await cx.waitFor({
+    paths: wanted.map((path) => (cx.copiedFrom === undefined ? { path } : { path, from: "evalStore" })),
+  });
   const failed = results.filter((result) => result?.exit !== "success");
   if (failed.length > 0) {
+    const cause = cx.copiedFrom === undefined ? undefined : firstFailure(failed, cx);
+    if (cause !== undefined) return done("references-failed", cause);
     const isIncomplete = failed.some(
       (result) => result?.exit === "noSubstituters" || result?.exit === "incompleteClosure",
     );
