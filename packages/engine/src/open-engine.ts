@@ -29,7 +29,6 @@ import { instantiate } from "./instantiate.js";
 import { checkSandboxSettings } from "./sandbox/check-settings.js";
 import type { Settings } from "./settings/table.js";
 import type { SourceOptions } from "./source/add-source.js";
-import type { Stores } from "./stores.js";
 import { type BuildTarget, resolveTarget, resolveTargets } from "./targets.js";
 import { workerSettings } from "./worker-settings.js";
 import { Workers } from "./workers.js";
@@ -90,7 +89,6 @@ export class OpenEngine implements Engine {
   ): Promise<BuildOutcome> {
     const signal = this.#signal(options.signal);
     const requests = await resolveTargets(this, targets, signal);
-    await protectAll(this, requests);
     const { root } = options;
     if (root !== undefined) await (await outLinks()).checkLinks(this, root, requests);
     const outcome = await this.#logged(
@@ -217,13 +215,6 @@ export class OpenEngine implements Engine {
 /** Loaded with the first that asks for a link. */
 function outLinks() {
   return import("./out-link.js");
-}
-
-/** All in one go, which costs hardly more than one: each goal protects its own, and says what is wrong if it cannot. */
-async function protectAll({ store, evalStore }: Stores, requests: readonly DerivedPath[]): Promise<void> {
-  const drvPaths = requests.flatMap((derived) => (derived.type === "built" ? [derived.drvPath] : []));
-  await store.addDerivationTempRoots(drvPaths).catch(() => undefined);
-  if (evalStore !== store) await evalStore.addTempRoots(drvPaths).catch(() => undefined);
 }
 
 function toGoal(derived: DerivedPath) {

@@ -28,7 +28,7 @@ import { fileError, notValid, readOnly, StoreError, spaceError } from "./error.j
 import { syncTree } from "./files.js";
 import type { Layout } from "./layout.js";
 import { type LockOptions, lockOutputs, type OutputLocks, tryLockOutputs } from "./locks.js";
-import { type KnownOutputs, queryKnownOutputs, queryOutlines } from "./outlines.js";
+import { type KnownOutputs, knownOutputs, queryOutlines, queryStatedOutputs } from "./outlines.js";
 import { Snapshot } from "./query.js";
 import { putRealisation, queryRealisation } from "./realisations.js";
 import { registerValidPaths } from "./register.js";
@@ -123,9 +123,9 @@ export class LmdbStore implements AsyncDisposable {
     return this.#read((snapshot) => snapshot.requireDerivationOutputs(drvPath));
   }
 
-  /** The same and which of them are valid, as of one moment; nothing for a derivation that is not valid. */
-  async queryKnownOutputs(drvPath: StorePath): Promise<KnownOutputs | undefined> {
-    return this.#read((snapshot) => queryKnownOutputs(snapshot, drvPath));
+  /** The same of those of the derivations that are valid, and which of the outputs are valid, as of one moment. */
+  async queryKnownOutputs(drvPaths: Iterable<StorePath>): Promise<ReadonlyMap<StorePath, KnownOutputs>> {
+    return this.#read((snapshot) => knownOutputs(snapshot, queryStatedOutputs(snapshot, drvPaths)));
   }
 
   /**
@@ -221,13 +221,19 @@ export class LmdbStore implements AsyncDisposable {
     if (!this.readOnly) await this.#parts.tempRoots.add(paths);
   }
 
-  /** {@link addTempRoots} of derivations and of the outputs whose paths they state, as far as they are valid. */
-  async addDerivationTempRoots(drvPaths: Iterable<StorePath>): Promise<void> {
-    this.#requireOpen();
-    if (this.readOnly) return;
-    await this.#parts.tempRoots.addWithOutputs(drvPaths, (fresh) =>
-      this.#read((snapshot) => fresh.map((path) => snapshot.queryStatedOutputs(path)?.values())),
-    );
+  /**
+   * {@link addTempRoots} of derivations and of the outputs whose paths the valid ones state; what {@link queryKnownOutputs} says of them
+   * then.
+   */
+  async protectKnownOutputs(drvPaths: Iterable<StorePath>): Promise<ReadonlyMap<StorePath, KnownOutputs>> {
+    const all = [...drvPaths];
+    const stated = this.#read((snapshot) => queryStatedOutputs(snapshot, all));
+    if (!this.readOnly) {
+      const roots: StorePath[] = [];
+      for (const path of all) roots.push(path, ...(stated.get(path)?.values() ?? []));
+      await this.#parts.tempRoots.add(roots);
+    }
+    return this.#read((snapshot) => knownOutputs(snapshot, stated));
   }
 
   /** All locks or none, never waiting: `undefined` when somebody else, in this process or another, holds one. */

@@ -8,13 +8,30 @@ export interface KnownOutputs {
   readonly valid: ReadonlySet<StorePath>;
 }
 
-/** Nothing for a derivation that is not valid. */
-export function queryKnownOutputs(snapshot: Snapshot, drvPath: StorePath): KnownOutputs | undefined {
-  const paths = snapshot.queryStatedOutputs(drvPath);
-  if (paths === undefined) return undefined;
-  const valid = new Set<StorePath>();
-  for (const path of paths.values()) if (snapshot.isValid(path)) valid.add(path);
-  return { paths, valid };
+type StatedOutputs = ReadonlyMap<StorePath, ReadonlyMap<OutputName, StorePath>>;
+
+/** Of those derivations that are valid. */
+export function queryStatedOutputs(snapshot: Snapshot, drvPaths: Iterable<StorePath>): StatedOutputs {
+  const stated = new Map<StorePath, ReadonlyMap<OutputName, StorePath>>();
+  for (const drvPath of drvPaths) {
+    const paths = snapshot.queryStatedOutputs(drvPath);
+    if (paths !== undefined) stated.set(drvPath, paths);
+  }
+  return stated;
+}
+
+/** With those that are valid; what a derivation states never changes. */
+export function knownOutputs(
+  snapshot: Snapshot,
+  stated: StatedOutputs,
+): ReadonlyMap<StorePath, KnownOutputs> {
+  const known = new Map<StorePath, KnownOutputs>();
+  for (const [drvPath, paths] of stated) {
+    const valid = new Set<StorePath>();
+    for (const path of paths.values()) if (snapshot.isValid(path)) valid.add(path);
+    known.set(drvPath, { paths, valid });
+  }
+  return known;
 }
 
 /** Outlines of those that are valid; one that was not stored is made from the file. */

@@ -6,11 +6,6 @@ import type { StorePath } from "@drvkit/drv-parser";
 import { fileError } from "./error.js";
 import { type FileLock, lockFile } from "./files.js";
 
-/** Of each derivation the paths that it states, if it is valid. */
-type OutputsOf = (drvPaths: readonly StorePath[]) => readonly (Iterable<StorePath> | undefined)[];
-
-const done = Promise.resolve();
-
 /**
  * The temp roots of this process: `temproots/<pid>`, locked as long as the process uses the store, each path followed by
  * a NUL byte. That the file is locked is also how a garbage collector knows that `tmp-<pid>-…` in the store is in use.
@@ -21,8 +16,6 @@ export class TempRoots {
   readonly #dir: string;
   readonly #gcLock: string;
   readonly #added = new Set<StorePath>();
-  /** Derivations added together with the outputs whose paths they state. */
-  readonly #withOutputs = new Set<StorePath>();
   #file: Promise<TempRootsFile> | undefined;
   /** Held to the end of this go of the event loop: whoever adds many takes it once, and a collector waits no longer. */
   #gc: Promise<void> | undefined;
@@ -52,23 +45,6 @@ export class TempRoots {
     for (const path of added) this.#added.add(path);
   }
 
-  /**
-   * {@link add} of derivations and of what `outputsOf` says of them, asked once for those of which it knows something: the
-   * paths that a derivation states never change.
-   */
-  addWithOutputs(drvPaths: Iterable<StorePath>, outputsOf: OutputsOf): Promise<void> {
-    const fresh = [...drvPaths].filter((path) => !this.#withOutputs.has(path));
-    return fresh.length === 0 ? done : this.#addFresh(fresh, outputsOf);
-  }
-
-  async #addFresh(fresh: readonly StorePath[], outputsOf: OutputsOf): Promise<void> {
-    const outputs = outputsOf(fresh);
-    await this.add(fresh.flatMap((path, index) => [path, ...(outputs[index] ?? [])]));
-    fresh.forEach((path, index) => {
-      if (outputs[index] !== undefined) this.#withOutputs.add(path);
-    });
-  }
-
   /** Shared: while a collector decides, it holds the lock alone. */
   async #holdOffCollector(): Promise<void> {
     try {
@@ -88,7 +64,6 @@ export class TempRoots {
     const file = await this.#file;
     this.#file = undefined;
     this.#added.clear();
-    this.#withOutputs.clear();
     if (file !== undefined) closeSync(file.fd);
     file?.lock.releaseAndDelete();
     if (file !== undefined) inUse.delete(file.path);

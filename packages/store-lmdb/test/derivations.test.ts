@@ -108,7 +108,9 @@ describe("derivations", () => {
     await using later = await openStore({ root });
     expect(await later.queryDerivationOutlines([lowerPath, upperPath])).toEqual(outlines);
     const paths = new Map([[out, outputOf(lower)]]);
-    expect(await later.queryKnownOutputs(lowerPath)).toEqual({ paths, valid: new Set() });
+    expect(await later.queryKnownOutputs([lowerPath])).toEqual(
+      new Map([[lowerPath, { paths, valid: new Set() }]]),
+    );
   });
 
   test("are outlined from their files in a store of an older version that is only read", async () => {

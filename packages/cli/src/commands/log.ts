@@ -42,7 +42,7 @@ function follow(engine: Engine, drvPath: StorePath, signal: AbortSignal, context
     isWritten,
     signal,
     isOver: async () => {
-      const known = await store.queryKnownOutputs(drvPath);
+      const known = (await store.queryKnownOutputs([drvPath])).get(drvPath);
       return known !== undefined && known.paths.size > 0 && known.valid.size === known.paths.size;
     },
     onWait: () => context.err(`waiting for a build of '${drvPath}'\n`),

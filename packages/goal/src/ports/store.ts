@@ -52,14 +52,15 @@ export interface StorePort {
   registerRealisation(realisation: Realisation): Promise<void>;
   /** Writes a derivation whose inputs are valid; its path. */
   addDerivation(drv: Derivation): Promise<StorePath>;
-  /** The outputs of a derivation whose paths it states, and which of them are valid, as of one moment; nothing for one that is not valid. */
-  queryKnownOutputs(drvPath: StorePath): Promise<KnownOutputs | undefined>;
+  /**
+   * Protects derivations from garbage collection to the end of the process, and the outputs whose paths the valid ones state. What is
+   * known of those outputs then, as of one moment.
+   */
+  protectKnownOutputs(drvPaths: Iterable<StorePath>): Promise<ReadonlyMap<StorePath, KnownOutputs>>;
   /** What those of the derivations that are valid make and need. Asked of many at once. */
   queryDerivationOutlines(drvPaths: Iterable<StorePath>): Promise<ReadonlyMap<StorePath, DerivationOutline>>;
   /** Protects them from garbage collection to the end of the process. */
   addTempRoots(paths: Iterable<StorePath>): Promise<void>;
-  /** {@link addTempRoots} of derivations and of the outputs whose paths they state, as far as they are valid. */
-  addDerivationTempRoots(drvPaths: Iterable<StorePath>): Promise<void>;
   /** All locks or none, never waiting: `undefined` when one is held by somebody else. `targets` are store paths. */
   tryLockOutputs(targets: readonly StorePath[]): Promise<OutputLocks | undefined>;
   /** Where the tree of `path` lies on this machine, valid or not. */

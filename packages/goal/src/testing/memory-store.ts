@@ -117,10 +117,19 @@ export class MemoryStore implements StorePort, EvalStorePort {
     this.#realisations.set(id, next);
   }
 
-  async queryKnownOutputs(drvPath: StorePath): Promise<KnownOutputs | undefined> {
-    if (!this.#valid.has(drvPath)) return undefined;
-    const paths = await this.queryDerivationOutputs(drvPath);
-    return { paths, valid: new Set([...paths.values()].filter((path) => this.#valid.has(path))) };
+  async protectKnownOutputs(drvPaths: Iterable<StorePath>): Promise<ReadonlyMap<StorePath, KnownOutputs>> {
+    const known = new Map<StorePath, KnownOutputs>();
+    for (const drvPath of drvPaths) {
+      this.tempRoots.add(drvPath);
+      if (!this.#valid.has(drvPath)) continue;
+      const paths = await this.queryDerivationOutputs(drvPath);
+      await this.addTempRoots(paths.values());
+      known.set(drvPath, {
+        paths,
+        valid: new Set([...paths.values()].filter((path) => this.#valid.has(path))),
+      });
+    }
+    return known;
   }
 
   async queryDerivationOutlines(
@@ -132,14 +141,6 @@ export class MemoryStore implements StorePort, EvalStorePort {
 
   async addTempRoots(paths: Iterable<StorePath>): Promise<void> {
     for (const path of paths) this.tempRoots.add(path);
-  }
-
-  async addDerivationTempRoots(drvPaths: Iterable<StorePath>): Promise<void> {
-    for (const path of drvPaths) {
-      this.tempRoots.add(path);
-      const known = await this.queryKnownOutputs(path);
-      await this.addTempRoots(known?.paths.values() ?? []);
-    }
   }
 
   async tryLockOutputs(targets: readonly StorePath[]): Promise<OutputLocks | undefined> {

@@ -73,8 +73,13 @@ export class Audience implements SubstitutionCounters {
   }
 
   emit(body: EventBody): void {
-    for (const run of this.#runs) run.emit(body);
+    this.emitOnce(body);
     this.#keep(body);
+  }
+
+  /** Of a goal that is over before anybody else can come to it. */
+  emitOnce(body: EventBody): void {
+    for (const run of this.#runs) run.emit(body);
   }
 
   expect(): void {
@@ -129,7 +134,9 @@ export class Audience implements SubstitutionCounters {
     const ends = endedBy[body.type];
     if (ends === undefined) return;
     // An array that grows takes more than it needs.
-    const others = this.#said.filter(({ type }) => type !== ends);
+    const others = this.#said.some(({ type }) => type === ends)
+      ? this.#said.filter(({ type }) => type !== ends)
+      : this.#said;
     this.#said = body.type === ends ? [...others, body] : others;
   }
 

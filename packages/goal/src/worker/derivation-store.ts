@@ -10,7 +10,7 @@ export type DerivationReads = Pick<
 
 /** Where goals find derivations. A store is one. */
 export type DerivationStore = DerivationReads &
-  Pick<StorePort, "queryClosure" | "queryDerivationOutputs" | "queryKnownOutputs" | "addDerivationTempRoots">;
+  Pick<StorePort, "queryClosure" | "queryDerivationOutputs" | "protectKnownOutputs">;
 
 /** The store, or both where there is an evaluation store. */
 export function derivationStoreOf(ports: {
@@ -87,20 +87,17 @@ class EvalStoreFirst extends ReadsEvalStoreFirst<EvalStorePort, StorePort> imple
     return (await this.having([drvPath])).queryDerivationOutputs(drvPath);
   }
 
-  async queryKnownOutputs(drvPath: StorePath): Promise<KnownOutputs | undefined> {
-    if ((await this.having([drvPath])) === this.store) return this.store.queryKnownOutputs(drvPath);
-    const paths = await this.evalStore.queryDerivationOutputs(drvPath);
-    return { paths, valid: await this.store.queryValidPaths(paths.values()) };
-  }
-
   /** Row L2. */
-  async addDerivationTempRoots(drvPaths: Iterable<StorePath>): Promise<void> {
+  async protectKnownOutputs(drvPaths: Iterable<StorePath>): Promise<ReadonlyMap<StorePath, KnownOutputs>> {
     const all = [...drvPaths];
     await this.evalStore.addTempRoots(all);
-    const valid = await this.evalStore.queryValidPaths(all);
-    const outputs: StorePath[] = [];
-    for (const path of valid) outputs.push(...(await this.evalStore.queryDerivationOutputs(path)).values());
-    await this.store.addTempRoots(outputs);
-    await this.store.addDerivationTempRoots(all.filter((path) => !valid.has(path)));
+    const there = await this.evalStore.queryValidPaths(all);
+    const known = new Map(await this.store.protectKnownOutputs(all.filter((path) => !there.has(path))));
+    for (const drvPath of there) {
+      const paths = await this.evalStore.queryDerivationOutputs(drvPath);
+      await this.store.addTempRoots(paths.values());
+      known.set(drvPath, { paths, valid: await this.store.queryValidPaths(paths.values()) });
+    }
+    return known;
   }
 }

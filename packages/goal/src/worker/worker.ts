@@ -1,3 +1,4 @@
+import type { StorePath } from "@drvkit/drv-parser";
 import { type DrvOutput, printDrvOutput } from "@drvkit/narinfo";
 import { GoalError } from "../error.js";
 import type { Level } from "../event.js";
@@ -6,12 +7,13 @@ import type { BuildResult } from "../result/build-result.js";
 import type { RealisationResult, RealisationResultOf } from "../result/realisation-result.js";
 import type { SubstitutionResult } from "../result/substitution-result.js";
 import type { BuildMode, WorkerSettings } from "../settings.js";
+import { queryAlreadyValid } from "./already-valid.js";
 import { Audience } from "./audience.js";
 import { BuildHook } from "./build-hook.js";
 import { Cancellation } from "./cancellation.js";
 import { GoalCommon, type WorkerParts } from "./common-context.js";
 import { Contents } from "./contents.js";
-import type { InputRequest, PathRequest, Ports, WaiteeResults, Waitees } from "./context.js";
+import type { EventBody, InputRequest, PathRequest, Ports, WaiteeResults, Waitees } from "./context.js";
 import { DerivationCache } from "./derivation-cache.js";
 import { DerivationContext, DerivationGoal } from "./derivation-context.js";
 import { derivationStoreOf } from "./derivation-store.js";
@@ -85,8 +87,9 @@ export class Worker implements GoalOwner {
     audience.add(run);
     using cancellation = Cancellation.following(signal);
     try {
+      const valid = await queryAlreadyValid(waitees, { ...this.#parts, signal });
       return await new Promise((done, failed) =>
-        this.#waitFor(waitees, { cancellation, audience }, { done, failed }),
+        this.#waitFor(waitees, { cancellation, audience }, { done, failed }, valid),
       );
     } finally {
       run.isLeaving = true;
@@ -95,8 +98,16 @@ export class Worker implements GoalOwner {
     }
   }
 
-  /** Results are in the order given. Who waits is told when all have ended, or at the first failure or the abort. */
-  #waitFor(waitees: Waitees, waiter: Waiter, told: Told<WaiteeResults>): void {
+  /**
+   * Results are in the order given. Who waits is told when all have ended, or at the first failure or the abort. Derivations of which
+   * `valid` has the result have nothing to do.
+   */
+  #waitFor(
+    waitees: Waitees,
+    waiter: Waiter,
+    told: Told<WaiteeResults>,
+    valid: AlreadyValid = noneValid,
+  ): void {
     const { key, cancellation, audience } = waiter;
     const { derivations = [], paths = [], realisations = [], mode = "normal" } = waitees;
     const isOver = cancellation.isAborted;
@@ -110,7 +121,7 @@ export class Worker implements GoalOwner {
     const goals: readonly Goal[] = isOver
       ? []
       : ([
-          ...derivations.map((request) => this.#joinDerivation(request, mode, audience)),
+          ...derivations.map((request) => this.#joinDerivation(request, { mode, above: audience, valid })),
           ...paths.map((request) => this.#joinPath(request, audience)),
           ...realisations.map((id) => this.#joinRealisation(id, audience)),
         ] as readonly Goal[]);
@@ -144,8 +155,11 @@ export class Worker implements GoalOwner {
   /** The goal of this derivation, new or under way, with one more waiter. */
   #joinDerivation(
     { drvPath, outputs, derivation }: InputRequest,
-    mode: BuildMode,
-    above: Audience,
+    {
+      mode,
+      above,
+      valid,
+    }: { readonly mode: BuildMode; readonly above: Audience; readonly valid: AlreadyValid },
   ): Goal<BuildResult> {
     const key = makeDerivationGoalKey(drvPath, mode);
     const found = join(this.#derivationGoals, key, above);
@@ -164,7 +178,22 @@ export class Worker implements GoalOwner {
     }
     const audience = new Audience("builds");
     audience.join(above);
-    audience.emit({ type: "goal-created", goal: key, drvPath, wanted: request.wanted.names() });
+    const created: EventBody = { type: "goal-created", goal: key, drvPath, wanted: request.wanted.names() };
+    const result = valid.get(drvPath);
+    if (result !== undefined) {
+      const ended = new DerivationGoal(key, audience, nobody, request);
+      audience.emitOnce(created);
+      audience.emitOnce({
+        type: "goal-stage",
+        goal: key,
+        from: "load",
+        to: "done",
+        because: "already-valid",
+      });
+      ended.done(result);
+      return ended;
+    }
+    audience.emit(created);
     const goal = new DerivationGoal(key, audience, this, request);
     this.#start(this.#derivationGoals, goal, () =>
       runDerivationGoal(new DerivationContext(this.#parts, goal, this.#derivations), goal),
@@ -266,6 +295,9 @@ function join<Result extends GoalResult, SomeGoal extends Goal<Result>>(
   found.audience.join(above);
   return found;
 }
+
+type AlreadyValid = ReadonlyMap<StorePath, BuildResult>;
+const noneValid: AlreadyValid = new Map();
 
 /** Of a goal that nobody has to run. */
 const nobody: GoalOwner = { ended: () => undefined };

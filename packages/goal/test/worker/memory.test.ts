@@ -46,14 +46,22 @@ test("a goal that waits costs little: no derivation and no frames", { timeout: 6
     args: [],
     env: Environment.from([]),
   });
-  const { readDerivation, queryKnownOutputs } = store;
+  const { readDerivation, protectKnownOutputs } = store;
   store.readDerivation = async (drvPath) =>
     outputs.has(drvPath) ? derivationOf(drvPath) : readDerivation.call(store, drvPath);
-  store.queryKnownOutputs = async (drvPath) => {
-    const path = outputs.get(drvPath);
-    return path === undefined
-      ? queryKnownOutputs.call(store, drvPath)
-      : { paths: new Map([[out, path]]), valid: new Set() };
+  store.protectKnownOutputs = async (drvPaths) => {
+    const all = [...drvPaths];
+    const known = new Map(
+      await protectKnownOutputs.call(
+        store,
+        all.filter((drvPath) => !outputs.has(drvPath)),
+      ),
+    );
+    for (const drvPath of all) {
+      const path = outputs.get(drvPath);
+      if (path !== undefined) known.set(drvPath, { paths: new Map([[out, path]]), valid: new Set() });
+    }
+    return known;
   };
 
   const controller = new AbortController();

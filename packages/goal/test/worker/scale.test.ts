@@ -8,6 +8,7 @@ import {
 } from "@drvkit/drv-parser";
 import { expect, test } from "vitest";
 import { isLong } from "../../../../tests/properties.js";
+import type { KnownOutputs } from "../../src/ports/store.js";
 import { memoryPorts } from "../../src/testing/index.js";
 import { World } from "../support/world.js";
 
@@ -32,9 +33,13 @@ function graph(world: World, count: number): readonly StorePath[] {
     });
   }
   store.readDerivation = async (drvPath) => drvs.get(drvPath) as Derivation;
-  store.queryKnownOutputs = async (drvPath) => {
-    const paths = await store.queryDerivationOutputs(drvPath);
-    return { paths, valid: await store.queryValidPaths(paths.values()) };
+  store.protectKnownOutputs = async (drvPaths) => {
+    const known = new Map<StorePath, KnownOutputs>();
+    for (const drvPath of drvPaths) {
+      const paths = await store.queryDerivationOutputs(drvPath);
+      known.set(drvPath, { paths, valid: await store.queryValidPaths(paths.values()) });
+    }
+    return known;
   };
   const query = store.queryValidPaths.bind(store);
   store.queryValidPaths = async (paths) => {

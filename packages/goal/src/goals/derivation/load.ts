@@ -3,9 +3,9 @@ import type { KnownOutputs } from "../../ports/store.js";
 import type { GoalContext } from "../../worker/context.js";
 import { requireFeatures } from "./features.js";
 import { usesRealisations } from "./realisations.js";
-import { fail, succeed } from "./result.js";
+import { alreadyValid, fail } from "./result.js";
 import type { At, Next, Tried } from "./stages.js";
-import { type OutputsNow, outputsOf, queryOutputs } from "./validity.js";
+import { outputsOf, queryOutputs } from "./validity.js";
 import { refuseUnknownNames } from "./wanted.js";
 
 /** Asks whether anything has to be done, and reads the derivation if so. Rows G1–H6, S7–S9. */
@@ -58,22 +58,15 @@ export function withoutSubstitutes(
 
 /** What the store knows of the outputs, protected before it is asked. A derivation that is not there may be had elsewhere. Rows G1, G2, L2. */
 async function knownOutputs(cx: GoalContext): Promise<KnownOutputs | undefined> {
-  const { derivationStore } = cx;
-  await derivationStore.addDerivationTempRoots([cx.drvPath]);
-  const known = await derivationStore.queryKnownOutputs(cx.drvPath);
+  const ask = async () => (await cx.derivationStore.protectKnownOutputs([cx.drvPath])).get(cx.drvPath);
+  const known = await ask();
   if (known !== undefined || !cx.substituters.areAny) return known;
   await cx.waitFor({ paths: [{ path: cx.drvPath }] });
-  await derivationStore.addDerivationTempRoots([cx.drvPath]); // now its outputs are known
-  return derivationStore.queryKnownOutputs(cx.drvPath);
+  return await ask();
 }
 
 /** The build directory is named after the derivation, though the store need not have it. */
 async function protect({ drvPath, ports }: GoalContext): Promise<"in-memory"> {
   await ports.store.addTempRoots([drvPath]);
   return "in-memory";
-}
-
-/** Row H4. */
-function alreadyValid(cx: GoalContext, { paths }: OutputsNow): At<"done"> {
-  return succeed(cx, paths, { status: "alreadyValid", because: "already-valid" });
 }

@@ -32,8 +32,16 @@ interface Success {
   readonly times?: BuildTimes;
 }
 
+/** Whose outputs they are, and which of them are wanted. */
+type Wanting = Pick<GoalContext, "drvPath" | "wanted">;
+
+/** Nothing has to be done. Row H4. */
+export function alreadyValid(cx: Wanting, { paths }: { readonly paths: OutputPaths }): At<"done"> {
+  return succeed(cx, paths, { status: "alreadyValid", because: "already-valid" });
+}
+
 /** The good end: the wanted ones of the outputs and where they are. */
-export function succeed(cx: GoalContext, of: OutputPaths, how: Success): At<"done"> {
+export function succeed(cx: Wanting, of: OutputPaths, how: Success): At<"done"> {
   const outputs = wantedOutputs(cx, of);
   const timesBuilt = how.times === undefined ? 0 : 1;
   const result: BuildResult = {

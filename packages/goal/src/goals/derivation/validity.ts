@@ -26,11 +26,16 @@ async function areWantedValid(cx: GoalContext, outputs: OutputPaths): Promise<bo
   return wanted.every((path) => valid.has(path));
 }
 
+/** The outputs as the store has just said of them; in repair mode valid means that they still are what was registered. */
+export async function outputsOf(cx: GoalContext, known: KnownOutputs): Promise<OutputsNow> {
+  if (cx.mode !== "repair") return statedNow(cx, known);
+  return { paths: known.paths, allValid: await areWantedValid(cx, known.paths) };
+}
+
 /** The outputs as the store has just said of them. */
-export async function outputsOf(cx: GoalContext, { paths, valid }: KnownOutputs): Promise<OutputsNow> {
-  if (cx.mode === "repair") return { paths, allValid: await areWantedValid(cx, paths) };
-  const wanted = [...wantedOutputs(cx, paths).values()];
-  return { paths, allValid: areWantedKnown(cx, paths) && wanted.every((path) => valid.has(path)) };
+export function statedNow(wanting: Pick<GoalContext, "wanted">, { paths, valid }: KnownOutputs): OutputsNow {
+  const wanted = [...wantedOutputs(wanting, paths).values()];
+  return { paths, allValid: areWantedKnown(wanting, paths) && wanted.every((path) => valid.has(path)) };
 }
 
 /** The valid ones among these; in repair mode only those that still are what was registered. */

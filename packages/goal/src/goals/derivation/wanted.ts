@@ -18,9 +18,18 @@ export function wantedOutputs(
   { wanted }: Pick<Wanting, "wanted">,
   outputs: OutputPaths,
 ): ReadonlyMap<OutputName, StorePath> {
+  if (areAllWanted(wanted, outputs)) return outputs;
   const paths = new Map<OutputName, StorePath>();
   for (const [name, path] of outputs) if (path !== undefined && wanted.has(name)) paths.set(name, path);
   return paths;
+}
+
+function areAllWanted(
+  wanted: Wanting["wanted"],
+  outputs: OutputPaths,
+): outputs is ReadonlyMap<OutputName, StorePath> {
+  for (const [name, path] of outputs) if (path === undefined || !wanted.has(name)) return false;
+  return true;
 }
 
 /** Whether each output that somebody wants now has a path. */

@@ -25,13 +25,14 @@ export const derivations: readonly Case[] = [
       const { drvPath, drv } = await registerDerivation(under);
       const { store } = under;
       const paths = outputPathsOf(drv);
-      await store.addDerivationTempRoots([drvPath, unknown(store.storeDir)]);
-      const before = await store.queryKnownOutputs(drvPath);
+      const asked = [drvPath, unknown(store.storeDir)];
+      const queryKnown = async () => (await store.protectKnownOutputs(asked)).get(drvPath);
+      const before = await queryKnown();
       equal([[...(before?.paths ?? [])], [...(before?.valid ?? [])]], [[...paths], []]);
       const path = [...paths.values()][0] as StorePath;
       await store.registerValidPaths([{ ...objects(store.storeDir).a, path }]);
-      equal([...((await store.queryKnownOutputs(drvPath))?.valid ?? [])], [path]);
-      equal(await store.queryKnownOutputs(unknown(store.storeDir)), undefined);
+      equal([...((await queryKnown())?.valid ?? [])], [path]);
+      equal([...(await store.protectKnownOutputs(asked)).keys()], [drvPath]);
     },
   ],
   [
