@@ -4,7 +4,7 @@ import { hashBytes, printHash } from "@drvkit/drv-parser";
 import type { Database, RootDatabase } from "lmdb";
 import { allocateFile, lockFile } from "./files.js";
 import type { Layout } from "./layout.js";
-import { lockFileBytes } from "./lmdb.js";
+import { loadLmdb, lockFileBytes } from "./lmdb.js";
 
 /** `sources`: what a source tree came to when it was last read. */
 export type CacheTable = "sources";
@@ -131,7 +131,7 @@ export class CacheEnvironment implements StoreCache {
       // A sparse one gives SIGBUS to its readers once the disk is full.
       allocateFile(this.#files().lock, lockFileBytes);
     }
-    const lmdb = await import("lmdb");
+    const lmdb = loadLmdb();
     const encoding = { encoding: "binary", keyEncoding: "binary", cache: false } as const;
     const root = lmdb.open<Buffer, Buffer>({
       ...encoding,

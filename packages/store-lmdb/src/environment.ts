@@ -8,6 +8,7 @@ import {
   type Handles,
   isLmdbError,
   type Lmdb,
+  loadLmdb,
   lockFileBytes,
   type Mode,
   openHandles,
@@ -61,7 +62,7 @@ export class Environment implements Database {
 
   /** The module of LMDB is loaded here, so that this package can be imported where LMDB has no binary. */
   static async make(dir: string, mapBytes = defaultMapBytes): Promise<Environment> {
-    return new Environment(await import("lmdb"), dir, mapBytes);
+    return new Environment(loadLmdb(), dir, mapBytes);
   }
 
   /**

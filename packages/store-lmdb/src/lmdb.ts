@@ -1,4 +1,5 @@
 import { statfsSync } from "node:fs";
+import { createRequire } from "node:module";
 import type { Database, RootDatabase } from "lmdb";
 import { noSpace, readOnly, StoreError } from "./error.js";
 import {
@@ -16,6 +17,11 @@ export const lockFileBytes = 17 * 4096;
 
 /** The module of LMDB. */
 export type Lmdb = typeof import("lmdb");
+
+/** Loads it by `require`: as CommonJS it is one file, and there in half the time. */
+export function loadLmdb(): Lmdb {
+  return createRequire(import.meta.url)("lmdb");
+}
 
 /** What a store is opened for. */
 export type Mode = "read" | "write";
