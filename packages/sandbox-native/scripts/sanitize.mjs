@@ -1,7 +1,7 @@
 // The tests of what reads foreign bytes and calls no program, under AddressSanitizer: it needs nightly.
 import { packageDir, requireCommand, succeeds } from "./toolchain.mjs";
 
-const parts = ["archive::", "codec::", "listing::", "scan::"];
+const parts = ["archive::", "codec::", "listing::", "rewrite::", "scan::"];
 
 requireCommand("cargo", ["+nightly", "--version"], "AddressSanitizer needs cargo of the nightly toolchain");
 const target = `${{ x64: "x86_64", arm64: "aarch64" }[process.arch]}-unknown-linux-gnu`;
