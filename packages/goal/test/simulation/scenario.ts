@@ -96,9 +96,14 @@ interface Making {
   readonly sources: Sources;
 }
 
+interface Text {
+  readonly path: StorePath;
+  readonly isDamaged: boolean;
+}
+
 /** Texts of an evaluation store, some of which refer to others, lie in the store as well, or were changed. */
 class Sources {
-  readonly #texts: { readonly path: StorePath; readonly isDamaged: boolean }[] = [];
+  readonly #texts: Text[] = [];
 
   constructor(
     private readonly ports: Scenario["ports"],
@@ -111,13 +116,21 @@ class Sources {
     const { evalStore } = this.ports;
     if (evalStore === undefined) return { paths: [], fate: "good" };
     if (this.random.chance(0.5)) this.#add(evalStore);
-    const chosen = this.random.some(this.#texts, 2 / (this.#texts.length + 1));
+    const chosen = this.#few(5);
     const isDamaged = chosen.some((each) => each.isDamaged);
     return { paths: chosen.map(({ path }) => path), fate: isDamaged ? "damaged" : "good" };
   }
 
+  /** Fewer than that, each once. */
+  #few(limit: number): readonly Text[] {
+    const picked = Array.from({ length: this.random.below(limit) }, () =>
+      this.random.below(this.#texts.length),
+    );
+    return [...new Set(picked)].flatMap((at) => this.#texts[at] ?? []);
+  }
+
   #add(evalStore: MemoryStore): void {
-    const references = this.random.some(this.#texts, 1 / (this.#texts.length + 1));
+    const references = this.#few(3);
     const [name, text] = [`source-${this.#texts.length}`, `source of ${this.#texts.length}`];
     const paths = references.map(({ path }) => path);
     const path = evalStore.addText(name, text, paths);
