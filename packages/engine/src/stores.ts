@@ -1,4 +1,5 @@
 import type { Derivation, StorePath } from "@drvkit/drv-parser";
+import { type DerivationReads, derivationReadsOf } from "@drvkit/goal";
 import type { LmdbStore } from "@drvkit/store-lmdb";
 
 /** The stores of an engine; both are one unless an evaluation store was named. */
@@ -7,14 +8,9 @@ export interface Stores {
   readonly evalStore: LmdbStore;
 }
 
-/** Those of the derivations that one of the stores has. */
-export async function queryValidDerivations(
-  { store, evalStore }: Stores,
-  drvPaths: readonly StorePath[],
-): Promise<ReadonlySet<StorePath>> {
-  const valid = await store.queryValidPaths(drvPaths);
-  if (evalStore === store || valid.size === drvPaths.length) return valid;
-  return new Set([...valid, ...(await evalStore.queryValidPaths(drvPaths))]);
+/** The derivations of both. */
+export function derivationsOf({ store, evalStore }: Stores): DerivationReads {
+  return derivationReadsOf(evalStore === store ? { store } : { store, evalStore });
 }
 
 /**
@@ -22,7 +18,6 @@ export async function queryValidDerivations(
  *
  * @throws `ERR_STORE_NOT_VALID`, `ERR_DRV_SYNTAX`
  */
-export async function readDerivation({ store, evalStore }: Stores, drvPath: StorePath): Promise<Derivation> {
-  const isThere = evalStore !== store && (await evalStore.queryValidPaths([drvPath])).has(drvPath);
-  return (isThere ? evalStore : store).readDerivation(drvPath);
+export async function readDerivation(stores: Stores, drvPath: StorePath): Promise<Derivation> {
+  return derivationsOf(stores).readDerivation(drvPath);
 }

@@ -14,7 +14,7 @@ import type { LmdbStore } from "@drvkit/store-lmdb";
 import { EngineSetupError, hasCode } from "./error.js";
 import { importClosure, readDerivationFile } from "./import-closure.js";
 import { instantiate } from "./instantiate.js";
-import { queryValidDerivations, type Stores } from "./stores.js";
+import { derivationsOf, type Stores } from "./stores.js";
 
 /** What `build` takes: something authored, a derived path, its text, or the path of a `.drv` file, with or without `^OUTPUTS`. */
 export type BuildTarget = string | DerivedPath | AuthoredDerivation | Output;
@@ -61,10 +61,7 @@ export async function resolveTargets(
   signal: AbortSignal,
 ): Promise<readonly DerivedPath[]> {
   const drvPaths = targets.map((target) => derivationIn(stores.store, target));
-  const valid = await queryValidDerivations(
-    stores,
-    drvPaths.filter((path) => path !== undefined),
-  );
+  const valid = await derivationsOf(stores).queryValidPaths(drvPaths.filter((path) => path !== undefined));
   const resolved: DerivedPath[] = [];
   for (const [index, target] of targets.entries()) {
     const drvPath = drvPaths[index];
@@ -100,7 +97,8 @@ async function inStore(
 ): Promise<DerivedPath> {
   const derived = parseDerivedPath(stores.store.storeDir, target);
   const path = derived.type === "opaque" ? derived.path : derived.drvPath;
-  if (!isDerivationPath(path) || (await queryValidDerivations(stores, [path])).has(path)) return derived;
+  if (!isDerivationPath(path) || (await derivationsOf(stores).queryValidPaths([path])).has(path))
+    return derived;
   if (await exists(file)) await importClosure(stores.evalStore, file, signal);
   return derived;
 }

@@ -80,6 +80,6 @@ export {
 export { type BuildMode, defaultWorkerSettings, type WorkerSettings } from "./settings.js";
 export { systemClock } from "./system-clock.js";
 export type { Ports } from "./worker/context.js";
-export type { DerivationReads } from "./worker/derivation-store.js";
+export { type DerivationReads, derivationReadsOf } from "./worker/derivation-store.js";
 export type { GoalKey } from "./worker/goal-key.js";
 export type { OutputSelection } from "./worker/wanted.js";

@@ -16,14 +16,11 @@ import {
 import { printDrvOutput, type Realisation } from "@drvkit/narinfo";
 import { describe, expect, test } from "vitest";
 import { archiveOf, type FakeBuild, type FakeTree } from "../../src/testing/index.js";
-import { failureOf, names, outputsOf, type RunHow, statuses, World } from "../support/world.js";
+import { because, failureOf, names, outputsOf, type RunHow, statuses, World } from "../support/world.js";
 
 const out = makeOutputName("out");
 const features = { experimentalFeatures: new Set(["ca-derivations", "impure-derivations"]) };
 const on: RunHow = features;
-
-const because = (world: World, drvPath: string) =>
-  world.events.of("goal-stage").flatMap(({ goal, because }) => (goal.endsWith(drvPath) ? [because] : []));
 
 /** Builders write these trees, made from where they are to write, for derivations of these names. */
 function conduct(world: World, trees: Readonly<Record<string, (build: FakeBuild) => FakeTree>>): void {

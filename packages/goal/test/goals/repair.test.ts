@@ -2,18 +2,12 @@ import type { StorePath } from "@drvkit/drv-parser";
 import { describe, expect, test } from "vitest";
 import { defaultWorkerSettings, repairPath } from "../../src/index.js";
 import { FakeSubstituter, memoryPorts } from "../../src/testing/index.js";
-import { failureOf, statuses, World } from "../support/world.js";
+import { addLibrary, because, failureOf, statuses, World } from "../support/world.js";
 
-/** A library and what is built from it, which refers to it. */
+/** {@link addLibrary}, built. */
 async function built(...substituters: readonly FakeSubstituter[]) {
   const world = new World({ ...memoryPorts(), substituters });
-  const lib = world.add({ name: "lib" });
-  const app = world.add({ name: "app", inputs: [lib] });
-  world.ports.sandbox.conduct = (build) => {
-    for (const output of build.spec.outputs)
-      build.put(output, build.spec.drvPath === app ? `uses ${world.out(lib)}` : "lib");
-    build.exit(0);
-  };
+  const { lib, app } = addLibrary(world);
   await world.run([app], { substitute: false });
   return { world, lib, app };
 }
@@ -26,9 +20,6 @@ const contentOf = (world: World, path: StorePath) => {
   const node = world.ports.trees.get(world.ports.store.realPathOf(path));
   return node?.type === "regular" ? new TextDecoder().decode(node.content) : node;
 };
-
-const because = (world: World, drvPath: string) =>
-  world.events.of("goal-stage").flatMap(({ goal, because }) => (goal.endsWith(drvPath) ? [because] : []));
 
 const messages = (world: World) => world.events.of("message").map(({ text }) => text);
 

@@ -20,9 +20,5 @@ export const damage = (store: MemoryStore, path: StorePath) =>
 /** Everything that was put into a store since it is there. */
 export const registered = (store: MemoryStore) => store.registrations.flat();
 
-/** Why the goal of this derivation went from stage to stage. */
-export const because = (world: World, drvPath: StorePath) =>
-  world.events.of("goal-stage").flatMap(({ goal, because }) => (goal.endsWith(drvPath) ? [because] : []));
-
 /** What was copied, in the order in which it was begun. */
 export const copied = (world: World) => world.events.of("substitution-started").map(({ path }) => path);

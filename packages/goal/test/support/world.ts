@@ -117,6 +117,22 @@ export function names(...outputs: string[]): ReadonlySet<OutputName> {
   return new Set(outputs as OutputName[]);
 }
 
+/** Why the goal of this derivation went from stage to stage. */
+export const because = (world: World, drvPath: string) =>
+  world.events.of("goal-stage").flatMap(({ goal, because }) => (goal.endsWith(drvPath) ? [because] : []));
+
+/** A library and what is built from it, which refers to it. */
+export function addLibrary(world: World) {
+  const lib = world.add({ name: "lib" });
+  const app = world.add({ name: "app", inputs: [lib] });
+  world.ports.sandbox.conduct = (build) => {
+    for (const output of build.spec.outputs)
+      build.put(output, build.spec.drvPath === app ? `uses ${world.out(lib)}` : "lib");
+    build.exit(0);
+  };
+  return { lib, app };
+}
+
 /** Everything that is ready now has been done. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));

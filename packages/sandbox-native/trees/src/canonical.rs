@@ -65,8 +65,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Canonicalises one entry of the current directory, and enters it when it is a directory itself.
     fn visit(&mut self, name: CString) -> Result<()> {
-        let handle = self.io("open", &name, sys::open_handle(self.directories.current(), &name))?;
-        let stat = self.io("stat", &name, sys::stat(handle.as_fd()))?;
+        let handle = self.directories.done("open", &name, sys::open_handle(self.directories.current(), &name))?;
+        let stat = self.directories.done("stat", &name, sys::stat(handle.as_fd()))?;
         let file_type = stat.file_type();
         if file_type == FileType::Other {
             return Err(TreeError::unsupported_type(&self.directories.path_of(&name)));
@@ -86,27 +86,23 @@ impl Walk<'_> {
     }
 
     fn change(&self, name: &CStr, handle: BorrowedFd<'_>, stat: &Stat) -> Result<()> {
-        self.io("remove extended attributes of", name, remove_attributes(handle, stat))?;
+        self.directories.done("remove extended attributes of", name, remove_attributes(handle, stat))?;
         let mode = canonical_mode(stat);
         // Always, because removing an access list may have changed it.
         if stat.file_type() != FileType::Symlink {
-            self.io("set the mode of", name, sys::set_mode(handle, mode))?;
+            self.directories.done("set the mode of", name, sys::set_mode(handle, mode))?;
         }
-        self.io("set the time of", name, sys::set_modified(handle, MODIFIED_AT_SECONDS))?;
+        self.directories.done("set the time of", name, sys::set_modified(handle, MODIFIED_AT_SECONDS))?;
         if stat.uid != self.uid {
-            self.io("set the owner of", name, sys::set_owner(handle, self.uid, self.gid))?;
+            self.directories.done("set the owner of", name, sys::set_owner(handle, self.uid, self.gid))?;
         }
         Ok(())
     }
 
     fn enter(&mut self, name: CString, handle: &OwnedFd) -> Result<()> {
-        let directory = self.io("open", &name, sys::reopen_directory(handle.as_fd()))?;
+        let directory = self.directories.done("open", &name, sys::reopen_directory(handle.as_fd()))?;
         let entered = self.directories.enter(directory, name.clone());
-        self.io("list", &name, entered)
-    }
-
-    fn io<T>(&self, step: &'static str, name: &CStr, result: std::result::Result<T, Errno>) -> Result<T> {
-        result.map_err(|errno| self.directories.io(step, name, errno))
+        self.directories.done("list", &name, entered)
     }
 }
 

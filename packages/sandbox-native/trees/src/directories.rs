@@ -37,6 +37,11 @@ impl Directories {
         self.frames.is_empty()
     }
 
+    /// How many directories the walk is in.
+    pub fn depth(&self) -> usize {
+        self.frames.len()
+    }
+
     pub fn root_name(&self) -> CString {
         self.root.name.clone()
     }
@@ -58,6 +63,13 @@ impl Directories {
             self.frames[beyond].directory = None;
         }
         Ok(())
+    }
+
+    /// Opens the directory `name` in the current one and enters it.
+    pub fn open_and_enter(&mut self, name: CString) -> Result<()> {
+        let directory = self.done("open", &name, sys::open_directory(self.current(), &name))?;
+        let entered = self.enter(directory, name.clone());
+        self.done("list", &name, entered)
     }
 
     /// The next entry of the current directory.
@@ -97,6 +109,11 @@ impl Directories {
 
     pub fn io(&self, step: &'static str, name: &CStr, errno: Errno) -> TreeError {
         TreeError::io(step, &self.path_of(name), errno)
+    }
+
+    /// What a step did with `name` in the current directory, told with its path when it failed.
+    pub fn done<T>(&self, step: &'static str, name: &CStr, result: std::result::Result<T, Errno>) -> Result<T> {
+        result.map_err(|errno| self.io(step, name, errno))
     }
 }
 

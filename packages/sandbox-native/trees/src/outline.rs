@@ -1,11 +1,11 @@
 //! What a tree consists of and where each file's contents are in its archive, without reading any.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 
 use crate::cancel::Cancel;
 use crate::directories::Directories;
 use crate::dump::{DEPTH_LIMIT, padding};
-use crate::error::{Errno, Result, TreeError};
+use crate::error::{Result, TreeError};
 use crate::root::Root;
 use crate::sys::{self, FileType};
 
@@ -44,7 +44,7 @@ pub enum What {
 /// Looks through a tree.
 pub fn outline_tree(path: &[u8], cancel: &Cancel) -> Result<Vec<Node>> {
     let directories = Directories::new(Root::open(path)?);
-    let mut walk = Walk { directories, depth: 0, nodes: Vec::new(), offset: string(MAGIC), cancel };
+    let mut walk = Walk { directories, nodes: Vec::new(), offset: string(MAGIC), cancel };
     walk.visit(walk.directories.root_name())?;
     while !walk.directories.is_empty() {
         match walk.directories.next_name() {
@@ -69,7 +69,6 @@ fn strings(all: &[&[u8]]) -> u64 {
 
 struct Walk<'a> {
     directories: Directories,
-    depth: usize,
     nodes: Vec<Node>,
     /// How long the archive is up to here.
     offset: u64,
@@ -80,11 +79,11 @@ impl Walk<'_> {
     /// Notes an entry of the current directory, or the top, and enters it when it is a directory itself.
     fn visit(&mut self, entry: CString) -> Result<()> {
         self.cancel.check()?;
-        let depth = self.depth;
+        let depth = self.directories.depth();
         if depth >= DEPTH_LIMIT {
             return Err(TreeError::depth(&self.directories.path_of(&entry), DEPTH_LIMIT));
         }
-        let stat = self.io("stat", &entry, sys::stat_at(self.directories.current(), &entry))?;
+        let stat = self.directories.done("stat", &entry, sys::stat_at(self.directories.current(), &entry))?;
         let mut name = Vec::new();
         if depth > 0 {
             name.extend_from_slice(entry.to_bytes());
@@ -101,7 +100,8 @@ impl Walk<'_> {
                 self.end_entry();
             }
             FileType::Symlink => {
-                let target = self.io("read link", &entry, sys::read_link(self.directories.current(), &entry))?;
+                let target =
+                    self.directories.done("read link", &entry, sys::read_link(self.directories.current(), &entry))?;
                 self.offset += strings(&[b"(", b"type", b"symlink", b"target", &target, b")"]);
                 self.nodes.push(Node { depth, name, what: What::Symlink { target } });
                 self.end_entry();
@@ -112,17 +112,13 @@ impl Walk<'_> {
     }
 
     fn enter(&mut self, name: CString) -> Result<()> {
-        let directory = self.io("open", &name, sys::open_directory(self.directories.current(), &name))?;
-        let entered = self.directories.enter(directory, name.clone());
-        self.io("list", &name, entered)?;
+        self.directories.open_and_enter(name)?;
         self.offset += strings(&[b"(", b"type", b"directory"]);
-        self.depth += 1;
         Ok(())
     }
 
     fn leave(&mut self) -> Result<()> {
         self.directories.leave()?;
-        self.depth -= 1;
         self.offset += string(b")");
         self.end_entry();
         Ok(())
@@ -142,13 +138,9 @@ impl Walk<'_> {
 
     /// Closes the entry that a node stood in; the top stands in none.
     fn end_entry(&mut self) {
-        if self.depth > 0 {
+        if !self.directories.is_empty() {
             self.offset += string(b")");
         }
-    }
-
-    fn io<T>(&self, step: &'static str, name: &CStr, result: std::result::Result<T, Errno>) -> Result<T> {
-        result.map_err(|errno| self.directories.io(step, name, errno))
     }
 }
 

@@ -63,10 +63,8 @@ impl Restorer {
         // From here on it is that one that goes if it cannot stay.
         self.tree.name = self.tree.target.name.clone();
         if self.tree.sync {
-            // The parent is held by a handle, which cannot be synced itself.
-            let parent = sys::reopen_directory(self.tree.target.parent());
-            let synced = parent.and_then(|parent| sys::sync(parent.as_fd()));
-            synced.map_err(|errno| TreeError::io("sync", &self.tree.target.path, errno))?;
+            let target = &self.tree.target;
+            sys::sync_handle(target.parent()).map_err(|errno| TreeError::io("sync", &target.path, errno))?;
         }
         self.finished = true;
         Ok(Digest { bytes: std::mem::take(&mut self.hasher).finalize().to_vec(), size: self.size })

@@ -135,6 +135,7 @@ fn filter_key(part: &[u8; HASH_PART_BYTES]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::numbers;
 
     const A: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
     const B: &[u8; 32] = b"zyxwvsrqpnmlkjihgfdcba9876543210";
@@ -192,12 +193,7 @@ mod tests {
 
     #[test]
     fn agrees_with_a_search_at_every_position() {
-        // A small generator, so that a failure can be repeated.
-        let mut state = 1_u64;
-        let mut next = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize
-        };
+        let mut next = numbers();
         for _ in 0..300 {
             let mut text = Vec::new();
             for _ in 0..40 {

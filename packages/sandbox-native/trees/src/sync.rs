@@ -1,11 +1,11 @@
 //! Trees that are to outlast a loss of power.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::os::fd::AsFd;
 
 use crate::cancel::Cancel;
 use crate::directories::Directories;
-use crate::error::{Errno, Result, TreeError};
+use crate::error::{Result, TreeError};
 use crate::root::Root;
 use crate::sys::{self, FileType};
 
@@ -21,9 +21,7 @@ pub fn sync_tree(path: &[u8], cancel: &Cancel) -> Result<()> {
             None => walk.leave()?,
         }
     }
-    // The one above is held by a handle, which cannot be synced itself.
-    let above = sys::reopen_directory(walk.directories.current());
-    walk.io("sync", &top, above.and_then(|above| sys::sync(above.as_fd())))
+    walk.directories.done("sync", &top, sys::sync_handle(walk.directories.current()))
 }
 
 struct Walk {
@@ -34,17 +32,13 @@ impl Walk {
     /// Syncs one entry of the current directory, or enters it when it is a directory itself. A link is part of its directory.
     fn visit(&mut self, name: CString) -> Result<()> {
         let current = self.directories.current();
-        let file_type = self.io("stat", &name, sys::stat_at(current, &name))?.file_type();
+        let file_type = self.directories.done("stat", &name, sys::stat_at(current, &name))?.file_type();
         match file_type {
             FileType::Regular => {
-                let file = self.io("open", &name, sys::open_regular(current, &name))?;
-                self.io("sync", &name, sys::sync(file.as_fd()))
+                let file = self.directories.done("open", &name, sys::open_regular(current, &name))?;
+                self.directories.done("sync", &name, sys::sync(file.as_fd()))
             }
-            FileType::Directory => {
-                let directory = self.io("open", &name, sys::open_directory(current, &name))?;
-                let entered = self.directories.enter(directory, name.clone());
-                self.io("list", &name, entered)
-            }
+            FileType::Directory => self.directories.open_and_enter(name),
             FileType::Symlink => Ok(()),
             FileType::Other => Err(TreeError::unsupported_type(&self.directories.path_of(&name))),
         }
@@ -54,11 +48,7 @@ impl Walk {
     fn leave(&mut self) -> Result<()> {
         let synced = sys::sync(self.directories.current());
         let name = self.directories.leave()?;
-        self.io("sync", &name, synced)
-    }
-
-    fn io<T>(&self, step: &'static str, name: &CStr, result: std::result::Result<T, Errno>) -> Result<T> {
-        result.map_err(|errno| self.directories.io(step, name, errno))
+        self.directories.done("sync", &name, synced)
     }
 }
 

@@ -414,6 +414,11 @@ pub fn sync(file: BorrowedFd<'_>) -> Result<()> {
     check(unsafe { libc::fsync(file.as_raw_fd()) })
 }
 
+/// `sync` of a directory behind a handle, which cannot be synced itself.
+pub fn sync_handle(directory: BorrowedFd<'_>) -> Result<()> {
+    sync(borrow(&reopen_directory(directory)?))
+}
+
 /// Removes a name that is not a directory's.
 pub fn unlink(directory: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     // unlinkat in a held directory: it never follows a link.

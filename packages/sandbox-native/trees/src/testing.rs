@@ -44,6 +44,15 @@ impl Drop for TempDir {
     }
 }
 
+/// A small generator, always the same, so that a failure can be repeated.
+pub fn numbers() -> impl FnMut() -> usize {
+    let mut state = 1_u64;
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize
+    }
+}
+
 pub fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
 }

@@ -2,8 +2,8 @@ import { isDerivationPath, makeOutputName, type StorePath, upstreamPlaceholder }
 import { describe, expect, test } from "vitest";
 import { defaultWorkerSettings, repairPath } from "../../../src/index.js";
 import { archiveOf, FakeSubstituter, type MemoryStore, pathInfoOf } from "../../../src/testing/index.js";
-import { because, copied, damage, evalWorld, registered } from "../../support/eval-world.js";
-import { failureOf, outputsOf, statuses } from "../../support/world.js";
+import { copied, damage, evalWorld, registered } from "../../support/eval-world.js";
+import { addLibrary, because, failureOf, outputsOf, statuses } from "../../support/world.js";
 
 describe("a derivation of the evaluation store", () => {
   test("is read there, and what it makes is put into the store (G1, L2, I6)", async () => {
@@ -128,13 +128,7 @@ describe("a derivation of the evaluation store", () => {
 
   test("says what makes a damaged path, which is built again (C1)", async () => {
     const { world, store } = evalWorld();
-    const lib = world.add({ name: "lib" });
-    const app = world.add({ name: "app", inputs: [lib] });
-    world.ports.sandbox.conduct = (build) => {
-      for (const output of build.spec.outputs)
-        build.put(output, build.spec.drvPath === app ? `uses ${world.out(lib)}` : "lib");
-      build.exit(0);
-    };
+    const { lib, app } = addLibrary(world);
     await world.run([app]);
     damage(store, world.out(lib));
     expect(statuses(await world.run([app], { mode: "repair" }))).toEqual(["alreadyValid"]);

@@ -3,8 +3,8 @@ import type { PathInfo } from "@drvkit/narinfo";
 import { describe, expect, test } from "vitest";
 import { buildDerivation, defaultWorkerSettings } from "../../../src/index.js";
 import { archiveOf, FakeSubstituter, type MemoryStore, pathInfoOf } from "../../../src/testing/index.js";
-import { because, copied, damage, evalWorld, registered } from "../../support/eval-world.js";
-import { failureOf, settled, statuses } from "../../support/world.js";
+import { copied, damage, evalWorld, registered } from "../../support/eval-world.js";
+import { because, failureOf, settled, statuses } from "../../support/world.js";
 
 describe("the sources of a build", () => {
   test("are copied with what they refer to, references first, what the store has not (B3)", async () => {

@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::testing::{TempDir, bytes, failure};
+use crate::testing::{TempDir, bytes, failure, numbers};
 use crate::{hash_file, hash_tree};
 
 struct Given<'a>(&'a [u8]);
@@ -38,12 +38,7 @@ fn replaced(text: &str, pairs: &[(&str, &str)], size: usize) -> (String, Vec<u64
 
 #[test]
 fn replaces_as_a_plain_search_does_wherever_the_pieces_end() {
-    // A small generator, so that a failure can be repeated.
-    let mut state = 1_u64;
-    let mut next = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize
-    };
+    let mut next = numbers();
     for _ in 0..2000 {
         let text: String = (0..next() % 40).map(|_| ["ab", "a", "b", "c", "abc"][next() % 5]).collect();
         let places: Vec<u64> = text.match_indices("abc").map(|(at, _)| at as u64).collect();
