@@ -1,10 +1,11 @@
 //! JavaScript functions of the os crate.
 
-use drvkit_os::{self as os, LockMode, OsError, Ticket, Waiting};
+use drvkit_os::{self as os, GroupLimits, LockMode, OsError, Ticket, Waiting};
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
+use crate::sandbox_api::on_thread;
 use crate::task::{Failure, Outcome, promise};
 
 /// A held lock. Collected without being released, it is released.
@@ -109,6 +110,68 @@ pub fn allocate_file(path: String, bytes: i64) -> napi::Result<Outcome<()>> {
     Ok(Outcome(os::allocate_file(path.as_bytes(), length).map_err(failure)))
 }
 
+/// See `ControlGroupLimits` in `ts/cgroup.ts`, and who owns the group.
+#[napi(object, object_to_js = false)]
+#[derive(Default)]
+pub struct ControlGroupOptions {
+    /// See `ts/cgroup.ts`, as for the next two.
+    pub memory_max_bytes: Option<f64>,
+    /// Processes and threads.
+    pub pids_max: Option<f64>,
+    /// In parts of one processor.
+    pub cpus: Option<f64>,
+    /// The owner's user, with `gid`.
+    pub uid: Option<u32>,
+    /// The owner's group.
+    pub gid: Option<u32>,
+}
+
+/// See `ControlGroupUsage` in `ts/cgroup.ts`.
+#[napi(object, object_from_js = false)]
+pub struct ControlGroupUsage {
+    /// Time in programs.
+    pub cpu_user_microseconds: f64,
+    /// Time in the kernel.
+    pub cpu_system_microseconds: f64,
+    /// Absent without a controller of memory.
+    pub memory_peak_bytes: Option<f64>,
+}
+
+/// Makes a control group.
+#[napi]
+pub fn make_control_group<'env>(
+    env: &'env Env,
+    parent: String,
+    name: String,
+    options: ControlGroupOptions,
+) -> napi::Result<Object<'env>> {
+    let ControlGroupOptions { memory_max_bytes, pids_max, cpus, uid, gid } = options;
+    let limits = GroupLimits { memory_max_bytes, pids_max, cpus };
+    on_thread(env, move || os::make_group(parent.as_bytes(), name.as_bytes(), limits, uid.zip(gid)).map_err(failure))
+}
+
+/// Ends and removes a control group.
+#[napi]
+pub fn remove_control_group<'env>(env: &'env Env, path: String) -> napi::Result<Object<'env>> {
+    on_thread(env, move || os::remove_group(path.as_bytes()).map_err(failure))
+}
+
+/// Ends what is in a control group.
+#[napi]
+pub fn kill_control_group(path: String) -> Outcome<()> {
+    Outcome(os::kill_group(path.as_bytes()).map_err(failure))
+}
+
+/// What a control group used.
+#[napi]
+pub fn control_group_usage(path: String) -> Outcome<ControlGroupUsage> {
+    Outcome(os::group_usage(path.as_bytes()).map_err(failure).map(|used| ControlGroupUsage {
+        cpu_user_microseconds: used.user_microseconds as f64,
+        cpu_system_microseconds: used.system_microseconds as f64,
+        memory_peak_bytes: used.memory_peak_bytes.map(|bytes| bytes as f64),
+    }))
+}
+
 fn lock_mode(shared: bool) -> LockMode {
     if shared { LockMode::Shared } else { LockMode::Exclusive }
 }
@@ -120,6 +183,6 @@ fn failure(error: OsError) -> Failure {
         step: Some(error.step.to_owned()),
         errno: error.errno,
         message: error.message,
-        hint: None,
+        hint: error.hint.map(str::to_owned),
     }
 }

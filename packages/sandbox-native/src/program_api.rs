@@ -114,8 +114,5 @@ impl NativeProgram {
 #[napi]
 pub fn start_program<'env>(env: &'env Env, program: JsProgram) -> napi::Result<Object<'env>> {
     let spec = ProgramSpec::new(program.into()).map_err(Failure::from);
-    promise(env, |settle: Settle<NativeProgram>| match spec {
-        Ok(spec) => on_thread(settle, move || Ok(NativeProgram(start(&spec)?))),
-        Err(failure) => settle.done(Err(failure)),
-    })
+    on_thread(env, move || Ok(NativeProgram(start(&spec?)?)))
 }

@@ -1,10 +1,9 @@
 //! JavaScript functions of the sandbox crate.
 
-use std::thread;
-
 use drvkit_sandbox::{Process, Spec, SpecParts, probe, start, start_unconfined as start_plain};
+use drvkit_trees::{Cancel, Pool, remove_tree};
 use napi::Env;
-use napi::bindgen_prelude::Object;
+use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi_derive::napi;
 
 use crate::convert::{JsEvent, JsProbe, JsSpec, JsUnconfinedSpec};
@@ -46,36 +45,43 @@ impl NativeProcess {
 /// Starts a builder; settles once it runs.
 #[napi]
 pub fn start_sandbox<'env>(env: &'env Env, spec: JsSpec) -> napi::Result<Object<'env>> {
-    let spec = SpecParts::try_from(spec).and_then(|parts| Spec::new(parts).map_err(Failure::from));
-    promise(env, |settle: Settle<NativeProcess>| match spec {
-        Ok(spec) => on_thread(settle, move || Ok(NativeProcess(start(&spec)?))),
-        Err(failure) => settle.done(Err(failure)),
+    let parts = SpecParts::try_from(spec);
+    on_thread(env, move || {
+        let parts = parts?;
+        let directories = [parts.chroot_dir.clone(), parts.temp_dir.clone()];
+        let spec = Spec::new(parts)?;
+        remove_left(&directories)?;
+        Ok(NativeProcess(start(&spec)?))
     })
 }
 
 /// Starts a builder without a sandbox; settles once it runs.
 #[napi]
 pub fn start_unconfined<'env>(env: &'env Env, spec: JsUnconfinedSpec) -> napi::Result<Object<'env>> {
-    let spec = Spec::new(SpecParts::from(spec)).map_err(Failure::from);
-    promise(env, |settle: Settle<NativeProcess>| match spec {
-        Ok(spec) => on_thread(settle, move || Ok(NativeProcess(start_plain(&spec)?))),
-        Err(failure) => settle.done(Err(failure)),
+    let parts = SpecParts::from(spec);
+    on_thread(env, move || {
+        let directories = [parts.temp_dir.clone()];
+        let spec = Spec::new(parts)?;
+        remove_left(&directories)?;
+        Ok(NativeProcess(start_plain(&spec)?))
     })
+}
+
+/// What an earlier run left where directories are going to be made.
+fn remove_left(directories: &[Vec<u8>]) -> Result<(), Failure> {
+    directories.iter().try_for_each(|path| Ok(remove_tree(path, &Cancel::default())?))
 }
 
 /// Tries every layer, in a directory that must be private.
 #[napi]
 pub fn probe_sandbox<'env>(env: &'env Env, directory: String, uid: u32, gid: u32) -> napi::Result<Object<'env>> {
-    promise(env, |settle: Settle<Vec<JsProbe>>| {
-        on_thread(settle, move || Ok(probe(directory.as_ref(), uid, gid)?.into_iter().map(JsProbe::from).collect()));
-    })
+    on_thread(env, move || Ok(probe(directory.as_ref(), uid, gid)?.into_iter().map(JsProbe::from).collect::<Vec<_>>()))
 }
 
-/// A set-up waits for the helper, so it has a thread of its own while it lasts: a few milliseconds.
-pub fn on_thread<T>(settle: Settle<T>, work: impl FnOnce() -> Result<T, Failure> + Send + 'static)
-where
-    T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
-{
-    // A thread that cannot be made drops `settle`, which settles.
-    let _ = thread::Builder::new().name("drvkit-set-up".into()).spawn(move || settle.done(work()));
+/// A promise of what `work` comes to on a thread where it may wait.
+pub fn on_thread<'env, T: ToNapiValue + Send + 'static>(
+    env: &'env Env,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> napi::Result<Object<'env>> {
+    promise(env, |settle: Settle<T>| Pool::waiting().run(move || settle.done(work())))
 }

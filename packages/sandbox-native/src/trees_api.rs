@@ -227,7 +227,7 @@ pub fn list_directory<'env>(env: &'env Env, top: String, below: &[u8]) -> napi::
 #[napi]
 pub fn stamp_top(path: String) -> Outcome<Option<Uint8Array>> {
     let stamp = trees::stamp_top(path.as_bytes());
-    Outcome(stamp.map(|stamp| stamp.map(|bytes| bytes.to_vec().into())).map_err(failure))
+    Outcome(stamp.map(|stamp| stamp.map(|bytes| bytes.to_vec().into())).map_err(Failure::from))
 }
 
 /// Removal of a tree that may be absent.
@@ -260,7 +260,7 @@ pub fn replace_tree<'env>(env: &'env Env, from: String, to: String) -> napi::Res
 #[napi]
 pub fn stat_tree(path: String) -> Outcome<Option<TreeTop>> {
     let top = trees::stat_tree(path.as_bytes());
-    Outcome(top.map(|top| top.map(tree_top)).map_err(failure))
+    Outcome(top.map(|top| top.map(tree_top)).map_err(Failure::from))
 }
 
 /// How SHA-256 is computed here.
@@ -273,17 +273,19 @@ pub(crate) fn on_pool<'env, T: ToNapiValue + Send + 'static>(
     env: &'env Env,
     work: impl FnOnce() -> trees::Result<T> + Send + 'static,
 ) -> napi::Result<Object<'env>> {
-    promise(env, move |settle| Pool::global().run(move || settle.done(work().map_err(failure))))
+    promise(env, move |settle| Pool::global().run(move || settle.done(work().map_err(Failure::from))))
 }
 
-fn failure(error: TreeError) -> Failure {
-    Failure {
-        code: error.code(),
-        path: (!error.path.is_empty()).then(|| String::from_utf8_lossy(&error.path).into_owned()),
-        step: error.step.map(str::to_owned),
-        errno: error.errno,
-        message: error.message,
-        hint: None,
+impl From<TreeError> for Failure {
+    fn from(error: TreeError) -> Self {
+        Failure {
+            code: error.code(),
+            path: (!error.path.is_empty()).then(|| String::from_utf8_lossy(&error.path).into_owned()),
+            step: error.step.map(str::to_owned),
+            errno: error.errno,
+            message: error.message,
+            hint: None,
+        }
     }
 }
 

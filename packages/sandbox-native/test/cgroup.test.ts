@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { setLimits } from "../ts/cgroup.js";
 import { makeControlGroup, ownControlGroup, removeControlGroup, startSandbox } from "../ts/index.js";
 import * as harness from "./harness.js";
 
@@ -116,44 +115,6 @@ describe.skipIf(refused !== undefined)(`a control group${because}`, () => {
       hint: expect.stringContaining("Delegate=yes"),
     });
     expect(existsSync(join(own ?? "", nameOf("limit")))).toBe(false);
-  });
-});
-
-/** A tree of files as the kernel shows a group and its parent. */
-function fakeTree(controllers: string, enabled = controllers) {
-  const parent = newDirectory();
-  const group = join(parent, "group");
-  mkdirSync(group);
-  writeFileSync(join(parent, "cgroup.controllers"), controllers);
-  writeFileSync(join(parent, "cgroup.subtree_control"), "");
-  for (const file of ["memory.max", "pids.max", "cpu.max"]) writeFileSync(join(group, file), "");
-  writeFileSync(join(group, "cgroup.controllers"), enabled);
-  return { parent, group, read: (file: string) => readFileSync(join(parent, file), "utf8") };
-}
-
-describe("limits of a group, in a tree of files", () => {
-  test("are written as the kernel reads them", () => {
-    const { parent, group, read } = fakeTree("cpu memory pids");
-    setLimits(parent, group, { memoryMaxBytes: 512 * 1024 * 1024, pidsMax: 100, cpus: 1.5 });
-    expect(read("group/memory.max")).toBe("536870912");
-    expect(read("group/pids.max")).toBe("100");
-    expect(read("group/cpu.max")).toBe("150000 100000");
-    expect(read("cgroup.subtree_control")).toBe("");
-  });
-
-  test("that are not asked for leave the files alone", () => {
-    const { parent, group, read } = fakeTree("");
-    setLimits(parent, group, {});
-    expect(["memory.max", "pids.max", "cpu.max"].map((file) => read(`group/${file}`))).toEqual(["", "", ""]);
-  });
-
-  test("are refused where the parent does not give the controller, which it is asked for", () => {
-    const { parent, group, read } = fakeTree("memory", "");
-    expect(() => setLimits(parent, group, { memoryMaxBytes: 1 })).toThrow(
-      expect.objectContaining({ code: "ERR_CGROUP", hint: expect.stringContaining("Delegate=yes") }),
-    );
-    expect(read("cgroup.subtree_control")).toBe("+memory");
-    expect(read("group/memory.max")).toBe("");
   });
 });
 

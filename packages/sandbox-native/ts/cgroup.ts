@@ -1,15 +1,7 @@
-import {
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from "node:fs";
-import { watch } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { SandboxError } from "./error.js";
+import { type Outcome, unwrap } from "./error.js";
+import { loadAddon } from "./platform.js";
 
 /** Bounds of everything in a group together. */
 export interface ControlGroupLimits {
@@ -71,24 +63,12 @@ export async function makeControlGroup(
   options: { readonly limits?: ControlGroupLimits; readonly owner?: { uid: number; gid: number } } = {},
 ): Promise<ControlGroup> {
   const path = join(parent, name);
-  await removeControlGroup(path);
-  act("make", path, () => mkdirSync(path, { mode: 0o755 }));
-  try {
-    // The owner makes groups below it: no deeper than that whatever names it gives them have paths.
-    act("limit", path, () => writeFileSync(join(path, "cgroup.max.depth"), `${depth}`, { flag: "r+" }));
-    setLimits(parent, path, options.limits ?? {});
-    const { owner } = options;
-    if (owner !== undefined)
-      for (const file of ["", "cgroup.procs", "cgroup.threads"])
-        act("give away", path, () => chownSync(join(path, file), owner.uid, owner.gid));
-  } catch (error) {
-    rmdirSync(path);
-    throw error;
-  }
+  const { uid, gid } = options.owner ?? {};
+  unwrap(await addon().makeControlGroup(parent, name, { ...options.limits, uid, gid }));
   return {
     path,
-    kill: () => killAll(path),
-    usage: () => readUsage(path),
+    kill: () => unwrap(addon().killControlGroup(path)),
+    usage: () => unwrap(addon().controlGroupUsage(path)),
     remove: () => removeControlGroup(path),
   };
 }
@@ -99,116 +79,7 @@ export async function makeControlGroup(
  * @throws SandboxError `ERR_CGROUP` for a directory that is no group, and for one that does not become empty.
  */
 export async function removeControlGroup(path: string): Promise<void> {
-  if (!existsSync(path)) return;
-  if (!existsSync(join(path, "cgroup.procs"))) throw failure(`'${path}' is not a cgroup`);
-  killAll(path);
-  await untilEmpty(path);
-  removeBelow(path);
-}
-
-/** Names have at most 255 bytes and paths 4096. */
-const depth = 10;
-
-/** What ended processes of a group have to do before it is empty takes milliseconds. */
-const emptyWithinMs = 10_000;
-
-async function untilEmpty(path: string): Promise<void> {
-  const isEmpty = () => /^populated 0$/mu.test(readOrNothing(join(path, "cgroup.events")));
-  if (isEmpty()) return;
-  const deadline = AbortSignal.timeout(emptyWithinMs);
-  const stop = new AbortController();
-  const signal = AbortSignal.any([deadline, stop.signal]);
-  try {
-    const changes = watch(join(path, "cgroup.events"), { signal })[Symbol.asyncIterator]();
-    for (;;) {
-      // The watch begins with the call, so that nothing is missed between it and the look.
-      const change = changes.next();
-      change.catch(() => undefined);
-      if (isEmpty()) return;
-      await change;
-    }
-  } catch (error) {
-    if (!deadline.aborted) throw error;
-  } finally {
-    stop.abort();
-  }
-  if (!isEmpty()) throw failure(`cannot kill cgroup '${path}'`);
-}
-
-function killAll(path: string): void {
-  if (!existsSync(path)) return;
-  const all = join(path, "cgroup.kill");
-  if (existsSync(all)) {
-    act("kill", path, () => writeFileSync(all, "1", { flag: "r+" }));
-    return;
-  }
-  // Before Linux 5.14.
-  for (const below of groupsBelow(path)) killAll(below);
-  for (const pid of readOrNothing(join(path, "cgroup.procs")).split("\n").filter(Boolean)) kill(Number(pid));
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It ended meanwhile.
-  }
-}
-
-function removeBelow(path: string): void {
-  for (const below of groupsBelow(path)) removeBelow(below);
-  act("remove", path, () => rmdirSync(path));
-}
-
-function groupsBelow(path: string): readonly string[] {
-  return act("list", path, () => readdirSync(path, { withFileTypes: true }))
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => join(path, entry.name));
-}
-
-/** Writes what is asked for, and makes the parent give the controllers for it. */
-export function setLimits(parent: string, path: string, limits: ControlGroupLimits): void {
-  const period = 100_000; // microseconds, the kernel's default
-  const wanted = [
-    ["memory", "memory.max", limits.memoryMaxBytes?.toString()],
-    ["pids", "pids.max", limits.pidsMax?.toString()],
-    [
-      "cpu",
-      "cpu.max",
-      limits.cpus === undefined ? undefined : `${Math.round(limits.cpus * period)} ${period}`,
-    ],
-  ] as const;
-  for (const [controller, file, value] of wanted) {
-    if (value === undefined) continue;
-    requireController(parent, path, controller);
-    act("limit", path, () => writeFileSync(join(path, file), value, { flag: "r+" }));
-  }
-}
-
-function requireController(parent: string, path: string, controller: string): void {
-  const has = () => readOrNothing(join(path, "cgroup.controllers")).trim().split(" ").includes(controller);
-  if (has()) return;
-  try {
-    writeFileSync(join(parent, "cgroup.subtree_control"), `+${controller}`, { flag: "r+" });
-  } catch {
-    // Then it has none, as is seen next.
-  }
-  if (has()) return;
-  throw failure(
-    `the cgroup '${parent}' gives no '${controller}' controller to groups below it`,
-    "start the program in a group that is delegated to it, for example with `systemd-run --user --scope -p Delegate=yes`",
-  );
-}
-
-function readUsage(path: string): ControlGroupUsage {
-  const text = act("read", path, () => readFileSync(join(path, "cpu.stat"), "utf8"));
-  const microseconds = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, "mu").exec(text)?.[1] ?? 0);
-  const peak = readOrNothing(join(path, "memory.peak")).trim();
-  return {
-    cpuUserMicroseconds: microseconds("user_usec"),
-    cpuSystemMicroseconds: microseconds("system_usec"),
-    ...(peak === "" ? {} : { memoryPeakBytes: Number(peak) }),
-  };
+  unwrap(await addon().removeControlGroup(path));
 }
 
 function readOrNothing(path: string): string {
@@ -219,20 +90,16 @@ function readOrNothing(path: string): string {
   }
 }
 
-function act<Value>(verb: string, path: string, work: () => Value): Value {
-  try {
-    return work();
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const hint =
-      code === "EACCES" || code === "EPERM" || code === "EROFS"
-        ? "only groups that are delegated to a user are its own: `systemd-run --user --scope -p Delegate=yes` starts a program in one"
-        : undefined;
-    throw failure(`cannot ${verb} the cgroup '${path}': ${code ?? message}`, hint, error);
-  }
+interface GroupOptions extends ControlGroupLimits {
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
 }
 
-function failure(message: string, hint?: string, cause?: unknown): SandboxError {
-  const fields = { code: "ERR_CGROUP" as const, message, ...(hint === undefined ? {} : { hint }) };
-  return new SandboxError(fields, cause === undefined ? undefined : { cause });
+interface ControlGroupAddon {
+  makeControlGroup(parent: string, name: string, options: GroupOptions): Promise<Outcome<void>>;
+  removeControlGroup(path: string): Promise<Outcome<void>>;
+  killControlGroup(path: string): Outcome<void>;
+  controlGroupUsage(path: string): Outcome<ControlGroupUsage>;
 }
+
+const addon = () => loadAddon() as ControlGroupAddon;

@@ -54,9 +54,7 @@ const firstAllocatedId = 872_415_232;
  * @see Nix: src/libstore/linux/build/chroot-linux-derivation-builder.cc, `startChild`
  */
 export async function startSandbox(spec: SandboxSpec): Promise<SandboxProcess> {
-  const native = addon();
-  await Promise.all([spec.chrootDir, spec.tempDir].map((path) => removeTree(path)));
-  return new RunningBuilder(unwrap(await native.startSandbox(spec)));
+  return new RunningBuilder(unwrap(await addon().startSandbox(spec)));
 }
 
 /**
@@ -66,9 +64,7 @@ export async function startSandbox(spec: SandboxSpec): Promise<SandboxProcess> {
  * @throws SandboxError as {@link startSandbox}.
  */
 export async function startUnconfined(spec: UnconfinedSpec): Promise<SandboxProcess> {
-  const native = addon();
-  await removeTree(spec.tempDir);
-  return new RunningBuilder(unwrap(await native.startUnconfined(spec)));
+  return new RunningBuilder(unwrap(await addon().startUnconfined(spec)));
 }
 
 class RunningBuilder implements SandboxProcess {

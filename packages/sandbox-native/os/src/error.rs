@@ -22,6 +22,8 @@ pub enum Kind {
     Lock,
     /// The file system is full.
     NoSpace,
+    /// A control group cannot be had as it is wanted.
+    Group,
     /// Another system call failed.
     Io,
 }
@@ -39,6 +41,8 @@ pub struct OsError {
     pub step: &'static str,
     /// The number of the system error.
     pub errno: Option<i32>,
+    /// What the reader can do about it, where the kind alone does not say it.
+    pub hint: Option<&'static str>,
 }
 
 /// The result of an operation.
@@ -50,6 +54,7 @@ impl OsError {
         match self.kind {
             Kind::Lock => "ERR_LOCK_IO",
             Kind::NoSpace => "ERR_NO_SPACE",
+            Kind::Group => "ERR_CGROUP",
             Kind::Io => "ERR_OS",
         }
     }
@@ -63,6 +68,7 @@ impl OsError {
             path: path.to_vec(),
             step,
             errno: Some(errno.0),
+            hint: None,
         }
     }
 
@@ -82,9 +88,41 @@ impl OsError {
             path: path.to_vec(),
             step: "open",
             errno: None,
+            hint: None,
         }
     }
+
+    /// `step` failed on a control group.
+    pub(crate) fn of_group(step: &'static str, path: &[u8], errno: Errno) -> Self {
+        let refused = matches!(errno.0, libc::EACCES | libc::EPERM | libc::EROFS);
+        let message = format!("cannot {step} the cgroup '{}': {errno}", String::from_utf8_lossy(path));
+        Self { errno: Some(errno.0), hint: refused.then_some(OWN_GROUPS), ..Self::about_group(step, path, message) }
+    }
+
+    /// The directory is there and is no control group.
+    pub(crate) fn not_a_group(path: &[u8]) -> Self {
+        Self::about_group("remove", path, format!("'{}' is not a cgroup", String::from_utf8_lossy(path)))
+    }
+
+    /// What is in the group does not end.
+    pub(crate) fn group_stays(path: &[u8]) -> Self {
+        Self::about_group("kill", path, format!("cannot kill cgroup '{}'", String::from_utf8_lossy(path)))
+    }
+
+    /// Groups below this one cannot have such limits.
+    pub(crate) fn no_controller(parent: &[u8], controller: &str) -> Self {
+        let parent_name = String::from_utf8_lossy(parent);
+        let message = format!("the cgroup '{parent_name}' gives no '{controller}' controller to groups below it");
+        Self { hint: Some(DELEGATION), ..Self::about_group("limit", parent, message) }
+    }
+
+    fn about_group(step: &'static str, path: &[u8], message: String) -> Self {
+        Self { kind: Kind::Group, message, path: path.to_vec(), step, errno: None, hint: None }
+    }
 }
+
+const OWN_GROUPS: &str = "only groups that are delegated to a user are its own: `systemd-run --user --scope -p Delegate=yes` starts a program in one";
+const DELEGATION: &str = "start the program in a group that is delegated to it, for example with `systemd-run --user --scope -p Delegate=yes`";
 
 impl fmt::Display for OsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

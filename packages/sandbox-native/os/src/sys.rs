@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_int};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use crate::error::Errno;
 
@@ -153,4 +154,21 @@ pub fn available_bytes(path: &CStr) -> Result<u64> {
     // SAFETY: the call succeeded, so the kernel filled it.
     let raw = unsafe { raw.assume_init() };
     Ok(raw.f_bavail.saturating_mul(raw.f_frsize))
+}
+
+/// Waits until the kernel tells of a change in one of its files, or the time is over.
+pub fn wait_for_priority(file: BorrowedFd<'_>, at_most: Duration) -> Result<()> {
+    let milliseconds = c_int::try_from(at_most.as_millis()).unwrap_or(c_int::MAX);
+    let mut entry = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
+    // SAFETY: `entry` is one entry and lives through the call.
+    match check(unsafe { libc::poll(&raw mut entry, 1, milliseconds.max(1)) }.min(0)) {
+        Err(Errno(libc::EINTR)) => Ok(()),
+        result => result,
+    }
+}
+
+/// SIGKILL to one process.
+pub fn kill(pid: i32) -> Result<()> {
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::kill(pid, libc::SIGKILL) })
 }

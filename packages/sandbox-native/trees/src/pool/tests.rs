@@ -8,7 +8,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 #[test]
 fn runs_everything_once() {
-    let pool = Pool::new(3);
+    let pool = Pool::new("drvkit-test", 3);
     let (sender, receiver) = channel();
     for number in 0..100 {
         let sender = sender.clone();
@@ -22,7 +22,7 @@ fn runs_everything_once() {
 
 #[test]
 fn runs_as_many_at_a_time_as_it_is_wide() {
-    let pool = Pool::new(3);
+    let pool = Pool::new("drvkit-test", 3);
     let (sender, receiver) = channel();
     let together = Arc::new(Barrier::new(3));
     for _ in 0..3 {
@@ -39,7 +39,7 @@ fn runs_as_many_at_a_time_as_it_is_wide() {
 
 #[test]
 fn never_runs_more_than_its_width() {
-    let pool = Pool::new(2);
+    let pool = Pool::new("drvkit-test", 2);
     let (sender, receiver) = channel();
     let running = Arc::new(Mutex::new((0, 0)));
     for _ in 0..200 {
@@ -62,9 +62,23 @@ fn never_runs_more_than_its_width() {
 
 #[test]
 fn goes_on_after_a_panic() {
-    let pool = Pool::new(1);
+    let pool = Pool::new("drvkit-test", 1);
     let (sender, receiver) = channel();
     pool.run(|| panic!("on purpose"));
     pool.run(move || sender.send(()).unwrap());
     receiver.recv_timeout(SOON).expect("the thread survived");
+}
+
+#[test]
+fn a_thread_without_work_leaves_and_another_comes_for_the_next() {
+    let pool = Pool { stay: Duration::from_millis(1), ..Pool::new("drvkit-test", 2) };
+    let (sender, receiver) = channel();
+    for _ in 0..2 {
+        let sender = sender.clone();
+        pool.run(move || sender.send(()).unwrap());
+        receiver.recv_timeout(SOON).expect("it ran");
+        while lock(&pool.shared).threads > 0 {
+            thread::yield_now();
+        }
+    }
 }
