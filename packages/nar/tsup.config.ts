@@ -1,9 +1,8 @@
 import { defineConfig } from "tsup";
+import { base } from "../../tsup.base.js";
 
 export default defineConfig({
+  ...base,
   entry: ["src/index.ts"],
-  format: ["esm"],
-  target: "node20",
   dts: true,
-  clean: true,
 });

@@ -1,10 +1,9 @@
 import { defineConfig } from "tsup";
+import { base } from "../../tsup.base.js";
 
 export default defineConfig({
+  ...base,
   entry: { index: "ts/index.ts", trees: "ts/trees.ts" },
-  format: ["esm"],
-  target: "node20",
   dts: true,
   external: [/\.node$/, /^@drvkit\/sandbox-native-/],
-  clean: true,
 });

@@ -230,11 +230,11 @@ pub fn stamp_top(path: String) -> Outcome<Option<Uint8Array>> {
     Outcome(stamp.map(|stamp| stamp.map(|bytes| bytes.to_vec().into())).map_err(Failure::from))
 }
 
-/// Removal of a tree that may be absent.
+/// Removal of trees that may be absent, in this order.
 #[napi]
-pub fn remove_tree<'env>(env: &'env Env, path: String, cancel: &CancelFlag) -> napi::Result<Object<'env>> {
+pub fn remove_trees<'env>(env: &'env Env, paths: Vec<String>, cancel: &CancelFlag) -> napi::Result<Object<'env>> {
     let cancel = cancel.0.clone();
-    on_pool(env, move || trees::remove_tree(path.as_bytes(), &cancel))
+    on_pool(env, move || paths.iter().try_for_each(|path| trees::remove_tree(path.as_bytes(), &cancel)))
 }
 
 /// Waits until a tree is on the disk.

@@ -25,15 +25,28 @@ export async function cancellable<T>(
   signal: AbortSignal | undefined,
   call: (flag: CancelFlag) => Promise<Outcome<T>>,
 ): Promise<T> {
-  signal?.throwIfAborted();
-  const flag = new (loadAddon() as CancelAddon).CancelFlag();
+  if (signal === undefined) return unwrap(await call(neverRequested()));
+  signal.throwIfAborted();
+  const flag = makeFlag();
   const request = () => flag.request();
-  signal?.addEventListener("abort", request, { once: true });
+  signal.addEventListener("abort", request, { once: true });
   try {
     const outcome = await call(flag);
-    if (outcome.error?.code === "ERR_CANCELLED") signal?.throwIfAborted();
+    if (outcome.error?.code === "ERR_CANCELLED") signal.throwIfAborted();
     return unwrap(outcome);
   } finally {
-    signal?.removeEventListener("abort", request);
+    signal.removeEventListener("abort", request);
   }
+}
+
+function makeFlag(): CancelFlag {
+  return new (loadAddon() as CancelAddon).CancelFlag();
+}
+
+let shared: CancelFlag | undefined;
+
+/** One for all calls that nobody ends. */
+function neverRequested(): CancelFlag {
+  shared ??= makeFlag();
+  return shared;
 }

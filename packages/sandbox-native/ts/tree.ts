@@ -29,7 +29,7 @@ interface TreeAddon {
     seen: SeenInodes,
     cancel: CancelFlag,
   ): Promise<Outcome<void>>;
-  removeTree(path: string, cancel: CancelFlag): Promise<Outcome<void>>;
+  removeTrees(paths: readonly string[], cancel: CancelFlag): Promise<Outcome<void>>;
   syncTree(path: string, cancel: CancelFlag): Promise<Outcome<void>>;
   moveTree(from: string, to: string): Promise<Outcome<void>>;
   replaceTree(from: string, to: string): Promise<Outcome<void>>;
@@ -67,10 +67,18 @@ export async function canonicaliseTree(path: string, options: CanonicaliseOption
  *
  * @throws SandboxError `ERR_TREE_IO`, among others for something mounted inside; the reason of the signal.
  */
-export async function removeTree(path: string, { signal }: Cancellable = {}): Promise<void> {
+export async function removeTree(path: string, options: Cancellable = {}): Promise<void> {
   // Most often there is none: asking costs less than handing the removal to another thread.
-  if (!existsWithoutFollowing(path)) return;
-  await cancellable(signal, (flag) => addon().removeTree(path, flag));
+  if (existsWithoutFollowing(path)) await removeTrees([path], options);
+}
+
+/**
+ * Removes trees one after another, each as {@link removeTree} does, until one cannot be removed.
+ *
+ * @throws SandboxError as {@link removeTree}.
+ */
+export async function removeTrees(paths: readonly string[], { signal }: Cancellable = {}): Promise<void> {
+  await cancellable(signal, (flag) => addon().removeTrees(paths, flag));
 }
 
 function existsWithoutFollowing(path: string): boolean {

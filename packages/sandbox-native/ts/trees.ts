@@ -37,6 +37,7 @@ export {
   makeSeenInodes,
   moveTree,
   removeTree,
+  removeTrees,
   replaceTree,
   type SeenInodes,
   statTree,

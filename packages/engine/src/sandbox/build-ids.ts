@@ -1,7 +1,7 @@
 import type { BuildSpec } from "@drvkit/goal";
 import { EngineSetupError } from "../error.js";
 import type { Settings } from "../settings/table.js";
-import { entriesOf } from "./accounts.js";
+import { accountsById } from "./accounts.js";
 import { takeBuildUser } from "./build-users.js";
 import { holdId, type IdPool, idsPerSlot, machinePools, usablePools } from "./id-locks.js";
 
@@ -57,10 +57,10 @@ export async function allocateBuildIds(
     });
   // On this thread: handing so little to another one takes longer.
   const usable = usablePools(pools);
-  const accounts = accountNames();
+  const accountOf = accountsById("/etc/passwd");
   for (let slot = 0; slot < slots; slot += 1) {
     const id = range.startId + slot * idsPerSlot;
-    const account = accounts.get(id);
+    const account = accountOf(id);
     if (account !== undefined)
       throw new EngineSetupError(
         "ERR_NO_BUILD_UID",
@@ -71,8 +71,4 @@ export async function allocateBuildIds(
     if (release !== undefined) return { uid: id, gid: id, count: 1, allocated: true, release };
   }
   return undefined;
-}
-
-function accountNames(): ReadonlyMap<number, string> {
-  return new Map(entriesOf("/etc/passwd").map(([name = "", , uid]) => [Number(uid), name]));
 }

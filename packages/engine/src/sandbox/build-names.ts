@@ -1,6 +1,6 @@
 import { mkdir, readdir, stat, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type FileLock, lockFile, removeTree } from "@drvkit/sandbox-native";
+import { type FileLock, lockFile, removeTrees } from "@drvkit/sandbox-native";
 import { EngineSetupError, hasCode } from "../error.js";
 import {
   type BuildPlaces,
@@ -41,8 +41,7 @@ export class BuildNames {
   /** Removes what is left of a build. */
   async remove({ chrootDir, tempDir }: BuildPlaces): Promise<void> {
     try {
-      await removeTree(chrootDir);
-      await removeTree(tempDir);
+      await removeTrees([chrootDir, tempDir]);
     } catch (error) {
       this.leave();
       throw error;

@@ -31,8 +31,11 @@ export function usablePools(pools: readonly IdPool[]): readonly IdPool[] {
   for (const pool of pools) {
     const { directory, names } = pool;
     const isOwn = names === "own";
-    if (isOwn) mkdirSync(directory, { recursive: true, mode: 0o755 });
-    const found = statOrNothing(directory);
+    let found = statOrNothing(directory);
+    if (isOwn && found === undefined) {
+      mkdirSync(directory, { recursive: true, mode: 0o755 });
+      found = statOrNothing(directory);
+    }
     if (found?.isDirectory() && found.uid === 0 && (found.mode & 0o022) === 0) usable.push(pool);
     else if (isOwn)
       throw new EngineSetupError("ERR_NO_BUILD_UID", `'${directory}' must be a directory of root's alone`, {
