@@ -1,6 +1,6 @@
 //! JavaScript values of the sandbox ⇄ values of its crate.
 
-use drvkit_sandbox::{Bind, Error, Event, ExitStatus, File, Ids, Kind, Network, Probe, Renounced, SpecParts};
+use drvkit_sandbox::{Base, Bind, Error, Event, ExitStatus, File, Ids, Kind, Network, Probe, Renounced, SpecParts};
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
@@ -108,6 +108,55 @@ pub struct JsUnconfinedSpec {
     pub groups_must_go: Option<bool>,
 }
 
+/// `SandboxBase` of `ts/types.ts`.
+#[napi(object)]
+pub struct JsBase {
+    /// `private` or `host`.
+    pub network: String,
+    /// Owner on this machine.
+    pub host_uid: u32,
+    /// Group on this machine.
+    pub host_gid: u32,
+    /// All ids of a machine of its own.
+    pub id_range: Option<bool>,
+    /// No start without this.
+    pub groups_must_go: Option<bool>,
+    /// Directory of a group that exists.
+    pub cgroup: Option<String>,
+}
+
+impl TryFrom<JsBase> for Base {
+    type Error = Failure;
+
+    fn try_from(base: JsBase) -> Result<Self, Failure> {
+        Ok(Base {
+            network: network(&base.network, None)?,
+            host_uid: base.host_uid,
+            host_gid: base.host_gid,
+            ids: ids(base.id_range),
+            groups_must_go: base.groups_must_go.unwrap_or(false),
+            cgroup: base.cgroup.map(String::into_bytes),
+        })
+    }
+}
+
+fn ids(id_range: Option<bool>) -> Ids {
+    if id_range == Some(true) { Ids::Range } else { Ids::One }
+}
+
+/// Without a program there can be none.
+fn network(kind: &str, program: Option<Vec<String>>) -> Result<Network, Failure> {
+    match (kind, program) {
+        ("private", _) => Ok(Network::Private),
+        ("host", _) => Ok(Network::Host),
+        ("program", Some(program)) => Ok(Network::Program(program.into_iter().map(String::into_bytes).collect())),
+        (other, _) => {
+            let message = format!("\"{other}\" is neither \"private\" nor \"host\" nor \"program\"");
+            Err(Failure { code: "ERR_SANDBOX_SPEC", message, ..Failure::default() })
+        }
+    }
+}
+
 fn texts(texts: &[Uint8Array]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.to_vec()).collect()
 }
@@ -132,13 +181,16 @@ impl From<JsUnconfinedSpec> for SpecParts {
             build_dir: spec.temp_dir.clone().into_bytes(),
             temp_dir: spec.temp_dir.into_bytes(),
             files: files(spec.files),
-            host_uid: spec.host_uid,
-            host_gid: spec.host_gid,
+            base: Base {
+                host_uid: spec.host_uid,
+                host_gid: spec.host_gid,
+                groups_must_go: spec.groups_must_go.unwrap_or(false),
+                cgroup: spec.cgroup.map(String::into_bytes),
+                ..Base::default()
+            },
             personality32: spec.personality32,
             linux26: spec.linux26.unwrap_or(false),
-            groups_must_go: spec.groups_must_go.unwrap_or(false),
             renounced: renounced(spec.filter_calls, spec.new_privileges),
-            cgroup: spec.cgroup.map(String::into_bytes),
             ..SpecParts::default()
         }
     }
@@ -148,16 +200,6 @@ impl TryFrom<JsSpec> for SpecParts {
     type Error = Failure;
 
     fn try_from(spec: JsSpec) -> Result<Self, Failure> {
-        let program = spec.network_program.unwrap_or_default();
-        let network = match spec.network.as_str() {
-            "private" => Network::Private,
-            "host" => Network::Host,
-            "program" => Network::Program(program.into_iter().map(String::into_bytes).collect()),
-            other => {
-                let message = format!("\"{other}\" is neither \"private\" nor \"host\" nor \"program\"");
-                return Err(Failure { code: "ERR_SANDBOX_SPEC", message, ..Failure::default() });
-            }
-        };
         let bind = |bind: JsBind| Bind {
             source: bind.source.into_bytes(),
             target: bind.target.into_bytes(),
@@ -174,15 +216,17 @@ impl TryFrom<JsSpec> for SpecParts {
             build_dir: spec.build_dir.into_bytes(),
             files: files(spec.files),
             binds: spec.binds.into_iter().map(bind).collect(),
-            network,
-            host_uid: spec.host_uid,
-            host_gid: spec.host_gid,
-            ids: if spec.id_range == Some(true) { Ids::Range } else { Ids::One },
-            groups_must_go: spec.groups_must_go.unwrap_or(false),
+            base: Base {
+                network: network(&spec.network, Some(spec.network_program.unwrap_or_default()))?,
+                host_uid: spec.host_uid,
+                host_gid: spec.host_gid,
+                ids: ids(spec.id_range),
+                groups_must_go: spec.groups_must_go.unwrap_or(false),
+                cgroup: spec.cgroup.map(String::into_bytes),
+            },
             personality32: spec.personality32,
             linux26: spec.linux26.unwrap_or(false),
             renounced: renounced(spec.filter_calls, spec.new_privileges),
-            cgroup: spec.cgroup.map(String::into_bytes),
             dev_shm_size: spec.dev_shm_size.into_bytes(),
             kvm: spec.kvm,
         })

@@ -1,12 +1,14 @@
 //! JavaScript functions of the sandbox crate.
 
-use drvkit_sandbox::{Process, Spec, SpecParts, probe, start, start_unconfined as start_plain};
+use std::sync::{Mutex, PoisonError};
+
+use drvkit_sandbox::{Base, Beginning, Process, Spec, SpecParts, begin, probe, start, start_unconfined as start_plain};
 use drvkit_trees::{Cancel, Pool, remove_tree};
 use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi_derive::napi;
 
-use crate::convert::{JsEvent, JsProbe, JsSpec, JsUnconfinedSpec};
+use crate::convert::{JsBase, JsEvent, JsProbe, JsSpec, JsUnconfinedSpec};
 use crate::task::{Failure, Settle, promise};
 
 /// A running builder; killed when it is collected.
@@ -42,16 +44,49 @@ impl NativeProcess {
     }
 }
 
+/// A sandbox that waits for its builder; ended when it is collected.
+#[napi]
+pub struct NativeBeginning(Mutex<Option<Beginning>>);
+
+#[napi]
+impl NativeBeginning {
+    /// Ends it, unless a builder was started in it.
+    #[napi]
+    pub fn end<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let begun = self.take();
+        on_thread(env, move || {
+            drop(begun);
+            Ok(())
+        })
+    }
+
+    fn take(&self) -> Option<Beginning> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Begins a sandbox; settles once it waits for its builder, or is about to.
+#[napi]
+pub fn begin_sandbox<'env>(env: &'env Env, base: JsBase) -> napi::Result<Object<'env>> {
+    let base = Base::try_from(base);
+    on_thread(env, move || Ok(NativeBeginning(Mutex::new(Some(begin(base?)?)))))
+}
+
 /// Starts a builder; settles once it runs.
 #[napi]
-pub fn start_sandbox<'env>(env: &'env Env, spec: JsSpec) -> napi::Result<Object<'env>> {
+pub fn start_sandbox<'env>(
+    env: &'env Env,
+    spec: JsSpec,
+    begun: Option<&NativeBeginning>,
+) -> napi::Result<Object<'env>> {
     let parts = SpecParts::try_from(spec);
+    let begun = begun.and_then(NativeBeginning::take);
     on_thread(env, move || {
         let parts = parts?;
         let directories = [parts.chroot_dir.clone(), parts.temp_dir.clone()];
         let spec = Spec::new(parts)?;
         remove_left(&directories)?;
-        Ok(NativeProcess(start(&spec)?))
+        Ok(NativeProcess(start(&spec, begun)?))
     })
 }
 

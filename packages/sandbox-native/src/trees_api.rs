@@ -246,14 +246,14 @@ pub fn sync_tree<'env>(env: &'env Env, path: String, cancel: &CancelFlag) -> nap
 
 /// Rename of a tree to a free path.
 #[napi]
-pub fn move_tree<'env>(env: &'env Env, from: String, to: String) -> napi::Result<Object<'env>> {
-    on_pool(env, move || trees::move_tree(from.as_bytes(), to.as_bytes()))
+pub fn move_tree(from: String, to: String) -> Outcome<()> {
+    Outcome(trees::move_tree(from.as_bytes(), to.as_bytes()).map_err(Failure::from))
 }
 
 /// Replacement of a tree, if there is one: it is at `from` afterwards.
 #[napi]
-pub fn replace_tree<'env>(env: &'env Env, from: String, to: String) -> napi::Result<Object<'env>> {
-    on_pool(env, move || trees::replace_tree(from.as_bytes(), to.as_bytes()))
+pub fn replace_tree(from: String, to: String) -> Outcome<()> {
+    Outcome(trees::replace_tree(from.as_bytes(), to.as_bytes()).map_err(Failure::from))
 }
 
 /// The top of a tree, or nothing. At once: it takes less than a way through the pool.

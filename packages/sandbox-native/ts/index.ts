@@ -8,7 +8,7 @@ export {
 } from "./cgroup.js";
 export * from "./os.js";
 export { type ProgramOptions, type RunningProgram, startProgram } from "./program.js";
-export { isHostId, probeSandbox, startSandbox, startUnconfined } from "./sandbox.js";
+export { beginSandbox, isHostId, probeSandbox, startSandbox, startUnconfined } from "./sandbox.js";
 export {
   type SystemCallCondition,
   type SystemCallNumbers,
@@ -20,6 +20,8 @@ export type {
   ExitStatus,
   FileLock,
   LayerProbe,
+  SandboxBase,
+  SandboxBeginning,
   SandboxBind,
   SandboxEvent,
   SandboxFile,

@@ -31,8 +31,9 @@ interface TreeAddon {
   ): Promise<Outcome<void>>;
   removeTrees(paths: readonly string[], cancel: CancelFlag): Promise<Outcome<void>>;
   syncTree(path: string, cancel: CancelFlag): Promise<Outcome<void>>;
-  moveTree(from: string, to: string): Promise<Outcome<void>>;
-  replaceTree(from: string, to: string): Promise<Outcome<void>>;
+  // A rename takes less time than handing it to another thread.
+  moveTree(from: string, to: string): Outcome<void>;
+  replaceTree(from: string, to: string): Outcome<void>;
   statTree(path: string): Outcome<TreeStat | null>;
   readonly SeenInodes: new () => SeenInodes;
 }
@@ -104,7 +105,7 @@ export async function syncTree(path: string, { signal }: Cancellable = {}): Prom
  * @throws SandboxError `ERR_TREE_EXISTS` when `to` is taken; `ERR_TREE_IO`, with `errno` EXDEV across file systems.
  */
 export async function moveTree(from: string, to: string): Promise<void> {
-  unwrap(await addon().moveTree(from, to));
+  unwrap(addon().moveTree(from, to));
 }
 
 /**
@@ -114,7 +115,7 @@ export async function moveTree(from: string, to: string): Promise<void> {
  * @throws SandboxError `ERR_TREE_IO`, with `errno` EXDEV across file systems.
  */
 export async function replaceTree(from: string, to: string): Promise<void> {
-  unwrap(await addon().replaceTree(from, to));
+  unwrap(addon().replaceTree(from, to));
 }
 
 /**

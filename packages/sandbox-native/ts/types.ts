@@ -91,6 +91,19 @@ export type UnconfinedSpec = Pick<
   readonly tempDir: string;
 };
 
+/** What a sandbox is begun with, before anything is known of its builder: the fields of a {@link SandboxSpec} that mean the same. */
+export type SandboxBase = Pick<SandboxSpec, "hostUid" | "hostGid" | "idRange" | "groupsMustGo" | "cgroup"> & {
+  readonly network: "private" | "host";
+};
+
+/** A sandbox that waits for its builder. */
+export interface SandboxBeginning {
+  /** Ends it, unless a builder was started in it; idempotent. */
+  end(): Promise<void>;
+  readonly [beginning]: true;
+}
+declare const beginning: unique symbol;
+
 /** Layers that were applied, in order of application. */
 export type SandboxLayer =
   | "user-namespace"

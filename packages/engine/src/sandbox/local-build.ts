@@ -17,6 +17,8 @@ export interface BuildSite {
   readonly storeDir: StoreDir;
   readonly realStoreDir: string;
   readonly hostTools: boolean;
+  /** Called when the builder has ended, whatever remains to be done. */
+  readonly ended: () => void;
 }
 
 /** A builder that runs, in a sandbox or without one. */
@@ -46,7 +48,13 @@ export class LocalBuild implements RunningBuild {
 
   /** A reader that stops early leaves the rest to `close`, which must see the end of the process. */
   [Symbol.asyncIterator](): AsyncIterator<SandboxEvent> {
-    return { next: () => this.#events.next() };
+    return { next: () => this.#next() };
+  }
+
+  async #next(): Promise<IteratorResult<SandboxEvent>> {
+    const next = await this.#events.next();
+    if (next.done !== true && next.value.type === "exit") this.site.ended();
+    return next;
   }
 
   scratchLocation(output: StorePath): string {

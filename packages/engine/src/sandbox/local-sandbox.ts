@@ -2,6 +2,7 @@ import { hashPartOf, type StoreDir, type StorePath } from "@drvkit/drv-parser";
 import type { BuildSpec, RunningBuild, SandboxPort } from "@drvkit/goal";
 import { type ControlGroup, startSandbox, type UnconfinedSpec } from "@drvkit/sandbox-native";
 import type { Settings } from "../settings/table.js";
+import { type Begun, BegunSandboxes } from "./begun.js";
 import { type BindPlaces, Binds } from "./binds.js";
 import { type BuildIds, takeBuildIds } from "./build-ids.js";
 import { BuildNames } from "./build-names.js";
@@ -27,6 +28,7 @@ export class LocalSandbox implements SandboxPort {
   readonly #names: BuildNames;
   readonly #binds: Binds;
   readonly #groups: ControlGroups;
+  readonly #begun: BegunSandboxes;
   /** Places of builds that are not isolated, by the build directory that their builders were told. */
   readonly #unconfined = new Map<string, BuildPlaces>();
 
@@ -40,6 +42,7 @@ export class LocalSandbox implements SandboxPort {
     this.#names = new BuildNames(builds);
     this.#binds = new Binds(places, settings);
     this.#groups = new ControlGroups(places, settings);
+    this.#begun = new BegunSandboxes(settings, this.#groups);
     this.buildDirInside = settings["sandbox-build-dir"];
   }
 
@@ -51,35 +54,54 @@ export class LocalSandbox implements SandboxPort {
 
   async start(spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild | undefined> {
     signal.throwIfAborted();
-    const ids = await takeBuildIds(this.settings, spec);
+    const begun = await this.#begun.take(spec);
+    const ids = begun?.ids ?? (await this.#takeIds(spec));
     if (ids === undefined) return undefined;
     try {
-      return await this.#startAs(ids, spec, signal);
+      return await this.#startAs(ids, spec, signal, begun);
     } catch (error) {
       ids.release();
       throw error;
     }
   }
 
-  async #startAs(ids: BuildIds, spec: BuildSpec, signal: AbortSignal): Promise<RunningBuild> {
+  /** Those that are kept for a later build are for this one, if there are no others. */
+  async #takeIds(spec: BuildSpec): Promise<BuildIds | undefined> {
+    const ids = await takeBuildIds(this.settings, spec);
+    if (ids !== undefined) return ids;
+    await this.#begun.end();
+    return takeBuildIds(this.settings, spec);
+  }
+
+  async #startAs(
+    ids: BuildIds,
+    spec: BuildSpec,
+    signal: AbortSignal,
+    begun: Begun | undefined,
+  ): Promise<RunningBuild> {
     const places = this.#unconfined.get(spec.buildDir) ?? (await this.#names.next(hashPartOf(spec.drvPath)));
     this.#unconfined.delete(spec.buildDir);
-    let group: ControlGroup | undefined;
+    let group = begun?.group;
     try {
       if (ids.allocated) checkParents(this.#tempParent, spec.isolation);
-      group = await this.#groups.make(ids, spec.idRange);
+      if (begun === undefined) group = await this.#groups.make(ids, spec.idRange);
       const common = this.#commonSpec(spec, ids, places, group);
       const { storeDir, realStoreDir } = this.places;
       const child =
         spec.isolation === "none"
           ? await startWithoutSandbox(common, { realStoreDir, isShared: ids.allocated })
-          : await startSandbox({ ...common, ...(await this.#sandboxSpec(spec, places, signal)) });
+          : await startSandbox(
+              { ...common, ...(await this.#sandboxSpec(spec, places, signal)) },
+              begun?.sandbox,
+            );
       const hostTools = this.settings["host-tools"];
-      const site = { spec, ids, places, names: this.#names, group, storeDir, realStoreDir, hostTools };
+      const ended = () => this.#begun.beginNext(spec);
+      const site = { spec, ids, places, names: this.#names, group, storeDir, realStoreDir, hostTools, ended };
       const build = new LocalBuild(child, site);
       if (!signal.aborted) return build;
       await build.close({ keepBuildDir: false });
     } catch (error) {
+      await begun?.sandbox.end().catch(() => undefined);
       // The next sweep tries again; why the build did not start counts.
       await group?.remove().catch(() => undefined);
       await this.#names.remove(places).catch(() => undefined);
@@ -89,8 +111,9 @@ export class LocalSandbox implements SandboxPort {
   }
 
   /** When no build runs any more. */
-  close(): Promise<void> {
-    return this.#names.close();
+  async close(): Promise<void> {
+    await this.#begun.end();
+    await this.#names.close();
   }
 
   #commonSpec(

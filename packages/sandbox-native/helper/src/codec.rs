@@ -88,6 +88,7 @@ impl Writer {
                 self.bytes(group.as_deref().unwrap_or_default());
             }
             Op::AwaitGo => self.u8(3),
+            Op::AwaitRest => self.u8(40),
             Op::CgroupNamespace => self.u8(36),
             Op::AwaitRoute => self.u8(37),
             Op::Guard { path } => {
@@ -293,6 +294,7 @@ impl Reader<'_> {
                 Op::Clone { flags, group: is_some.then_some(group) }
             }
             3 => Op::AwaitGo,
+            40 => Op::AwaitRest,
             4 => Op::DeathSignal,
             5 => Op::DefaultSignals,
             6 => Op::NewSession,
@@ -363,6 +365,7 @@ mod tests {
             Op::KillUser { uid: 872_415_232 },
             Op::Clone { flags: u64::MAX, group: Some(text()) },
             Op::AwaitGo,
+            Op::AwaitRest,
             Op::CgroupNamespace,
             Op::AwaitRoute,
             Op::Supervise { uid: Some(1000) },

@@ -12,7 +12,7 @@ mod sys;
 
 use std::os::unix::ffi::OsStrExt;
 
-use drvkit_helper::{CONTROL_FD, ENGINE_FD, PERFORM, PROGRAM_FD, Report, decode_program};
+use drvkit_helper::{CONTROL_FD, ENGINE_FD, PERFORM, PROGRAM_FD, Report};
 
 fn main() {
     match std::env::args_os().nth(1) {
@@ -49,9 +49,8 @@ fn help() {
     if sys::close_above(ENGINE_FD).is_err() {
         sys::exit(2);
     }
-    let program = sys::read_message(PROGRAM_FD).and_then(|bytes| decode_program(&bytes).map_err(|_| libc::EBADMSG));
-    match program {
-        Ok(program) => perform::perform(&program),
+    match perform::read_program() {
+        Ok(program) => perform::perform(program),
         Err(_) => sys::report(Report::BadProgram),
     }
     sys::exit(1);

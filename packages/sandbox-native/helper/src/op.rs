@@ -29,6 +29,8 @@ pub enum Op {
     },
     /// Waits until the engine has mapped the ids.
     AwaitGo,
+    /// Waits for the rest of the program: what is begun ahead does not know its builder yet.
+    AwaitRest,
     /// A control group of its own as the root of what it sees of them.
     CgroupNamespace,
     /// Waits until there is a way out of the network of the namespace: somebody outside makes it.
@@ -231,6 +233,7 @@ impl Op {
             Op::KillUser { .. } => "kill-user",
             Op::Clone { .. } => "clone",
             Op::AwaitGo => "await-ids",
+            Op::AwaitRest => "await-rest",
             Op::CgroupNamespace => "cgroup-namespace",
             Op::AwaitRoute => "await-route",
             Op::Supervise { .. } => "supervise",

@@ -3,17 +3,20 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd};
 
-use drvkit_helper::{ENGINE_FD, GO, GO_FD, Instruction, LOG_FDS, Op, PROGRAM_FD, REPORT_FD, Report, TERMINAL_FD};
+use drvkit_helper::{
+    ENGINE_FD, GO, GO_FD, Instruction, LOG_FDS, Op, PROGRAM_FD, REPORT_FD, Report, TERMINAL_FD, decode_program,
+};
 
 use crate::root::{Failure, Owner, Root};
 use crate::supervise::supervise;
 use crate::sys::{self, Errno};
 
 /// Performs the instructions in order; returns only when one has failed, and has reported it then.
-pub fn perform(program: &[Instruction]) {
-    let mut state = State { root: None };
-    for (index, instruction) in program.iter().enumerate() {
-        let index = index as u32;
+pub fn perform(mut program: Vec<Instruction>) {
+    let mut state = State { root: None, rest: Vec::new() };
+    let mut next = 0;
+    while let Some(instruction) = program.get(next) {
+        let index = next as u32;
         match state.perform(&instruction.op) {
             Ok(()) => {}
             Err(failure) if instruction.tolerated.contains(&failure.errno) => {
@@ -23,11 +26,20 @@ pub fn perform(program: &[Instruction]) {
                 return sys::report(Report::Failed { index, errno: failure.errno, subject: failure.subject });
             }
         }
+        next += 1;
+        program.append(&mut state.rest);
     }
+}
+
+/// What is sent as one message.
+pub fn read_program() -> Result<Vec<Instruction>, Errno> {
+    decode_program(&sys::read_message(PROGRAM_FD)?).map_err(|_| libc::EBADMSG)
 }
 
 struct State {
     root: Option<Root>,
+    /// Instructions that came since.
+    rest: Vec<Instruction>,
 }
 
 impl State {
@@ -37,6 +49,7 @@ impl State {
             Op::KillUser { uid } => sys::as_user_for_signals(*uid, sys::kill_all)?,
             Op::Clone { flags, group } => clone(*flags, group.as_deref())?,
             Op::AwaitGo => await_go()?,
+            Op::AwaitRest => self.rest = read_program()?,
             Op::CgroupNamespace => sys::new_cgroup_namespace()?,
             Op::AwaitRoute => sys::await_route()?,
             Op::Supervise { uid } => supervise(*uid)?,

@@ -27,9 +27,16 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    /// Sends the program, its length first; the deadline counts from here. A helper that is gone shows at the next report.
+    /// Sends the first program.
     pub(crate) fn open(program: &[Instruction], pipe: &OwnedFd, reports: OwnedFd) -> Result<Channel, Errno> {
-        let deadline = Instant::now() + DEADLINE;
+        let mut channel = Channel { reports, deadline: Instant::now() };
+        channel.send(program, pipe)?;
+        Ok(channel)
+    }
+
+    /// Sends a program, its length first; the deadline counts from here. A helper that is gone shows at the next report.
+    pub(crate) fn send(&mut self, program: &[Instruction], pipe: &OwnedFd) -> Result<(), Errno> {
+        self.deadline = Instant::now() + DEADLINE;
         let encoded = encode_program(program);
         let length = u32::try_from(encoded.len()).map_err(|_| libc::E2BIG)?;
         let message = [length.to_ne_bytes().as_slice(), &encoded].concat();
@@ -40,7 +47,7 @@ impl Channel {
                 Ok(count) => rest = &rest[count..],
                 Err(libc::EINTR) => {}
                 Err(libc::EAGAIN) => {
-                    if sys::poll([(pipe.as_fd(), libc::POLLOUT)], deadline)? == [false] {
+                    if sys::poll([(pipe.as_fd(), libc::POLLOUT)], self.deadline)? == [false] {
                         return Err(libc::ETIMEDOUT);
                     }
                 }
@@ -48,7 +55,7 @@ impl Channel {
                 Err(errno) => return Err(errno),
             }
         }
-        Ok(Channel { reports, deadline })
+        Ok(())
     }
 
     /// The next report, or that another descriptor is readable before it. ETIMEDOUT at the deadline.

@@ -18,6 +18,7 @@ mod probe;
 mod program;
 mod reactor;
 mod seccomp;
+mod set_up;
 mod skeleton;
 mod spec;
 mod start;
@@ -33,8 +34,8 @@ pub use probe::{Probe, probe};
 pub use program::{Input, LogEnds, Program, ProgramParts, ProgramPipes, ProgramSpec, start_program};
 pub use reactor::{Event, Waiter};
 pub use seccomp::{Action, Call, Condition, RULES, Rule};
-pub use spec::{Bind, File, Ids, Network, PID, Renounced, Spec, SpecParts};
-pub use start::{Process, start, start_unconfined};
+pub use spec::{Base, Bind, File, Ids, Network, PID, Renounced, Spec, SpecParts};
+pub use start::{Beginning, Process, begin, start, start_unconfined};
 pub use sys::ExitStatus;
 
 /// The helper executable, built by `build.rs`.

@@ -6,22 +6,22 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::error::{Error, explain_group, explain_ids};
-use crate::spec::{Ids, Spec};
+use crate::spec::{Base, Ids};
 use crate::subordinate;
 use crate::sys::Errno;
 
 /// Before the builder runs, so that nothing of it is ever outside.
-pub(crate) fn join_group(pid: i32, spec: &Spec) -> Result<(), Error> {
-    let Some(directory) = &spec.parts.cgroup else { return Ok(()) };
+pub(crate) fn join_group(pid: i32, base: &Base) -> Result<(), Error> {
+    let Some(directory) = &base.cgroup else { return Ok(()) };
     let path = [directory.as_slice(), b"/cgroup.procs"].concat();
     write_existing(&path, pid.to_string().as_bytes()).map_err(|errno| explain_group(&path, errno))
 }
 
 /// The builder cannot write these itself: `setgroups` is denied first, as the kernel demands of who is not root. For a range it
 /// stays allowed: a machine of its own has groups.
-pub(crate) fn map_ids(pid: i32, spec: &Spec, is_root: bool) -> Result<(), Error> {
-    let (uid, gid) = (spec.parts.host_uid, spec.parts.host_gid);
-    let ((inner_uid, inner_gid), count) = (spec.parts.ids.inner(), spec.parts.ids.count());
+pub(crate) fn map_ids(pid: i32, base: &Base, is_root: bool) -> Result<(), Error> {
+    let (uid, gid) = (base.host_uid, base.host_gid);
+    let ((inner_uid, inner_gid), count) = (base.ids.inner(), base.ids.count());
     let write = |file: &str, content: String| {
         let path = format!("/proc/{pid}/{file}").into_bytes();
         write_existing(&path, content.as_bytes()).map_err(|errno| explain_ids("map-ids", &path, errno))
@@ -30,7 +30,7 @@ pub(crate) fn map_ids(pid: i32, spec: &Spec, is_root: bool) -> Result<(), Error>
     if !is_root && subordinate::map_groups(pid, inner_gid, gid) {
         return Ok(());
     }
-    if spec.parts.ids == Ids::One {
+    if base.ids == Ids::One {
         write("setgroups", "deny".to_owned())?;
     }
     write("gid_map", format!("{inner_gid} {gid} {count}"))

@@ -7,8 +7,9 @@ use crate::error::{Error, Kind, NEWGIDMAP};
 use crate::layer::{Layer, layers_of};
 use crate::machine::Machine;
 use crate::plan::{Ending, plan};
-use crate::spec::{Spec, SpecParts};
-use crate::start::{Failed, op_at, try_out};
+use crate::set_up::{Failed, op_at};
+use crate::spec::{Base, Spec, SpecParts};
+use crate::start::try_out;
 
 /// What was found out about one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +36,7 @@ pub fn probe(directory: &Path, host_uid: u32, host_gid: u32) -> Result<Vec<Probe
         store_dir: b"/nix/store".to_vec(),
         temp_dir: below("temp"),
         build_dir: b"/build".to_vec(),
-        host_uid,
-        host_gid,
+        base: Base { host_uid, host_gid, ..Base::default() },
         dev_shm_size: b"50%".to_vec(),
         ..SpecParts::default()
     })?;

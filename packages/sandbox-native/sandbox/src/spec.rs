@@ -79,6 +79,36 @@ pub struct File {
     pub content: Vec<u8>,
 }
 
+/// What a sandbox is begun with, before anything is known of its builder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Base {
+    /// How the network is reached.
+    pub network: Network,
+    /// Owner of what the builder makes.
+    pub host_uid: u32,
+    /// Group of what the builder makes.
+    pub host_gid: u32,
+    /// How many ids there are from these on.
+    pub ids: Ids,
+    /// Whether a start fails where supplementary groups cannot be given up.
+    pub groups_must_go: bool,
+    /// Directory of an existing control group that the builder is moved to.
+    pub cgroup: Option<Vec<u8>>,
+}
+
+impl Base {
+    /// Checks the fields.
+    pub(crate) fn check(&mut self) -> Result<(), Error> {
+        if let Some(path) = &mut self.cgroup {
+            *path = source_path(path)?;
+        }
+        if let Network::Program(argv) = &self.network {
+            check_network_program(argv)?;
+        }
+        Ok(())
+    }
+}
+
 /// The fields as they come, before anybody looked at them.
 #[derive(Clone, Debug, Default)]
 pub struct SpecParts {
@@ -100,24 +130,14 @@ pub struct SpecParts {
     pub files: Vec<File>,
     /// What is shown besides.
     pub binds: Vec<Bind>,
-    /// How the network is reached.
-    pub network: Network,
-    /// Owner of what the builder makes.
-    pub host_uid: u32,
-    /// Group of what the builder makes.
-    pub host_gid: u32,
-    /// How many ids there are from these on.
-    pub ids: Ids,
-    /// Whether a start fails where supplementary groups cannot be given up.
-    pub groups_must_go: bool,
+    /// What it is begun with.
+    pub base: Base,
     /// 32-bit execution domain.
     pub personality32: bool,
     /// The kernel calls itself 2.6.
     pub linux26: bool,
     /// Layers that are not wanted.
     pub renounced: Renounced,
-    /// Directory of an existing control group that the builder is moved to.
-    pub cgroup: Option<Vec<u8>>,
     /// Size of the tmpfs on /dev/shm.
     pub dev_shm_size: Vec<u8>,
     /// Show /dev/kvm if it exists.
@@ -142,12 +162,10 @@ impl Spec {
                 return Err(Error::spec(format!("{} contains a NUL", quote(text))));
             }
         }
-        for path in [&mut parts.chroot_dir, &mut parts.temp_dir].into_iter().chain(&mut parts.cgroup) {
+        for path in [&mut parts.chroot_dir, &mut parts.temp_dir] {
             *path = source_path(path)?;
         }
-        if let Network::Program(argv) = &parts.network {
-            check_network_program(argv)?;
-        }
+        parts.base.check()?;
         parts.store_dir = target_path(&parts.store_dir)?;
         parts.build_dir = target_path(&parts.build_dir)?;
         if contains(&parts.build_dir, &parts.store_dir) {
@@ -283,8 +301,7 @@ pub(crate) mod tests {
             temp_dir: b"/state/builds/1".to_vec(),
             build_dir: b"/build".to_vec(),
             files: vec![File { name: b".attrs.json".to_vec(), content: b"{}".to_vec() }],
-            host_uid: 1234,
-            host_gid: 1234,
+            base: Base { host_uid: 1234, host_gid: 1234, ..Base::default() },
             dev_shm_size: b"50%".to_vec(),
             ..SpecParts::default()
         }

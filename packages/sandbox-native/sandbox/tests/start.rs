@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::{env, fs, process};
 
-use drvkit_sandbox::{Bind, Error, Event, ExitStatus, Kind, Process, Spec, SpecParts, start, start_unconfined};
+use drvkit_sandbox::{Base, Bind, Error, Event, ExitStatus, Kind, Process, Spec, SpecParts, start, start_unconfined};
 
 /// A directory of its own, gone at the end; what builders leave may be read-only.
 struct Directory(PathBuf);
@@ -51,15 +51,14 @@ fn parts(directory: &Path, script: &str) -> SpecParts {
         temp_dir: bytes(directory.join("temp")),
         build_dir: b"/build".to_vec(),
         binds: ["/bin", "/usr", "/lib", "/lib64"].map(bind).to_vec(),
-        host_uid,
-        host_gid,
+        base: Base { host_uid, host_gid, ..Base::default() },
         dev_shm_size: b"50%".to_vec(),
         ..SpecParts::default()
     }
 }
 
 fn started(parts: SpecParts) -> Option<Result<Process, Error>> {
-    match start(&Spec::new(parts).expect("a good description")) {
+    match start(&Spec::new(parts).expect("a good description"), None) {
         Err(error) if error.kind == Kind::Unavailable => {
             eprintln!("skipped: {}", error.message);
             None

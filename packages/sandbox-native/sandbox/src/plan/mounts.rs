@@ -6,16 +6,16 @@ use drvkit_helper::{Instruction, MountOption, Op};
 
 use super::{has_own_network, is_connected};
 use crate::machine::Machine;
-use crate::spec::{Bind, Ids, Network, Spec, contains};
+use crate::spec::{Base, Bind, Ids, Network, Spec, contains};
 
 const NO_SET_ID: u64 = libc::MOUNT_ATTR_NOSUID;
 const NO_DEVICES: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
 const READ_ONLY: u64 = NO_DEVICES | libc::MOUNT_ATTR_RDONLY;
 
-/// From the root of the machine to a root of its own.
+/// What is in the new root, and the way into it.
 pub(super) fn mounts(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
-    let mut ops = vec![Op::PrivateMounts, new_root(spec)];
-    ops.extend(system_files(spec).into_iter().map(|(target, content)| Op::MakeFile { target, content }));
+    let make_file = |(target, content)| Op::MakeFile { target, content };
+    let mut ops: Vec<Op> = system_files(spec).into_iter().map(make_file).collect();
     // On disk and writable, whatever becomes of the root. The store may lie below the other one.
     ops.push(scratch(spec, "tmp", b"/tmp"));
     ops.push(scratch(spec, "store", &spec.parts.store_dir));
@@ -27,16 +27,16 @@ pub(super) fn mounts(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
     ops.extend(shared_memory(spec, machine));
     ops.extend(terminals(spec, machine));
     // Who has ids as a machine has them is root there, and its system files are its own.
-    let read_only = match spec.parts.ids {
+    let read_only = match spec.parts.base.ids {
         Ids::One => libc::MOUNT_ATTR_RDONLY,
         Ids::Range => 0,
     };
-    if owns(spec, b"/etc") && spec.parts.ids == Ids::One {
+    if owns(spec, b"/etc") && spec.parts.base.ids == Ids::One {
         ops.push(Op::SetMode { target: b"/etc".to_vec(), mode: 0o555 });
     }
     ops.push(Op::RootAttributes { attributes: read_only | NO_DEVICES });
     ops.push(Op::PivotRoot);
-    if let Network::Program(_) = spec.parts.network {
+    if let Network::Program(_) = spec.parts.base.network {
         ops.push(Op::AwaitRoute);
     }
     ops.into_iter().map(Instruction::from).collect()
@@ -44,9 +44,9 @@ pub(super) fn mounts(spec: &Spec, machine: &Machine) -> Vec<Instruction> {
 
 /// In memory: a file on disk that lives as long as a build is made, written back and forgotten at a price. What the builder
 /// writes is on disk.
-fn new_root(spec: &Spec) -> Op {
-    let (uid, gid) = spec.parts.ids.inner();
-    let mode = if spec.parts.ids == Ids::One { "0750" } else { "0755" };
+pub(super) fn new_root(base: &Base) -> Op {
+    let (uid, gid) = base.ids.inner();
+    let mode = if base.ids == Ids::One { "0750" } else { "0755" };
     let (uid_text, gid_text) = (uid.to_string(), gid.to_string());
     let options = [("mode", mode), ("uid", uid_text.as_str()), ("gid", gid_text.as_str())];
     let options = mount_options(options.map(|(key, value)| (key, Some(value.as_bytes()))));
@@ -58,12 +58,12 @@ fn system_files(spec: &Spec) -> Vec<(Vec<u8>, Vec<u8>)> {
     let user = |name: &str, uid: u32, gid: u32| {
         [format!("{name}:x:{uid}:{gid}:Nix build user:").as_bytes(), home, b":/noshell\n"].concat()
     };
-    let (uid, gid) = spec.parts.ids.inner();
+    let (uid, gid) = spec.parts.base.ids.inner();
     let mut passwd = user("root", 0, 0);
     passwd.extend(user("nixbld", uid, gid));
     passwd.extend_from_slice(b"nobody:x:65534:65534:Nobody:/:/noshell\n");
     let group = format!("root:x:0:\nnixbld:!:{gid}:\nnogroup:x:65534:\n").into_bytes();
-    let network: (&[u8], &[u8]) = if is_connected(spec) {
+    let network: (&[u8], &[u8]) = if is_connected(&spec.parts.base) {
         (b"/etc/nsswitch.conf", b"hosts: files dns\nservices: files\n")
     } else {
         (b"/etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n")
@@ -104,7 +104,7 @@ fn binds(spec: &Spec, machine: &Machine) -> Vec<Op> {
             ops.entry(b"/dev/kvm".to_vec()).or_insert_with(|| device(b"/dev/kvm".to_vec()));
         }
     }
-    if is_connected(spec) && owns(spec, b"/etc") {
+    if is_connected(&spec.parts.base) && owns(spec, b"/etc") {
         for (target, source) in &machine.network_files {
             ops.entry(target.clone()).or_insert_with(|| Op::Bind {
                 source: source.clone(),
@@ -157,7 +157,7 @@ fn mount_options<'a>(options: impl IntoIterator<Item = (&'a str, Option<&'a [u8]
 /// Who has ids as a machine has them sees the kernel's objects, too.
 fn system_tree(spec: &Spec) -> Vec<Op> {
     // A file system of the kernel's objects belongs to a network namespace: that of the machine may not be shown.
-    if spec.parts.ids == Ids::One || !has_own_network(spec) || !owns(spec, b"/sys") {
+    if spec.parts.base.ids == Ids::One || !has_own_network(&spec.parts.base) || !owns(spec, b"/sys") {
         return Vec::new();
     }
     vec![

@@ -34,7 +34,7 @@ pub(super) fn rights(spec: &Spec, machine: &Machine, (uid, gid): (u32, u32)) -> 
         Op::SoftLimit { resource: RLIMIT_NOFILE, value: OPEN_FILES }.into(),
     ]);
     let mut user = vec![Op::ChangeUser { uid, gid }];
-    if spec.parts.ids == Ids::One {
+    if spec.parts.base.ids == Ids::One {
         user.push(Op::DropCapabilities);
     }
     user.extend([Op::DeathSignal, Op::ChangeDirectory { path: spec.parts.build_dir.clone() }]);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::spec::tests::{bind, parts};
-use crate::spec::{Bind, Ids, Renounced, SpecParts};
+use crate::spec::{Base, Bind, Ids, Renounced, SpecParts};
 
 fn machine() -> Machine {
     Machine {
@@ -121,12 +121,20 @@ fn flags(parts: SpecParts) -> i32 {
 fn only_the_network_can_be_shared() {
     let all = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     assert_eq!(flags(parts()) & (all | libc::CLONE_NEWNET), all | libc::CLONE_NEWNET);
-    assert_eq!(flags(SpecParts { network: Network::Host, ..parts() }) & (all | libc::CLONE_NEWNET), all);
+    assert_eq!(
+        flags(SpecParts { base: Base { network: Network::Host, ..parts().base }, ..parts() })
+            & (all | libc::CLONE_NEWNET),
+        all
+    );
 }
 
 #[test]
 fn a_shared_network_shows_the_files_it_needs_and_leaves_loopback_alone() {
-    let plan = lines(SpecParts { network: Network::Host, ..parts() }, &machine(), Ending::Build);
+    let plan = lines(
+        SpecParts { base: Base { network: Network::Host, ..parts().base }, ..parts() },
+        &machine(),
+        Ending::Build,
+    );
     assert!(plan.contains(&"bind /run/hosts /etc/hosts ro optional".to_owned()));
     assert!(!plan.contains(&"loopback-up".to_owned()));
     assert!(!lines(parts(), &machine(), Ending::Build).iter().any(|line| line.contains("bind /run/hosts")));
@@ -135,7 +143,8 @@ fn a_shared_network_shows_the_files_it_needs_and_leaves_loopback_alone() {
 #[test]
 fn files_that_the_description_shows_are_not_made() {
     let made = |binds: Vec<Bind>, network| {
-        let plan = lines(SpecParts { binds, network, ..parts() }, &machine(), Ending::Build);
+        let plan =
+            lines(SpecParts { binds, base: Base { network, ..parts().base }, ..parts() }, &machine(), Ending::Build);
         plan.into_iter().filter(|line| line.starts_with("make-file")).collect::<Vec<_>>()
     };
     let shown = || vec![bind("/x", "/etc/passwd"), bind("/x", "/etc/hosts")];
@@ -160,7 +169,11 @@ fn what_the_description_shows_is_not_replaced() {
 #[test]
 fn an_etc_of_this_machine_is_left_as_it_is() {
     let binds = vec![bind("/etc", "/etc")];
-    let plan = lines(SpecParts { binds, network: Network::Host, ..parts() }, &machine(), Ending::Build);
+    let plan = lines(
+        SpecParts { binds, base: Base { network: Network::Host, ..parts().base }, ..parts() },
+        &machine(),
+        Ending::Build,
+    );
     let about: Vec<_> = plan.iter().filter(|line| line.contains("/etc")).collect();
     assert_eq!(about, ["bind /etc /etc ro"]);
 }
@@ -197,7 +210,8 @@ fn groups_must_go_exactly_where_they_can() {
 #[test]
 fn an_ordinary_user_drops_groups_in_the_namespace_and_may_have_to() {
     let plan = |groups_must_go| {
-        let spec = Spec::new(SpecParts { groups_must_go, ..parts() }).expect("a good description");
+        let spec = Spec::new(SpecParts { base: Base { groups_must_go, ..parts().base }, ..parts() })
+            .expect("a good description");
         plan(&spec, &Machine { can_drop_groups: false, ..machine() }, Ending::Build)
     };
     let steps: Vec<_> = plan(false).iter().map(|instruction| instruction.op.step()).collect();
@@ -210,32 +224,37 @@ fn an_ordinary_user_drops_groups_in_the_namespace_and_may_have_to() {
 
 #[test]
 fn a_range_of_ids_makes_the_builder_root_of_a_machine_of_its_own() {
-    let plan = lines(SpecParts { ids: Ids::Range, ..parts() }, &machine(), Ending::Build);
+    let plan =
+        lines(SpecParts { base: Base { ids: Ids::Range, ..parts().base }, ..parts() }, &machine(), Ending::Build);
     for line in ["mount /sys sysfs", "change-user 0 0", "seccomp", "no-new-privs"] {
         assert!(plan.contains(&line.to_owned()), "{line}");
     }
     for line in ["set-mode /etc", "drop-capabilities"] {
         assert!(!plan.contains(&line.to_owned()), "{line}");
     }
-    let shared = SpecParts { ids: Ids::Range, network: Network::Host, ..parts() };
+    let shared = SpecParts { base: Base { ids: Ids::Range, network: Network::Host, ..parts().base }, ..parts() };
     assert!(!lines(shared, &machine(), Ending::Build).iter().any(|line| line.contains("/sys")));
 }
 
 #[test]
 fn a_network_that_a_program_connects_is_awaited_and_has_the_files_it_needs() {
     let network = Network::Program(vec![b"/usr/bin/pasta".to_vec()]);
-    let plan = lines(SpecParts { network: network.clone(), ..parts() }, &machine(), Ending::Build);
+    let plan = lines(
+        SpecParts { base: Base { network: network.clone(), ..parts().base }, ..parts() },
+        &machine(),
+        Ending::Build,
+    );
     let place = |line: &str| plan.iter().position(|other| other == line).unwrap_or_else(|| panic!("{line}"));
     assert!(place("pivot-root") < place("await-route") && place("await-route") < place("change-user 1000 100"));
     assert!(plan.contains(&"bind /run/hosts /etc/hosts ro optional".to_owned()));
     let all = libc::CLONE_NEWUSER | libc::CLONE_NEWNET;
-    assert_eq!(flags(SpecParts { network, ..parts() }) & all, all);
+    assert_eq!(flags(SpecParts { base: Base { network, ..parts().base }, ..parts() }) & all, all);
 }
 
 #[test]
 fn a_control_group_is_the_root_of_what_the_builder_sees_of_them() {
     let cgroup = Some(b"/sys/fs/cgroup/x".to_vec());
-    let plan = lines(SpecParts { cgroup, ..parts() }, &machine(), Ending::Build);
+    let plan = lines(SpecParts { base: Base { cgroup, ..parts().base }, ..parts() }, &machine(), Ending::Build);
     let place = |step: &str| plan.iter().position(|line| line == step);
     assert!(place("await-ids") < place("cgroup-namespace"));
     assert!(!lines(parts(), &machine(), Ending::Build).contains(&"cgroup-namespace".to_owned()));
@@ -274,7 +293,7 @@ fn the_plan_of_a_build_without_a_sandbox() {
 #[test]
 fn only_root_has_a_user_to_clear() {
     let kills = |uid, host_uid, ending| {
-        let parts = SpecParts { host_uid, ..parts() };
+        let parts = SpecParts { base: Base { host_uid, ..parts().base }, ..parts() };
         lines(parts, &Machine { uid, ..machine() }, ending).contains(&"kill-user".to_owned())
     };
     assert!(kills(0, 872_415_232, Ending::Build));
