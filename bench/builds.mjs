@@ -9,6 +9,7 @@ import {
   readlinkSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,7 +27,10 @@ const drv = join(import.meta.dirname, "../packages/cli/bin/drv.js");
 const busybox = "/bin/busybox";
 const namespaces = ["mnt", "pid", "net", "ipc", "uts"];
 
-/** Whole commands, each in a fresh store that holds the derivations and the shell they run, and no output. */
+/**
+ * Whole commands, each in a fresh store that holds the derivations and the shell they run, and no output. Both build under a user id for
+ * each build, which is what root gets by default.
+ */
 export async function bench() {
   if (process.geteuid?.() !== 0)
     return skip(title, "only root builds in a store of Nix below a root of its own");
@@ -34,6 +38,7 @@ export async function bench() {
   const folder = mkdtempSync(join(tmpdir(), "drvkit-bench-"));
   try {
     makeTools(join(folder, "tools"));
+    makeAccounts(folder);
     await compare(folder, "300 independent trivial builds, 2 jobs", independent);
     await compare(folder, "a chain of 100 trivial builds", chain);
   } finally {
@@ -61,11 +66,11 @@ function script(tools, name, text, variables = {}) {
 async function compare(folder, what, write) {
   const template = await makeTemplate(folder, write);
   const contestants = hasNix() ? [drvkit, nixStore] : [drvkit];
-  for (const each of contestants) requireSandbox(copyOf(template, each), each, template.probe);
+  for (const each of contestants) requireSandbox(copyOf(template, each), each, template);
   const times = new Map(contestants.map(({ name }) => [name, []]));
   for (let round = -1; round < rounds; round += 1)
     for (const each of contestants) {
-      const took = timeToBuild(copyOf(template, each), each, template.targets);
+      const took = timeToBuild(copyOf(template, each), each, template);
       if (round >= 0) times.get(each.name).push(took);
     }
   report(what, times);
@@ -76,7 +81,7 @@ async function compare(folder, what, write) {
 
 const drvkit = {
   name: "drvkit",
-  build(root, targets) {
+  build({ root }, targets) {
     const options = ["--stdin", "--no-link", "--max-jobs", "2", "--store", root];
     mustRun(process.execPath, [drv, "build", ...options], { input: `${targets.join("\n")}\n` });
   },
@@ -84,27 +89,28 @@ const drvkit = {
 
 const nixStore = {
   name: "nix-store",
-  build(root, targets) {
+  build({ root, folder }, targets) {
     const { store, env } = nixBelow(root);
-    const settings = { sandbox: "true", "build-users-group": "", substitute: "false" };
+    const settings = { sandbox: "true", "build-users-group": group, substitute: "false" };
     const options = Object.entries(settings).flatMap(([name, value]) => ["--option", name, value]);
-    mustRun("nix-store", ["--store", store, "--realise", ...targets, "-j2", ...options], { env });
+    const command = ["nix-store", "--store", store, "--realise", ...targets, "-j2", ...options];
+    mustRun("unshare", ["--mount", "sh", "-c", withAccounts, folder, ...command], { env });
   },
 };
 
-function timeToBuild(root, { build }, targets) {
+function timeToBuild(root, { build }, { folder, targets }) {
+  const paths = targets.map(({ drvPath }) => drvPath);
   const started = performance.now();
-  build(
-    root,
-    targets.map(({ drvPath }) => drvPath),
-  );
+  build({ root, folder }, paths);
   return performance.now() - started;
 }
 
 /** What a contestant builds without the isolation that is compared is no figure. */
-function requireSandbox(root, { name, build }, probe) {
-  build(root, [probe.drvPath]);
-  const seen = readFileSync(join(root, probe.output().path), "utf8").trimEnd().split("\n");
+function requireSandbox(root, { name, build }, { folder, probe }) {
+  build({ root, folder }, [probe.drvPath]);
+  const [ids, ...seen] = readFileSync(join(root, probe.output().path), "utf8").trimEnd().split("\n");
+  const [, outside] = ids.trim().split(/\s+/u);
+  if (outside === undefined || outside === "0") throw new Error(`${name} built as root of this machine`);
   const here = namespaces.map((kind) => readlinkSync(`/proc/self/ns/${kind}`));
   const shared = namespaces.filter((_, n) => seen[n] === undefined || seen[n] === here[n]);
   if (shared.length > 0) throw new Error(`${name} built in our ${shared.join(", ")} namespaces`);
@@ -120,7 +126,9 @@ async function makeTemplate(folder, write) {
   const engine = await openEngine({ store: root });
   const tools = await engine.source(join(folder, "tools"));
   const reads = namespaces.map((kind) => `$tools/readlink /proc/self/ns/${kind}`).join("; ");
-  const probe = script(tools, "probe", `{ ${reads}; } > $out`, { tools });
+  const probe = script(tools, "probe", `{ read ids < /proc/self/uid_map; echo $ids; ${reads}; } > $out`, {
+    tools,
+  });
   const targets = write(tools);
   for (const each of [probe, ...targets]) await engine.instantiate(each);
   const registrations = [];
@@ -129,8 +137,31 @@ async function makeTemplate(folder, write) {
     registrations.push({ path, nar: { hash, sizeBytes }, references });
   }
   await engine.close();
-  return { root, registrations: printRegistrations(registrations), targets, probe };
+  return { root, folder, registrations: printRegistrations(registrations), targets, probe };
 }
+
+const group = "nixbld";
+
+/** Users for the builds of Nix, in files that it alone sees in their places: those of this machine stay as they are. */
+function makeAccounts(folder) {
+  const [gid, count] = [872_000_000, 4];
+  const users = Array.from({ length: count }, (_, n) => `${group}${n + 1}`);
+  const accounts = users.map((name, n) => `${name}:x:${gid + n + 1}:${gid}::/var/empty:/bin/false`);
+  for (const [name, entries] of [
+    ["passwd", accounts],
+    ["group", [`${group}:x:${gid}:${users.join(",")}`]],
+  ]) {
+    const own = readFileSync(join("/etc", name), "utf8").trimEnd().split("\n");
+    const kept = own.filter((line) => !line.startsWith(group));
+    writeFileSync(join(folder, name), `${[...kept, ...entries].join("\n")}\n`);
+  }
+}
+
+/** A script that runs its arguments with the accounts of the folder that it is called by. */
+const withAccounts = [
+  ...["passwd", "group"].map((name) => `mount --bind "$0/${name}" /etc/${name}`),
+  'exec "$@"',
+].join(" && ");
 
 /** The shell under the names by which it knows what to be. */
 function makeTools(directory) {

@@ -89,7 +89,7 @@ describe.skipIf(!sandboxWorks)(`drv log --follow${why}`, { timeout: 60_000 }, ()
     go();
     const ended = await following.ended;
     expect(ended).toMatchObject({ status: 0, stdout: "one\ntwo\n" });
-    expect(ended.stderr).toBe(`waiting for a build of '${drvPath}'\n`);
+    expect(ended.stderr).toBe(`waiting for the log of '${drvPath}'\n`);
     await building.ended;
   });
 

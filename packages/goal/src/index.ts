@@ -8,15 +8,7 @@ export { printExitStatus } from "./goals/derivation/failure-message.js";
 export { type Because, type StageName, transitions } from "./goals/derivation/stages.js";
 export { type PathBecause, type PathStageName, pathTransitions } from "./goals/substitution/stages.js";
 export { ActivityIds } from "./log/activities.js";
-export {
-  type FileLogOptions,
-  type LogCompression,
-  type LogExtension,
-  logPath,
-  makeFileLog,
-  type OpenLogOptions,
-  openLog,
-} from "./log/file.js";
+export { type FileLogOptions, type LogCompression, makeFileLog } from "./log/file.js";
 export { type FollowLogOptions, followLog } from "./log/follow.js";
 export { InternalJson } from "./log/internal-json.js";
 export { type BuilderLine, readBuilderLine } from "./log/json-messages.js";
@@ -28,6 +20,8 @@ export {
   printLogMessage,
   printLogMessageJson,
 } from "./log/messages.js";
+export { type LogExtension, logPath } from "./log/names.js";
+export { type OpenLogOptions, openLog } from "./log/read.js";
 export { type Missing, type QueryMissingOptions, queryMissing } from "./missing/query-missing.js";
 export type { BuildHookPort, HookBuild, HookQuestion, HookReply } from "./ports/build-hook.js";
 export type { ClockPort } from "./ports/clock.js";

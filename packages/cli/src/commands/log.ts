@@ -24,7 +24,7 @@ export async function run(
         : await openLog(engine.store.logDir, drvPath, { decompress });
     if (log === undefined)
       throw new EngineError("ERR_LOG_MISSING", `build log of '${drvPath}' is not available`, {
-        hint: "it was not built in this store, or 'keep-build-log' is off",
+        hint: "it was not built in this store, its builder says nothing yet, or 'keep-build-log' is off",
       });
     for await (const chunk of log) {
       signal.throwIfAborted();
@@ -45,7 +45,7 @@ function follow(engine: Engine, drvPath: StorePath, signal: AbortSignal, context
       const known = (await store.queryKnownOutputs([drvPath])).get(drvPath);
       return known !== undefined && known.paths.size > 0 && known.valid.size === known.paths.size;
     },
-    onWait: () => context.err(`waiting for a build of '${drvPath}'\n`),
+    onWait: () => context.err(`waiting for the log of '${drvPath}'\n`),
   });
 }
 

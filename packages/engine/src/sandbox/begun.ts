@@ -12,7 +12,7 @@ export interface Begun {
 }
 
 /** How a build is isolated. */
-type Isolation = Pick<BuildSpec, "isolation" | "network" | "idRange">;
+type BuildKind = Pick<BuildSpec, "isolation" | "network" | "idRange">;
 
 /** How long one waits for a build: it sees the mounts of the machine as they were, and its ids are nobody else's. */
 const stayMs = 1000;
@@ -37,12 +37,12 @@ export class BegunSandboxes {
   }
 
   /** The one that is begun, for a build that can use it; whoever takes it answers for all of it. */
-  async take(build: Isolation): Promise<Begun | undefined> {
+  async take(build: BuildKind): Promise<Begun | undefined> {
     return suits(build) ? this.#takeNext() : undefined;
   }
 
   /** The builder of such a build has ended, and the next may come. Not before: the two would be in each other's way. */
-  beginNext(build: Isolation): void {
+  beginNext(build: BuildKind): void {
     if (!suits(build) || !this.#isUseful) return;
     this.#builds += 1;
     if (this.#builds < 2 || this.#next !== undefined) return;
@@ -89,7 +89,7 @@ export class BegunSandboxes {
 }
 
 /** What most builds are. */
-function suits({ isolation, network, idRange }: Isolation): boolean {
+function suits({ isolation, network, idRange }: BuildKind): boolean {
   return isolation === "sandbox" && network === "private" && !idRange;
 }
 

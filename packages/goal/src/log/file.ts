@@ -1,9 +1,19 @@
-import { closeSync, constants, mkdirSync, openSync, renameSync, rmSync, writeFile } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFile,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { promisify } from "node:util";
-import { baseNameOf, type StorePath } from "@drvkit/drv-parser";
 import type { LogPort, LogWriter } from "../ports/log.js";
+import { type LogExtension, logNamesOf, logPath } from "./names.js";
 
 /** How a log is compressed once it is complete. */
 export interface LogCompression {
@@ -12,9 +22,6 @@ export interface LogCompression {
   /** Writes a compressed copy of `source` to `target`. */
   readonly compress: (source: string, target: string) => Promise<void>;
 }
-
-/** The compressions of logs, by what is behind their names. */
-export type LogExtension = ".bz2" | ".zst";
 
 /** Where logs are, how they are compressed, and how it is told that one is being written. */
 export interface FileLogOptions {
@@ -25,7 +32,6 @@ export interface FileLogOptions {
   readonly lock?: (fd: number) => void;
 }
 
-const extensions: readonly LogExtension[] = [".bz2", ".zst"];
 const write = promisify(writeFile);
 
 /**
@@ -33,38 +39,51 @@ const write = promisify(writeFile);
  * Names are made and removed on this thread: handing a call to another one takes longer.
  */
 export function makeFileLog({ logDir, compression, lock = () => undefined }: FileLogOptions): LogPort {
+  const means: LogMeans = { compression, lock };
   return {
     async open(drvPath) {
       const path = logPath(logDir, drvPath);
-      return new FileLog(path, openNew(path, lock), compression);
+      const log = new FileLog(path, means);
+      // Many a builder says nothing. But who asks for the log of one that runs is not to be given that of an earlier build.
+      if (logNamesOf(path).some((name) => existsSync(name))) log.begin();
+      return log;
     },
   };
 }
 
-/** `drvs/XX/REST` of the base name's first two characters and the rest. */
-export function logPath(logDir: string, drvPath: StorePath): string {
-  const base = baseNameOf(drvPath);
-  return join(logDir, "drvs", base.slice(0, 2), base.slice(2));
+/** What all logs of one place have in common. */
+interface LogMeans {
+  readonly compression: LogCompression | undefined;
+  readonly lock: (fd: number) => void;
+  /** What an empty log is when it is compressed, once that is known. */
+  emptyCompressed?: Uint8Array;
+}
+
+/** Makes a file by `open`, which finds none; the directories above it, too. */
+function makeFile(path: string, open: () => number): number {
+  try {
+    return open();
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    else if (hasCode(error, "EEXIST"))
+      rmSync(path); // of a process that was killed
+    else throw error;
+    return open();
+  }
+}
+
+function openNew(path: string): number {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  return makeFile(path, () => openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o666));
 }
 
 /**
  * A file that has its name only when it is locked: whoever finds one that is not knows that nobody writes it. Who reads an
  * earlier log of that name still has it. The locks of the outputs keep two builds of one derivation apart.
  */
-function openNew(path: string, lock: (fd: number) => void): number {
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+function openLocked(path: string, lock: (fd: number) => void): number {
   const unlocked = `${path}.new`;
-  const openIt = () => openSync(unlocked, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o666);
-  let fd: number;
-  try {
-    fd = openIt();
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    else if (hasCode(error, "EEXIST"))
-      rmSync(unlocked); // of a process that was killed
-    else throw error;
-    fd = openIt();
-  }
+  const fd = openNew(unlocked);
   try {
     lock(fd);
     renameSync(unlocked, path);
@@ -77,19 +96,28 @@ function openNew(path: string, lock: (fd: number) => void): number {
 }
 
 class FileLog implements LogWriter {
+  #fd: number | undefined;
+  #isEmpty = true;
   /** The last one that was asked for, well or not: they go one after another, and none is left when the descriptor closes. */
   #written: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(
     private readonly path: string,
-    private readonly fd: number,
-    private readonly compression: LogCompression | undefined,
+    private readonly means: LogMeans,
   ) {}
+
+  /** Makes the file. */
+  begin(): number {
+    this.#fd ??= openLocked(this.path, this.means.lock);
+    return this.#fd;
+  }
 
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#closing !== undefined) throw new Error("the log is closed");
-    const written = this.#written.then(() => write(this.fd, bytes));
+    const fd = this.begin();
+    this.#isEmpty = false;
+    const written = this.#written.then(() => write(fd, bytes));
     this.#written = written.catch(() => undefined);
     await written;
   }
@@ -101,73 +129,44 @@ class FileLog implements LogWriter {
 
   async #close(): Promise<void> {
     await this.#written;
-    closeSync(this.fd);
-    const { path, compression } = this;
+    const { compression, emptyCompressed } = this.means;
+    if (this.#fd === undefined && compression !== undefined && emptyCompressed !== undefined)
+      return this.#finish(compression, (target) => writeNew(target, emptyCompressed));
+    closeSync(this.begin());
     if (compression !== undefined) await this.#compress(compression);
-    for (const extension of extensions)
-      if (extension !== compression?.extension) rmSync(`${path}${extension}`, { force: true });
+    for (const name of logNamesOf(this.path))
+      if (name !== `${this.path}${compression?.extension ?? ""}`) rmSync(name, { force: true });
   }
 
-  async #compress({ extension, compress }: LogCompression): Promise<void> {
+  async #compress(compression: LogCompression): Promise<void> {
+    await this.#finish(compression, (target) => compression.compress(this.path, target));
+    if (this.#isEmpty) this.means.emptyCompressed ??= readFileSync(`${this.path}${compression.extension}`);
+  }
+
+  /** The compressed log gets its name when it is complete. */
+  async #finish(
+    { extension }: LogCompression,
+    fill: (target: string) => Promise<void> | void,
+  ): Promise<void> {
     const compressed = `${this.path}${extension}`;
     const unfinished = `${compressed}.new`;
     rmSync(unfinished, { force: true }); // of a process that was killed
     try {
-      await compress(this.path, unfinished);
+      await fill(unfinished);
       renameSync(unfinished, compressed);
     } catch (error) {
       rmSync(unfinished, { force: true });
       throw error;
     }
-    rmSync(this.path, { force: true });
   }
 }
 
-/** How compressed logs are read. */
-export interface OpenLogOptions {
-  readonly decompress: Readonly<Record<LogExtension, (path: string) => AsyncIterable<Uint8Array>>>;
-}
-
-/** A log as it was found. */
-export type FoundLog =
-  | { readonly isPlain: true; readonly handle: FileHandle }
-  | { readonly isPlain: false; readonly chunks: AsyncIterable<Uint8Array> };
-
-/** The log of a derivation: plain, else compressed, in the layout of two levels, else of one. `undefined`: none. */
-export async function openLog(
-  logDir: string,
-  drvPath: StorePath,
-  options: OpenLogOptions,
-): Promise<AsyncIterable<Uint8Array> | undefined> {
-  const found = await findLog(logDir, drvPath, options);
-  if (found?.isPlain === true) return found.handle.createReadStream() as AsyncIterable<Uint8Array>;
-  return found?.chunks;
-}
-
-export async function findLog(
-  logDir: string,
-  drvPath: StorePath,
-  { decompress }: OpenLogOptions,
-): Promise<FoundLog | undefined> {
-  for (const path of [logPath(logDir, drvPath), join(logDir, "drvs", baseNameOf(drvPath))]) {
-    const handle = await openIfThere(path);
-    if (handle !== undefined) return { isPlain: true, handle };
-    for (const extension of extensions) {
-      const compressed = `${path}${extension}`;
-      const there = await openIfThere(compressed);
-      await there?.close();
-      if (there !== undefined) return { isPlain: false, chunks: decompress[extension](compressed) };
-    }
-  }
-  return undefined;
-}
-
-async function openIfThere(path: string): Promise<FileHandle | undefined> {
+function writeNew(path: string, bytes: Uint8Array): void {
+  const fd = openNew(path);
   try {
-    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return undefined;
-    throw error;
+    writeSync(fd, bytes);
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { setTimeout as wait } from "node:timers/promises";
 import type { StorePath } from "@drvkit/drv-parser";
-import { findLog, type OpenLogOptions } from "./file.js";
+import { findLog, type OpenLogOptions } from "./read.js";
 
 /** How a log is followed. */
 export interface FollowLogOptions extends OpenLogOptions {

@@ -14,7 +14,9 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { bytesOf, defaultStoreDir, makeStorePath } from "@drvkit/drv-parser";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { logPath, makeFileLog, openLog } from "../../src/log/file.js";
+import { makeFileLog } from "../../src/log/file.js";
+import { logPath } from "../../src/log/names.js";
+import { openLog } from "../../src/log/read.js";
 
 const drvPath = makeStorePath(defaultStoreDir, `${"a".repeat(30)}bc-hello.drv`);
 const compress = async (source: string, target: string) => copyFile(source, target);
@@ -83,6 +85,41 @@ describe("log files", () => {
     expect(await read()).toBe("decompressed new");
     await (await writeLog("plain", makeFileLog({ logDir }))).close();
     expect([await read(), existsSync(`${path()}.bz2`)]).toEqual(["plain", false]);
+  });
+
+  test("of builders that say nothing are made at their end, from the second on without a plain one", async () => {
+    const sources: string[] = [];
+    const log = makeFileLog({
+      logDir,
+      compression: {
+        extension: ".bz2",
+        compress: async (source, target) => {
+          sources.push(basename(source));
+          writeFileSync(target, `compressed ${readFileSync(source, "utf8")}`);
+        },
+      },
+    });
+    const others = ["b", "c"].map((name) =>
+      makeStorePath(defaultStoreDir, `${"a".repeat(30)}bc-${name}.drv`),
+    );
+    for (const silent of [drvPath, ...others]) {
+      const writer = await log.open(silent);
+      expect(await openLog(logDir, silent, { decompress })).toBeUndefined();
+      await writer.close();
+      expect(readFileSync(`${logPath(logDir, silent)}.bz2`, "utf8")).toBe("compressed ");
+    }
+    expect(sources).toEqual([basename(path())]);
+    expect(readdirSync(dirname(path()))).toHaveLength(3);
+    await (await makeFileLog({ logDir }).open(drvPath)).close();
+    expect(await read()).toBe("");
+  });
+
+  test("of a builder that says nothing take the place of an earlier one at once", async () => {
+    await (await writeLog("old")).close();
+    const writer = await makeFileLog({ logDir, compression }).open(drvPath);
+    expect(await read()).toBe("");
+    await writer.close();
+    expect(await read()).toBe("decompressed ");
   });
 
   test("stay plain when compressing fails", async () => {
