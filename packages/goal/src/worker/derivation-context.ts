@@ -29,7 +29,7 @@ export class DerivationGoal extends Goal<BuildResult> {
 }
 
 /** What the goal of a derivation is there for. */
-interface DerivationRequest {
+export interface DerivationRequest {
   readonly drvPath: StorePath;
   readonly wanted: WantedOutputs;
   readonly mode: BuildMode;

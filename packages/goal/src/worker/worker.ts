@@ -13,12 +13,14 @@ import { BuildHook } from "./build-hook.js";
 import { Cancellation } from "./cancellation.js";
 import { GoalCommon, type WorkerParts } from "./common-context.js";
 import { Contents } from "./contents.js";
-import type { EventBody, InputRequest, PathRequest, Ports, WaiteeResults, Waitees } from "./context.js";
+import type { InputRequest, PathRequest, Ports, WaiteeResults, Waitees } from "./context.js";
 import { DerivationCache } from "./derivation-cache.js";
 import { DerivationContext, DerivationGoal } from "./derivation-context.js";
 import { derivationStoreOf } from "./derivation-store.js";
-import { type GoalKey, makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
-import { allEnded, Goal, type GoalOwner, type GoalResult, type Told } from "./goals.js";
+import { failedBefore, validBefore } from "./ended-goals.js";
+import { makeDerivationGoalKey, makePathGoalKey, makeRealisationGoalKey } from "./goal-key.js";
+import { GoalTable, joinGoal } from "./goal-table.js";
+import { Goal, type Told } from "./goals.js";
 import { Passes } from "./passes.js";
 import { sorted } from "./results.js";
 import type { Run } from "./run.js";
@@ -34,12 +36,8 @@ export interface WorkerOptions {
 }
 
 /** Runs goals: one per derivation, path and realisation, in key order, with a limited number at a time. */
-export class Worker implements GoalOwner {
-  readonly #derivationGoals = new Map<GoalKey, DerivationGoal>();
-  readonly #pathGoals = new Map<GoalKey, Goal<SubstitutionResult>>();
-  readonly #realisationGoals = new Map<GoalKey, Goal<RealisationResult>>();
-  /** All that have not ended, aborted ones whose place another one has taken among them. */
-  readonly #open = new Set<Goal>();
+export class Worker {
+  readonly #goals: GoalTable;
   readonly #runs = new Set<Run>();
   readonly #afterwards = new Set<Promise<void>>();
   readonly #derivations: DerivationCache;
@@ -55,6 +53,7 @@ export class Worker implements GoalOwner {
     };
     this.#evalStore = evalStoreAsSubstituter(ports);
     const passes = new Passes();
+    this.#goals = new GoalTable(passes);
     this.#patience = { keepGoing: settings.keepGoing, passes };
     this.#parts = {
       ports,
@@ -93,7 +92,8 @@ export class Worker implements GoalOwner {
       );
     } finally {
       run.isLeaving = true;
-      await this.#settle(run);
+      await this.#goals.settle(run);
+      await Promise.all(this.#afterwards);
       this.#runs.delete(run);
     }
   }
@@ -136,20 +136,12 @@ export class Worker implements GoalOwner {
   #findCycle({ paths = [], realisations = [] }: Waitees, audience: Audience): GoalError | undefined {
     const isFree = (goal: Pick<Goal, "isUnderWay" | "audience"> | undefined) =>
       goal?.isUnderWay !== true || audience.canWaitFor(goal.audience);
-    const path = paths.find((each) => !isFree(this.#pathGoals.get(makePathGoalKey(each))));
+    const path = paths.find((each) => !isFree(this.#goals.paths.get(makePathGoalKey(each))));
     if (path !== undefined) return cycleError(path.path);
-    const id = realisations.find((each) => !isFree(this.#realisationGoals.get(makeRealisationGoalKey(each))));
+    const id = realisations.find(
+      (each) => !isFree(this.#goals.realisations.get(makeRealisationGoalKey(each))),
+    );
     return id === undefined ? undefined : cycleError(printDrvOutput(id));
-  }
-
-  /** Waits until every goal that worked for this run and for nobody else has cleaned up, and for what was left to the end. */
-  async #settle(run: Run): Promise<void> {
-    const open = () =>
-      [...this.#open].filter(
-        ({ audience: { runs } }) => runs.has(run) && [...runs].every(({ isLeaving }) => isLeaving),
-      );
-    for (let goals = open(); goals.length > 0; goals = open()) await allEnded(goals);
-    await Promise.all(this.#afterwards);
   }
 
   /** The goal of this derivation, new or under way, with one more waiter. */
@@ -162,40 +154,21 @@ export class Worker implements GoalOwner {
     }: { readonly mode: BuildMode; readonly above: Audience; readonly valid: AlreadyValid },
   ): Goal<BuildResult> {
     const key = makeDerivationGoalKey(drvPath, mode);
-    const found = join(this.#derivationGoals, key, above);
+    const found = joinGoal(this.#goals.derivations, key, above);
     if (found !== undefined) {
       found.request.wanted.add(outputs);
       return found;
     }
     const request = { drvPath, wanted: new WantedOutputs(outputs), mode, derivation };
-    const failures = [...above.runs].map((run) => run.failureOf(drvPath));
-    const [failed] = failures;
-    if (failed !== undefined && !failures.includes(undefined)) {
-      // What is known is not worked for again.
-      const known = new Goal<BuildResult>(key, new Audience(), nobody);
-      known.done(failed);
-      return known;
-    }
+    const failed = failedBefore(key, drvPath, above);
+    if (failed !== undefined) return failed;
     const audience = new Audience("builds");
     audience.join(above);
-    const created: EventBody = { type: "goal-created", goal: key, drvPath, wanted: request.wanted.names() };
     const result = valid.get(drvPath);
-    if (result !== undefined) {
-      const ended = new DerivationGoal(key, audience, nobody, request);
-      audience.emitOnce(created);
-      audience.emitOnce({
-        type: "goal-stage",
-        goal: key,
-        from: "load",
-        to: "done",
-        because: "already-valid",
-      });
-      ended.done(result);
-      return ended;
-    }
-    audience.emit(created);
-    const goal = new DerivationGoal(key, audience, this, request);
-    this.#start(this.#derivationGoals, goal, () =>
+    if (result !== undefined) return validBefore(key, audience, request, result);
+    audience.emit({ type: "goal-created", goal: key, drvPath, wanted: request.wanted.names() });
+    const goal = new DerivationGoal(key, audience, this.#goals, request);
+    this.#goals.start(this.#goals.derivations, goal, () =>
       runDerivationGoal(new DerivationContext(this.#parts, goal, this.#derivations), goal),
     );
     return goal;
@@ -205,13 +178,13 @@ export class Worker implements GoalOwner {
   #joinPath(request: PathRequest, above: Audience): Goal<SubstitutionResult> {
     const { path, ca, repair = false } = request;
     const key = makePathGoalKey(request);
-    const found = join(this.#pathGoals, key, above);
+    const found = joinGoal(this.#goals.paths, key, above);
     if (found !== undefined) return found;
     const audience = new Audience("substitutions");
     audience.join(above);
     audience.emit({ type: "substitution-created", goal: key, path });
-    const goal = new Goal<SubstitutionResult>(key, audience, this);
-    this.#start(this.#pathGoals, goal, () => {
+    const goal = new Goal<SubstitutionResult>(key, audience, this.#goals);
+    this.#goals.start(this.#goals.paths, goal, () => {
       const run = async () => {
         const { runPathSubstitution } = await import("../goals/substitution/path.js"); // most runs need none
         const common = new GoalCommon(this.#parts, goal);
@@ -237,13 +210,13 @@ export class Worker implements GoalOwner {
   /** The goal of this realisation, new or under way, with one more waiter. */
   #joinRealisation(id: DrvOutput, above: Audience): Goal<RealisationResult> {
     const key = makeRealisationGoalKey(id);
-    const found = join(this.#realisationGoals, key, above);
+    const found = joinGoal(this.#goals.realisations, key, above);
     if (found !== undefined) return found;
     const audience = new Audience();
     audience.join(above);
     audience.emit({ type: "realisation-created", goal: key, id: printDrvOutput(id) });
-    const goal = new Goal<RealisationResult>(key, audience, this);
-    this.#start(this.#realisationGoals, goal, () => {
+    const goal = new Goal<RealisationResult>(key, audience, this.#goals);
+    this.#goals.start(this.#goals.realisations, goal, () => {
       const run = async () => {
         const { runRealisationSubstitution } = await import("../goals/realisation/run.js"); // most runs need none
         const common = new GoalCommon(this.#parts, goal);
@@ -259,48 +232,10 @@ export class Worker implements GoalOwner {
     });
     return goal;
   }
-
-  /** A new goal, which begins with its first turn. An aborted one of the same key cleans up first. */
-  #start<Result extends GoalResult, SomeGoal extends Goal<Result>>(
-    goals: Map<GoalKey, SomeGoal>,
-    goal: SomeGoal,
-    run: () => void,
-  ): void {
-    const before = goals.get(goal.key);
-    goals.set(goal.key, goal);
-    this.#open.add(goal as unknown as Goal);
-    const begin = () => this.#parts.passes.begin(goal.key, run);
-    if (before === undefined) begin();
-    else before.whenEnded({ done: begin, failed: (error) => goal.failed(error) });
-  }
-
-  /** Its place is free. */
-  ended(goal: Goal): void {
-    this.#parts.passes.leave(goal.key);
-    this.#open.delete(goal);
-    for (const goals of [this.#derivationGoals, this.#pathGoals, this.#realisationGoals] as const)
-      if ((goals.get(goal.key) as unknown) === goal) goals.delete(goal.key);
-  }
-}
-
-/** The goal of this key that is under way, with one more waiter. */
-function join<Result extends GoalResult, SomeGoal extends Goal<Result>>(
-  goals: ReadonlyMap<GoalKey, SomeGoal>,
-  key: GoalKey,
-  above: Audience,
-): SomeGoal | undefined {
-  const found = goals.get(key);
-  if (found?.isUnderWay !== true) return undefined;
-  found.waiters += 1;
-  found.audience.join(above);
-  return found;
 }
 
 type AlreadyValid = ReadonlyMap<StorePath, BuildResult>;
 const noneValid: AlreadyValid = new Map();
-
-/** Of a goal that nobody has to run. */
-const nobody: GoalOwner = { ended: () => undefined };
 
 function cycleError(again: string): GoalError {
   return new GoalError("ERR_GOAL_CYCLE", `cycle detected: '${again}' waits for itself`, {
