@@ -11,6 +11,9 @@ export interface Begun {
   readonly sandbox: SandboxBeginning;
 }
 
+/** As far as there is something of it. */
+type Unfinished = Pick<Begun, "ids"> & Partial<Begun>;
+
 /** How a build is isolated. */
 type BuildKind = Pick<BuildSpec, "isolation" | "network" | "idRange">;
 
@@ -53,7 +56,10 @@ export class BegunSandboxes {
   /** Ends the one that is begun; settles when none is left. */
   end(): Promise<void> {
     const next = this.#takeNext();
-    this.#ended = this.#ended.then(async () => end(await next));
+    this.#ended = this.#ended.then(async () => {
+      const begun = await next;
+      if (begun !== undefined) await endBegun(begun);
+    });
     return this.#ended;
   }
 
@@ -66,11 +72,11 @@ export class BegunSandboxes {
 
   /** What cannot be had ahead of time is nobody's error: the next build is told why, if it cannot have it either. */
   async #begin(): Promise<Begun | undefined> {
-    let taken: Omit<Begun, "sandbox"> | undefined;
+    let taken: Unfinished | undefined;
     try {
       const ids = await takeBuildIds(this.settings, { idRange: false, isolation: "sandbox" });
       if (ids === undefined) return undefined;
-      taken = { ids, group: undefined };
+      taken = { ids };
       const group = await this.groups.make(ids, false);
       taken = { ids, group };
       const sandbox = await beginSandbox({
@@ -82,7 +88,7 @@ export class BegunSandboxes {
       });
       return { ids, group, sandbox };
     } catch {
-      await end(taken);
+      if (taken !== undefined) await endBegun(taken);
       return undefined;
     }
   }
@@ -93,9 +99,9 @@ function suits({ isolation, network, idRange }: BuildKind): boolean {
   return isolation === "sandbox" && network === "private" && !idRange;
 }
 
-/** A group that cannot be removed is removed by the next sweep. */
-async function end(begun: (Omit<Begun, "sandbox"> & Partial<Begun>) | undefined): Promise<void> {
-  await begun?.sandbox?.end().catch(() => undefined);
-  await begun?.group?.remove().catch(() => undefined);
-  begun?.ids.release();
+/** Gives back all of one; a group that cannot be removed is removed by the next sweep. */
+export async function endBegun({ ids, group, sandbox }: Unfinished): Promise<void> {
+  await sandbox?.end().catch(() => undefined);
+  await group?.remove().catch(() => undefined);
+  ids.release();
 }

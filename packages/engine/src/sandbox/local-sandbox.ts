@@ -2,7 +2,7 @@ import { hashPartOf, type StoreDir, type StorePath } from "@drvkit/drv-parser";
 import type { BuildSpec, RunningBuild, SandboxPort } from "@drvkit/goal";
 import { type ControlGroup, startSandbox, type UnconfinedSpec } from "@drvkit/sandbox-native";
 import type { Settings } from "../settings/table.js";
-import { type Begun, BegunSandboxes } from "./begun.js";
+import { type Begun, BegunSandboxes, endBegun } from "./begun.js";
 import { type BindPlaces, Binds } from "./binds.js";
 import { type BuildIds, takeBuildIds } from "./build-ids.js";
 import { BuildNames } from "./build-names.js";
@@ -60,7 +60,8 @@ export class LocalSandbox implements SandboxPort {
     try {
       return await this.#startAs(ids, spec, signal, begun);
     } catch (error) {
-      ids.release();
+      if (begun === undefined) ids.release();
+      else await endBegun(begun);
       throw error;
     }
   }
@@ -101,7 +102,6 @@ export class LocalSandbox implements SandboxPort {
       if (!signal.aborted) return build;
       await build.close({ keepBuildDir: false });
     } catch (error) {
-      await begun?.sandbox.end().catch(() => undefined);
       // The next sweep tries again; why the build did not start counts.
       await group?.remove().catch(() => undefined);
       await this.#names.remove(places).catch(() => undefined);
