@@ -1,8 +1,10 @@
 //! A process above the builder, where no namespace keeps together what the builder starts.
 
+use std::time::Duration;
+
 use drvkit_helper::{ENGINE_FD, PROGRAM_FD, Report};
 
-use crate::sys::{self, Ended, Errno};
+use crate::sys::{self, Ended, Errno, Reaped};
 
 /// Returns in the child, which performs the rest. Orphans of the child become children of this process.
 pub fn supervise(uid: Option<u32>) -> Result<(), Errno> {
@@ -35,7 +37,7 @@ fn wait_for(builder: i32, signals: i32) -> Result<Option<Ended>, Errno> {
         if sys::wait_for_either(signals, ENGINE_FD)? || sys::take_signal(signals)? == libc::SIGTERM {
             return Ok(None);
         }
-        while let Some((pid, ended)) = sys::reap(libc::WNOHANG)? {
+        while let Reaped::Ended(pid, ended) = sys::reap()? {
             if pid == builder {
                 return Ok(Some(ended));
             }
@@ -44,9 +46,11 @@ fn wait_for(builder: i32, signals: i32) -> Result<Option<Ended>, Errno> {
 }
 
 /// Ends all that is left. What a child leaves when it ends becomes a child, so a round is not the last one until there is
-/// none. How the builder ended, if it is among them: its end is not to be seen as long as one of the others traces it.
+/// none. How the builder ended, if it is among them: its end is not to be seen as long as one of the others traces it, and
+/// that one may become a child only after a look at them. So nothing here waits for an end: there is another round soon.
 fn sweep(uid: Option<u32>, builder: i32) -> Option<Ended> {
     let mut found = None;
+    let mut pause = FIRST_PAUSE;
     loop {
         if let Some(uid) = uid {
             let _ = sys::as_user_for_signals(uid, sys::kill_all);
@@ -54,10 +58,17 @@ fn sweep(uid: Option<u32>, builder: i32) -> Option<Ended> {
         for pid in sys::children().unwrap_or_default() {
             sys::kill(pid);
         }
-        match sys::reap(0) {
-            Ok(Some((pid, ended))) if pid == builder => found = Some(ended),
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => return found,
+        match sys::reap() {
+            Ok(Reaped::Ended(pid, ended)) if pid == builder => found = Some(ended),
+            Ok(Reaped::Ended(..)) => {}
+            Ok(Reaped::NoneYet) => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(LAST_PAUSE);
+            }
+            Ok(Reaped::NoChildren) | Err(_) => return found,
         }
     }
 }
+
+const FIRST_PAUSE: Duration = Duration::from_micros(100);
+const LAST_PAUSE: Duration = Duration::from_millis(50);

@@ -365,15 +365,28 @@ pub fn wait_for_either(first: RawFd, second: RawFd) -> Result<bool, Errno> {
     }
 }
 
-/// A child that has ended, or with `WNOHANG` possibly none; `None` without children.
-pub fn reap(flags: c_int) -> Result<Option<(i32, Ended)>, Errno> {
+/// What was found of children.
+pub enum Reaped {
+    /// One has ended, how.
+    Ended(i32, Ended),
+    /// There are some, and the end of none can be seen.
+    NoneYet,
+    /// There are none.
+    NoChildren,
+}
+
+/// A child that has ended, without waiting for one.
+pub fn reap() -> Result<Reaped, Errno> {
     let mut status = 0;
     loop {
         // SAFETY: the status lives during the call.
-        match check(unsafe { libc::waitpid(-1, &raw mut status, flags) }) {
-            Ok(0) | Err(libc::ECHILD) => return Ok(None),
-            Ok(pid) if libc::WIFSIGNALED(status) => return Ok(Some((pid, Ended::Signalled(libc::WTERMSIG(status))))),
-            Ok(pid) => return Ok(Some((pid, Ended::Exited(libc::WEXITSTATUS(status))))),
+        match check(unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) }) {
+            Ok(0) => return Ok(Reaped::NoneYet),
+            Err(libc::ECHILD) => return Ok(Reaped::NoChildren),
+            Ok(pid) if libc::WIFSIGNALED(status) => {
+                return Ok(Reaped::Ended(pid, Ended::Signalled(libc::WTERMSIG(status))));
+            }
+            Ok(pid) => return Ok(Reaped::Ended(pid, Ended::Exited(libc::WEXITSTATUS(status)))),
             Err(libc::EINTR) => {}
             Err(errno) => return Err(errno),
         }
