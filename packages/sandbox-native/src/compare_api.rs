@@ -5,7 +5,8 @@ use napi::Env;
 use napi::bindgen_prelude::{Either, Object, Uint8Array};
 use napi_derive::napi;
 
-use crate::trees_api::{CancelFlag, on_pool, type_name};
+use crate::task::on_pool;
+use crate::trees_api::{CancelFlag, type_name};
 
 /// See `TreeComparison` in `ts/compare.ts`.
 #[napi(object, object_from_js = false)]

@@ -144,14 +144,15 @@ fn ids(id_range: Option<bool>) -> Ids {
     if id_range == Some(true) { Ids::Range } else { Ids::One }
 }
 
-/// Without a program there can be none.
+/// `program`: that of the network; nothing where there can be none.
 fn network(kind: &str, program: Option<Vec<String>>) -> Result<Network, Failure> {
     match (kind, program) {
         ("private", _) => Ok(Network::Private),
         ("host", _) => Ok(Network::Host),
         ("program", Some(program)) => Ok(Network::Program(program.into_iter().map(String::into_bytes).collect())),
-        (other, _) => {
-            let message = format!("\"{other}\" is neither \"private\" nor \"host\" nor \"program\"");
+        (other, program) => {
+            let third = if program.is_some() { " nor \"program\"" } else { "" };
+            let message = format!("\"{other}\" is neither \"private\" nor \"host\"{third}");
             Err(Failure { code: "ERR_SANDBOX_SPEC", message, ..Failure::default() })
         }
     }

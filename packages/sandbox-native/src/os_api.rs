@@ -5,8 +5,7 @@ use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
-use crate::sandbox_api::on_thread;
-use crate::task::{Failure, Outcome, promise};
+use crate::task::{Failure, Outcome, on_thread, promise};
 
 /// A held lock. Collected without being released, it is released.
 #[napi]

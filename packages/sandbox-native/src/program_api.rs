@@ -8,8 +8,7 @@ use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
 use crate::convert::JsEvent;
-use crate::sandbox_api::on_thread;
-use crate::task::{Failure, Settle, promise};
+use crate::task::{Failure, Settle, on_thread, promise};
 
 /// One variable of an environment.
 #[napi(object)]

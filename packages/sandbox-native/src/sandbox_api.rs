@@ -3,13 +3,13 @@
 use std::sync::{Mutex, PoisonError};
 
 use drvkit_sandbox::{Base, Beginning, Process, Spec, SpecParts, begin, probe, start, start_unconfined as start_plain};
-use drvkit_trees::{Cancel, Pool, remove_tree};
+use drvkit_trees::{Cancel, remove_tree};
 use napi::Env;
-use napi::bindgen_prelude::{Object, ToNapiValue};
+use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
 use crate::convert::{JsBase, JsEvent, JsProbe, JsSpec, JsUnconfinedSpec};
-use crate::task::{Failure, Settle, promise};
+use crate::task::{Failure, Settle, on_thread, promise};
 
 /// A running builder; killed when it is collected.
 #[napi]
@@ -111,12 +111,4 @@ fn remove_left(directories: &[Vec<u8>]) -> Result<(), Failure> {
 #[napi]
 pub fn probe_sandbox<'env>(env: &'env Env, directory: String, uid: u32, gid: u32) -> napi::Result<Object<'env>> {
     on_thread(env, move || Ok(probe(directory.as_ref(), uid, gid)?.into_iter().map(JsProbe::from).collect::<Vec<_>>()))
-}
-
-/// A promise of what `work` comes to on a thread where it may wait.
-pub fn on_thread<'env, T: ToNapiValue + Send + 'static>(
-    env: &'env Env,
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> napi::Result<Object<'env>> {
-    promise(env, |settle: Settle<T>| Pool::waiting().run(move || settle.done(work())))
 }

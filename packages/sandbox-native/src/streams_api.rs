@@ -7,8 +7,8 @@ use napi::Env;
 use napi::bindgen_prelude::{Object, Uint8Array};
 use napi_derive::napi;
 
-use crate::task::promise;
-use crate::trees_api::{CancelFlag, TreeScan, invalid, on_pool, parse_hash_parts, tree_hash, tree_scan};
+use crate::task::{on_pool, promise};
+use crate::trees_api::{CancelFlag, TreeScan, invalid, parse_hash_parts, tree_hash, tree_scan};
 
 /// Size of the chunks of a stream.
 const CHUNK_BYTES: usize = 256 * 1024;

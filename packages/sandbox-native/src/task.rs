@@ -1,5 +1,6 @@
 //! Promises that any thread may settle, and failures that cross the boundary as fields.
 
+use drvkit_trees::{self as trees, Pool};
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::{Env, JsDeferred, sys};
 
@@ -90,4 +91,28 @@ pub fn promise<'env, T: ToNapiValue + Send + 'static>(
     let (deferred, promise) = env.create_deferred::<Outcome<T>, Resolver<T>>()?;
     start(Settle(Some(deferred)));
     Ok(promise)
+}
+
+/// A promise of what `work` comes to on one of the threads for trees.
+pub fn on_pool<'env, T: ToNapiValue + Send + 'static>(
+    env: &'env Env,
+    work: impl FnOnce() -> trees::Result<T> + Send + 'static,
+) -> napi::Result<Object<'env>> {
+    run_on(Pool::global(), env, move || work().map_err(Failure::from))
+}
+
+/// A promise of what `work` comes to on a thread where it may wait.
+pub fn on_thread<'env, T: ToNapiValue + Send + 'static>(
+    env: &'env Env,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> napi::Result<Object<'env>> {
+    run_on(Pool::waiting(), env, work)
+}
+
+fn run_on<'env, T: ToNapiValue + Send + 'static>(
+    pool: &Pool,
+    env: &'env Env,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> napi::Result<Object<'env>> {
+    promise(env, |settle| pool.run(move || settle.done(work())))
 }

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use drvkit_trees::{self as trees, Algorithm, Cancel, HashPart, Keep, Pool, Rewrites, TopStat, TopType, TreeError};
+use drvkit_trees::{self as trees, Algorithm, Cancel, HashPart, Keep, Rewrites, TopStat, TopType, TreeError};
 use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue, Uint8Array};
 use napi_derive::napi;
 
-use crate::task::{Failure, Outcome, promise};
+use crate::task::{Failure, Outcome, on_pool};
 
 /// A hash and the number of bytes that went into it.
 #[napi(object, object_from_js = false)]
@@ -267,13 +267,6 @@ pub fn stat_tree(path: String) -> Outcome<Option<TreeTop>> {
 #[napi]
 pub fn sha256_implementation() -> &'static str {
     trees::sha256_implementation()
-}
-
-pub(crate) fn on_pool<'env, T: ToNapiValue + Send + 'static>(
-    env: &'env Env,
-    work: impl FnOnce() -> trees::Result<T> + Send + 'static,
-) -> napi::Result<Object<'env>> {
-    promise(env, move |settle| Pool::global().run(move || settle.done(work().map_err(Failure::from))))
 }
 
 impl From<TreeError> for Failure {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import {
@@ -14,7 +14,7 @@ import {
 } from "../ts/index.js";
 import * as harness from "./harness.js";
 
-const { bind, newDirectory, spec } = harness;
+const { bind, childrenOf, hasEnded, newDirectory, spec } = harness;
 
 afterAll(harness.removeDirectories);
 
@@ -22,24 +22,6 @@ const refused = await harness.refusal();
 const because = refused === undefined ? "" : ` (skipped: ${refused})`;
 
 const baseOf = ({ hostUid, hostGid }: SandboxSpec): SandboxBase => ({ network: "private", hostUid, hostGid });
-
-/** Children of any thread of a process, without the one that helpers are copies of. */
-function childrenOf(pid: number | "self"): readonly number[] {
-  return readdirSync(`/proc/${pid}/task`)
-    .flatMap((thread) => readOrNothing(`/proc/${pid}/task/${thread}/children`).split(" "))
-    .filter(Boolean)
-    .map(Number);
-}
-
-function readOrNothing(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return ""; // it ended meanwhile
-  }
-}
-
-const isRunning = (pid: number) => /^State:\t[^Z]/mu.test(readOrNothing(`/proc/${pid}/status`));
 
 /** The processes that a call starts and that are left when it has settled. */
 async function startedBy<Value>(call: () => Promise<Value>): Promise<readonly [Value, readonly number[]]> {
@@ -121,6 +103,15 @@ describe.skipIf(refused !== undefined)(`a sandbox that was begun ahead${because}
     expect(existsSync(description.tempDir)).toBe(false);
   });
 
+  test("has no network that a program connects", async () => {
+    const { hostUid, hostGid } = spec(newDirectory(), []);
+    const base = { network: "program", hostUid, hostGid } as unknown as SandboxBase;
+    await expect(beginSandbox(base)).rejects.toMatchObject({
+      code: "ERR_SANDBOX_SPEC",
+      message: '"program" is neither "private" nor "host"',
+    });
+  });
+
   test("serves one start", async () => {
     const description = spec(newDirectory(), ["-c", "echo $PPID"]);
     const begun = await beginSandbox(baseOf(description));
@@ -134,7 +125,7 @@ describe.skipIf(refused !== undefined)(`a sandbox that was begun ahead${because}
     const [begun, pids] = await startedBy(() => beginSandbox(baseOf(description)));
     expect(pids).toHaveLength(1);
     for (const pid of pids) process.kill(pid, "SIGKILL");
-    expect(await harness.eventually(() => !pids.some(isRunning))).toBe(true);
+    expect(await harness.eventually(() => pids.every(hasEnded))).toBe(true);
     expect(await outcomeOf(description, begun)).toMatchObject({ output: "a\n" });
   });
 
@@ -143,7 +134,7 @@ describe.skipIf(refused !== undefined)(`a sandbox that was begun ahead${because}
     const [begun, pids] = await startedBy(() => beginSandbox(baseOf(description)));
     await begun.end();
     await begun.end();
-    expect(pids.filter(isRunning)).toEqual([]);
+    expect(pids.filter((pid) => !hasEnded(pid))).toEqual([]);
     const used = await beginSandbox(baseOf(description));
     const running = await startSandbox(description, used);
     await used.end();
@@ -166,7 +157,7 @@ describe.skipIf(refused !== undefined)(`a sandbox that was begun ahead${because}
     const pids = childrenOf(engine.pid ?? 0);
     expect(pids.length).toBeGreaterThanOrEqual(1);
     engine.kill("SIGKILL");
-    expect(await harness.eventually(() => !pids.some(isRunning))).toBe(true);
+    expect(await harness.eventually(() => pids.every(hasEnded))).toBe(true);
   });
 
   test("is in its group from the first moment", async (context) => {

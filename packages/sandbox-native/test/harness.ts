@@ -117,6 +117,27 @@ export async function build(
   return { ...(await collect(running)), layers: running.layers, directory };
 }
 
+/** Children of any thread of a process: of one that ended meanwhile, none. */
+export function childrenOf(pid: number | "self"): readonly number[] {
+  return readdirSync(`/proc/${pid}/task`)
+    .flatMap((thread) => readOrNothing(`/proc/${pid}/task/${thread}/children`).split(" "))
+    .filter(Boolean)
+    .map(Number);
+}
+
+export function hasEnded(pid: number): boolean {
+  const status = readOrNothing(`/proc/${pid}/status`);
+  return status === "" || /^State:\tZ/mu.test(status);
+}
+
+function readOrNothing(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 /** `name=value` lines as an object. */
 export function facts(output: string): Record<string, string> {
   const lines = output.split("\n").filter((line) => line.includes("="));

@@ -1,36 +1,15 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { startSandbox } from "../ts/index.js";
 import * as harness from "./harness.js";
 
-const { newDirectory, spec } = harness;
+const { childrenOf, hasEnded, newDirectory, spec } = harness;
 
 afterAll(harness.removeDirectories);
 
 const refused = await harness.refusal();
 const because = refused === undefined ? "" : ` (skipped: ${refused})`;
 const rounds = process.env["DRVKIT_TEST_LONG"] === "1" ? 1000 : 60;
-
-/** Children of any thread of this process: of one that ended meanwhile, none. */
-function children(): readonly number[] {
-  return readdirSync("/proc/self/task").flatMap((thread) => {
-    try {
-      const text = readFileSync(`/proc/self/task/${thread}/children`, "utf8");
-      return text.split(" ").filter(Boolean).map(Number);
-    } catch {
-      return [];
-    }
-  });
-}
-
-function hasEnded(pid: number): boolean {
-  try {
-    return /^State:\tZ/mu.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-  } catch {
-    return true;
-  }
-}
 
 /** How many processes it killed: one, or none if it has ended. */
 function kill9(pid: number): 0 | 1 {
@@ -45,7 +24,7 @@ function kill9(pid: number): 0 | 1 {
 describe.skipIf(refused !== undefined)(`a set-up whose processes die${because}`, () => {
   /** How a start ends of which the `count`-th look finds processes and kills all of them. */
   async function startKilledAt(count: number) {
-    const before = new Set(children()); // the process that helpers are copies of
+    const before = new Set(childrenOf("self")); // the process that helpers are copies of
     let looks = 0;
     let killed = 0;
     let settled = false;
@@ -53,7 +32,7 @@ describe.skipIf(refused !== undefined)(`a set-up whose processes die${because}`,
       if (settled) return;
       looks += 1;
       if (looks > count)
-        for (const pid of children().filter((pid) => !before.has(pid))) {
+        for (const pid of childrenOf("self").filter((pid) => !before.has(pid))) {
           killed += kill9(pid);
         }
       if (killed === 0) setImmediate(kill);
@@ -89,7 +68,7 @@ describe.skipIf(refused !== undefined)(`a set-up whose processes die${because}`,
     expect(outcomes.failed).toBeGreaterThan(0);
     expect((await harness.build(["-c", "echo after"])).output).toBe("after\n");
     // One that was killed before its pid was told is nobody's to reap, but it does not run.
-    expect(await harness.eventually(() => children().every(hasEnded))).toBe(true);
+    expect(await harness.eventually(() => childrenOf("self").every(hasEnded))).toBe(true);
   });
 });
 

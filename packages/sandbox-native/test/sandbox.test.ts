@@ -471,7 +471,7 @@ sandboxed(`binds${because}`, () => {
 
   test("B26: a start survives the end of the process that helpers are copies of", async () => {
     await build(["-c", "true"]);
-    // Threads and processes come and go while they are listed.
+    // Processes come and go while they are listed.
     const ifThere = (read: () => string) => {
       try {
         return read();
@@ -480,16 +480,14 @@ sandboxed(`binds${because}`, () => {
       }
     };
     const helpers = () =>
-      readdirSync("/proc/self/task")
-        .flatMap((thread) =>
-          ifThere(() => readFileSync(`/proc/self/task/${thread}/children`, "utf8")).split(" "),
-        )
+      harness
+        .childrenOf("self")
         .filter((pid) => ifThere(() => readlinkSync(`/proc/${pid}/exe`)).startsWith("/memfd:drvkit-helper"));
     let killed = 0;
     // Each round kills it at another moment of the next start: before it is asked, while it is, or after.
     for (let round = 0; round < 30; round++) {
       for (const pid of helpers()) {
-        process.kill(Number(pid), "SIGKILL");
+        process.kill(pid, "SIGKILL");
         killed++;
       }
       expect((await build(["-c", "echo again"])).output).toBe("again\n");

@@ -27,7 +27,7 @@ export async function cancellable<T>(
 ): Promise<T> {
   if (signal === undefined) return unwrap(await call(neverRequested()));
   signal.throwIfAborted();
-  const flag = makeFlag();
+  const flag = makeCancelFlag();
   const request = () => flag.request();
   signal.addEventListener("abort", request, { once: true });
   try {
@@ -39,7 +39,8 @@ export async function cancellable<T>(
   }
 }
 
-function makeFlag(): CancelFlag {
+/** A request that nobody has made yet. */
+export function makeCancelFlag(): CancelFlag {
   return new (loadAddon() as CancelAddon).CancelFlag();
 }
 
@@ -47,6 +48,6 @@ let shared: CancelFlag | undefined;
 
 /** One for all calls that nobody ends. */
 function neverRequested(): CancelFlag {
-  shared ??= makeFlag();
+  shared ??= makeCancelFlag();
   return shared;
 }

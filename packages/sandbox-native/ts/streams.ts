@@ -1,4 +1,4 @@
-import type { CancelFlag } from "./cancel.js";
+import { type CancelFlag, makeCancelFlag } from "./cancel.js";
 import { type Outcome, unwrap } from "./error.js";
 import { loadAddon } from "./platform.js";
 import type { ScanResult } from "./types.js";
@@ -34,7 +34,6 @@ export interface BytePipe {
 }
 
 interface StreamsAddon {
-  readonly CancelFlag: new () => CancelFlag;
   readFile(path: string, cancel: CancelFlag): BytePipe;
   givenBytes(cancel: CancelFlag): BytePipe;
 }
@@ -109,7 +108,7 @@ export class Way {
   constructor({ origin, codings, signals }: Bytes) {
     for (const signal of signals) signal.throwIfAborted();
     this.#signals = signals;
-    this.#flag = new (addon().CancelFlag)();
+    this.#flag = makeCancelFlag();
     this.pipe = origin.open(this.#flag);
     for (const coding of codings) this.pipe.push(coding);
     this.#given = origin.given && iteratorOf(origin.given);

@@ -271,7 +271,6 @@ pub fn new_cgroup_namespace() -> Result<(), Errno> {
 
 /// Looks at the lists of the kernel, of which it tells no changes; whoever gave the program has a deadline.
 pub fn await_route() -> Result<(), Errno> {
-    let pause = libc::timespec { tv_sec: 0, tv_nsec: 2_000_000 };
     loop {
         if has_route("/proc/net/route", |fields| fields.get(1) == Some(&"00000000"))
             || has_route("/proc/net/ipv6_route", |fields| {
@@ -282,8 +281,7 @@ pub fn await_route() -> Result<(), Errno> {
         {
             return Ok(());
         }
-        // SAFETY: the time lives during the call; an interrupted sleep is only shorter.
-        unsafe { libc::nanosleep(&raw const pause, std::ptr::null_mut()) };
+        std::thread::sleep(std::time::Duration::from_millis(2));
     }
 }
 

@@ -115,7 +115,7 @@ pub(crate) struct Helper {
     pub(crate) process: Child,
     pub(crate) terminal: OwnedFd,
     pub(crate) instructions: OwnedFd,
-    pub(crate) go: OwnedFd,
+    go: OwnedFd,
     pub(crate) reports: OwnedFd,
 }
 
@@ -197,8 +197,8 @@ pub(crate) fn ended(step: &str, status: Option<ExitStatus>) -> Error {
 /// The reports of one set-up.
 pub(crate) struct Talk {
     pub(crate) program: Vec<Instruction>,
-    pub(crate) channel: Channel,
-    pub(crate) connection: Option<Connection>,
+    channel: Channel,
+    connection: Option<Connection>,
     pub(crate) skipped: Vec<u32>,
 }
 

@@ -47,7 +47,7 @@ impl Process {
 /// A sandbox that waits to be told of its builder. Dropped, it is ended.
 pub struct Beginning {
     base: Base,
-    owner: Option<Owner>,
+    machine: Machine,
     set_up: SetUp,
 }
 
@@ -60,7 +60,7 @@ pub fn begin(mut base: Base) -> Result<Beginning, Error> {
     program.push(Op::AwaitRest.into());
     // Where programs cannot be run from memory there is no directory for one yet.
     let set_up = SetUp::begin(&base, owner, program, b"", known_reactor()?).map_err(|failed| failed.error)?;
-    Ok(Beginning { base, owner, set_up })
+    Ok(Beginning { base, machine, set_up })
 }
 
 /// Starts the builder, in a sandbox that was begun with the same base if there is one; waits until it runs.
@@ -69,14 +69,17 @@ pub fn start(spec: &Spec, begun: Option<Beginning>) -> Result<Process, Error> {
     if begun.as_ref().is_some_and(|begun| begun.base != *base) {
         return Err(Error::spec("the sandbox was begun for another builder".into()));
     }
-    let machine = Machine::read();
     // One that has ended meanwhile is as good as none.
     let begun = begun.filter(|begun| begun.set_up.is_alive());
-    let owner = begun.as_ref().map_or_else(|| owner(base, &machine), |begun| begun.owner);
+    let (machine, begun) = match begun {
+        Some(Beginning { machine, set_up, .. }) => (machine, Some(set_up)),
+        None => (Machine::read(), None),
+    };
+    let owner = owner(base, &machine);
     skeleton::make(spec, owner)?;
     let reactor = known_reactor()?;
     let set_up = match begun {
-        Some(Beginning { mut set_up, .. }) => {
+        Some(mut set_up) => {
             set_up.go_on(rest(spec, &machine, Ending::Build))?;
             Ok(set_up)
         }
