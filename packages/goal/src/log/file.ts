@@ -8,7 +8,7 @@ import {
   renameSync,
   rmSync,
   writeFile,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
@@ -59,22 +59,19 @@ interface LogMeans {
   emptyCompressed?: Uint8Array;
 }
 
-/** Makes a file by `open`, which finds none; the directories above it, too. */
-function makeFile(path: string, open: () => number): number {
+/** A new file, in directories that are made if need be. */
+function openNew(path: string): number {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  const openIt = () => openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o666);
   try {
-    return open();
+    return openIt();
   } catch (error) {
     if (hasCode(error, "ENOENT")) mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
     else if (hasCode(error, "EEXIST"))
       rmSync(path); // of a process that was killed
     else throw error;
-    return open();
+    return openIt();
   }
-}
-
-function openNew(path: string): number {
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  return makeFile(path, () => openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o666));
 }
 
 /**
@@ -96,8 +93,8 @@ function openLocked(path: string, lock: (fd: number) => void): number {
 }
 
 class FileLog implements LogWriter {
+  /** Of the file, once it is made. */
   #fd: number | undefined;
-  #isEmpty = true;
   /** The last one that was asked for, well or not: they go one after another, and none is left when the descriptor closes. */
   #written: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
@@ -116,7 +113,6 @@ class FileLog implements LogWriter {
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#closing !== undefined) throw new Error("the log is closed");
     const fd = this.begin();
-    this.#isEmpty = false;
     const written = this.#written.then(() => write(fd, bytes));
     this.#written = written.catch(() => undefined);
     await written;
@@ -130,17 +126,16 @@ class FileLog implements LogWriter {
   async #close(): Promise<void> {
     await this.#written;
     const { compression, emptyCompressed } = this.means;
-    if (this.#fd === undefined && compression !== undefined && emptyCompressed !== undefined)
+    const isSilent = this.#fd === undefined;
+    if (isSilent && compression !== undefined && emptyCompressed !== undefined)
       return this.#finish(compression, (target) => writeNew(target, emptyCompressed));
     closeSync(this.begin());
-    if (compression !== undefined) await this.#compress(compression);
-    for (const name of logNamesOf(this.path))
-      if (name !== `${this.path}${compression?.extension ?? ""}`) rmSync(name, { force: true });
-  }
-
-  async #compress(compression: LogCompression): Promise<void> {
-    await this.#finish(compression, (target) => compression.compress(this.path, target));
-    if (this.#isEmpty) this.means.emptyCompressed ??= readFileSync(`${this.path}${compression.extension}`);
+    const complete = `${this.path}${compression?.extension ?? ""}`;
+    if (compression !== undefined) {
+      await this.#finish(compression, (target) => compression.compress(this.path, target));
+      if (isSilent) this.means.emptyCompressed = readFileSync(complete);
+    }
+    for (const name of logNamesOf(this.path)) if (name !== complete) rmSync(name, { force: true });
   }
 
   /** The compressed log gets its name when it is complete. */
@@ -164,7 +159,7 @@ class FileLog implements LogWriter {
 function writeNew(path: string, bytes: Uint8Array): void {
   const fd = openNew(path);
   try {
-    writeSync(fd, bytes);
+    writeFileSync(fd, bytes);
   } finally {
     closeSync(fd);
   }
