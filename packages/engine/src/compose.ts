@@ -1,4 +1,5 @@
 import {
+  type CanonicaliseOptions,
   type EvalStorePort,
   type LogCompression,
   makeFileLog,
@@ -8,6 +9,7 @@ import {
   type TreesPort,
 } from "@drvkit/goal";
 import {
+  canonicaliseAndScanTree,
   canonicaliseTree,
   compareTrees,
   compressBzip2,
@@ -21,11 +23,11 @@ import {
   lockDescriptor,
   makeSeenInodes,
   moveTree,
+  type CanonicaliseOptions as NativeCanonicaliseOptions,
   removeTree,
   replaceTree,
   rewriteTree,
   type SeenInodes,
-  scanTree,
   statTree,
 } from "@drvkit/sandbox-native";
 import type { LmdbStore } from "@drvkit/store-lmdb";
@@ -36,13 +38,10 @@ import type { Settings } from "./settings/table.js";
 /** The trees port of `goal`, by the native addon. */
 export const nativeTrees = {
   stat: statTree,
-  canonicalise: (path, { seen, ...options }) =>
-    canonicaliseTree(path, {
-      ...options,
-      ...(seen === undefined ? {} : { seen: seen as SeenInodes }), // made by the method below
-    }),
+  canonicalise: (path, options) => canonicaliseTree(path, withSeen(options)),
   makeSeenInodes,
-  scan: scanTree,
+  canonicaliseAndScan: (path, hashParts, options) =>
+    canonicaliseAndScanTree(path, hashParts, withSeen(options)),
   async hash(path, method, algorithm, options) {
     const hash = method === "flat" ? hashFile : hashTree;
     const { digest } = await hash(path, algorithm, options);
@@ -57,6 +56,11 @@ export const nativeTrees = {
   remove: removeTree,
   freeBytes: async (path) => freeBytes(path),
 } satisfies TreesPort;
+
+/** What `goal` has a set of inodes from is the method above. */
+function withSeen({ seen, ...options }: CanonicaliseOptions): NativeCanonicaliseOptions {
+  return { ...options, ...(seen === undefined ? {} : { seen: seen as SeenInodes }) };
+}
 
 /** A store in the place of the one that derivations are read from: its objects as they lie there. */
 export function evalStorePort(store: LmdbStore): EvalStorePort {

@@ -1,5 +1,6 @@
 //! JavaScript functions of the trees crate.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use drvkit_trees::{self as trees, Algorithm, Cancel, HashPart, Keep, Rewrites, TopStat, TopType, TreeError};
@@ -125,13 +126,47 @@ pub fn canonicalise_tree<'env>(
     seen: &SeenInodes,
     cancel: &CancelFlag,
 ) -> napi::Result<Object<'env>> {
-    let seen = Arc::clone(&seen.0);
+    let owners = Owners::new(first_uid, uid_count, seen);
+    let cancel = cancel.0.clone();
+    on_pool(env, move || owners.canonicalise(&path, &cancel))
+}
+
+/// Canonical metadata for a whole tree, and then what `scan_tree` finds.
+#[napi]
+pub fn canonicalise_and_scan_tree<'env>(
+    env: &'env Env,
+    path: String,
+    hash_parts: Vec<String>,
+    first_uid: Option<u32>,
+    uid_count: Option<u32>,
+    seen: &SeenInodes,
+    cancel: &CancelFlag,
+) -> napi::Result<Object<'env>> {
+    let parts = parse_hash_parts(&hash_parts)?;
+    let owners = Owners::new(first_uid, uid_count, seen);
     let cancel = cancel.0.clone();
     on_pool(env, move || {
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let allowed_uids = first_uid.map(|first| first..first.saturating_add(uid_count.unwrap_or(1)));
-        trees::canonicalise_tree(path.as_bytes(), allowed_uids, &mut seen, &cancel)
+        owners.canonicalise(&path, &cancel)?;
+        trees::scan_tree(path.as_bytes(), parts, &cancel).map(tree_scan)
     })
+}
+
+/// Whose files a tree may have.
+struct Owners {
+    allowed_uids: Option<Range<u32>>,
+    seen: Arc<Mutex<trees::SeenInodes>>,
+}
+
+impl Owners {
+    fn new(first_uid: Option<u32>, uid_count: Option<u32>, seen: &SeenInodes) -> Self {
+        let allowed_uids = first_uid.map(|first| first..first.saturating_add(uid_count.unwrap_or(1)));
+        Self { allowed_uids, seen: Arc::clone(&seen.0) }
+    }
+
+    fn canonicalise(self, path: &str, cancel: &Cancel) -> trees::Result<()> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        trees::canonicalise_tree(path.as_bytes(), self.allowed_uids, &mut seen, cancel)
+    }
 }
 
 /// Copy of a tree, or of the entries of `keep`, to a free path.

@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { copyTree } from "../ts/copy.js";
 import { listDirectory, statEntry } from "../ts/listing.js";
-import { canonicaliseTree, hashFile, hashTree, scanTree } from "../ts/trees.js";
+import { canonicaliseAndScanTree, canonicaliseTree, hashFile, hashTree, scanTree } from "../ts/trees.js";
 import { tempDir } from "./trees-fixture.js";
 
 const bytes = (text: string) => Buffer.from(text, "latin1");
@@ -56,6 +56,10 @@ describe("a signal", () => {
   test.each([
     ["hashTree", (path: string, signal: AbortSignal) => hashTree(path, "sha256", { signal })],
     ["hashFile", (path: string, signal: AbortSignal) => hashFile(path, "sha1", { signal })],
+    [
+      "canonicaliseAndScanTree",
+      (path: string, signal: AbortSignal) => canonicaliseAndScanTree(path, [], { signal }),
+    ],
     ["scanTree", (path: string, signal: AbortSignal) => scanTree(path, [], { signal })],
   ])("ends %s of a file that would take days", async (_name, work) => {
     const reason = new Error("enough");

@@ -100,7 +100,7 @@ test("every function of the contract is exported", () => {
   expect(functions.map(([name]) => name)).toEqual(
     expect.arrayContaining(
       (
-        "startSandbox probeSandbox isHostId platformSupport hashTree hashFile scanTree dumpTree canonicaliseTree copyTree " +
+        "startSandbox probeSandbox isHostId platformSupport hashTree hashFile scanTree dumpTree canonicaliseTree canonicaliseAndScanTree copyTree " +
         "removeTree moveTree replaceTree statTree syncTree compressBzip2 decompressBzip2 compressZstd decompressZstd " +
         "lockFile lockDescriptor allocateFile fileSystemType freeBytes startProgram"
       ).split(" "),

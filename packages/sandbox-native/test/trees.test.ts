@@ -19,6 +19,8 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { copyTree } from "../ts/copy.js";
 import {
+  type CanonicaliseOptions,
+  canonicaliseAndScanTree,
   canonicaliseTree,
   compress,
   compressBzip2,
@@ -325,11 +327,18 @@ describe("dumpTree", () => {
   });
 });
 
-describe("canonicaliseTree", () => {
+describe.each([
+  { name: "canonicaliseTree", canonicalise: canonicaliseTree },
+  {
+    name: "canonicaliseAndScanTree",
+    canonicalise: (path: string, options: CanonicaliseOptions = {}) =>
+      canonicaliseAndScanTree(path, [], options),
+  },
+])("$name", ({ canonicalise }) => {
   test("leaves modes, times and owners as the store has them", async () => {
     const tree = makeTree(tempDir());
     chmodSync(`${tree}/plain`, 0o4666);
-    await canonicaliseTree(tree);
+    await canonicalise(tree);
     const mode = (path: string) => (statSync(path).mode & 0o7777).toString(8);
     expect([mode(tree), mode(`${tree}/plain`), mode(`${tree}/inner`), mode(`${tree}/inner/run`)]).toEqual([
       "555",
@@ -344,9 +353,7 @@ describe("canonicaliseTree", () => {
   test("refuses a foreign owner before it changes anything", async () => {
     const tree = makeTree(tempDir());
     const before = lstatSync(tree);
-    await expect(
-      canonicaliseTree(tree, { allowedUids: { first: 872415232, count: 1 } }),
-    ).rejects.toMatchObject({
+    await expect(canonicalise(tree, { allowedUids: { first: 872415232, count: 1 } })).rejects.toMatchObject({
       code: "ERR_TREE_OWNERSHIP",
       message: `invalid ownership on file '${tree}'`,
     });
@@ -364,11 +371,31 @@ describe("canonicaliseTree", () => {
       expect(spawnSync("ln", [`${dir}/one/file`, `${dir}/two/file`]).status).toBe(0);
       expect(spawnSync("chown", ["-R", `${uid}:${uid}`, `${dir}/one`, `${dir}/two`]).status).toBe(0);
       const seen = makeSeenInodes();
-      await canonicaliseTree(`${dir}/one`, { allowedUids: { first: uid, count: 1 }, seen });
-      await canonicaliseTree(`${dir}/two`, { allowedUids: { first: uid, count: 1 }, seen });
+      await canonicalise(`${dir}/one`, { allowedUids: { first: uid, count: 1 }, seen });
+      await canonicalise(`${dir}/two`, { allowedUids: { first: uid, count: 1 }, seen });
       expect(statSync(`${dir}/two/file`).uid).toBe(0);
     },
   );
+});
+
+describe("canonicaliseAndScanTree", () => {
+  const part = "0123456789abcdfghijklmnpqrsvwxyz";
+
+  test("finds what scanTree finds afterwards, as the modes are then", async () => {
+    const tree = makeTree(tempDir());
+    writeFileSync(`${tree}/inner/${part}-x`, "", { mode: 0o010 });
+    const scanned = await canonicaliseAndScanTree(tree, [part]);
+    expect(scanned.found).toEqual([part]);
+    expect(statSync(`${tree}/inner/${part}-x`).mode & 0o777).toBe(0o444);
+    expect(scanned).toEqual(await scanTree(tree, [part]));
+  });
+
+  test("changes nothing for what is no hash part", async () => {
+    const tree = makeTree(tempDir());
+    const before = lstatSync(tree);
+    await expect(canonicaliseAndScanTree(tree, ["x"])).rejects.toThrow("'x' is not the hash part");
+    expect([lstatSync(tree).mode, lstatSync(tree).mtimeMs]).toEqual([before.mode, before.mtimeMs]);
+  });
 });
 
 describe("copyTree, moveTree, removeTree, statTree", () => {

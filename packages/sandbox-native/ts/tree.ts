@@ -2,7 +2,7 @@ import { lstatSync } from "node:fs";
 import { type CancelFlag, type Cancellable, cancellable } from "./cancel.js";
 import { type Outcome, unwrap } from "./error.js";
 import { loadAddon } from "./platform.js";
-import type { TreeStat } from "./types.js";
+import type { ScanResult, TreeStat } from "./types.js";
 
 /**
  * Files that were canonicalised in one build. Give the same set for every output of a build: a hard link may join two of them.
@@ -29,6 +29,14 @@ interface TreeAddon {
     seen: SeenInodes,
     cancel: CancelFlag,
   ): Promise<Outcome<void>>;
+  canonicaliseAndScanTree(
+    path: string,
+    hashParts: readonly string[],
+    firstUid: number | undefined,
+    uidCount: number | undefined,
+    seen: SeenInodes,
+    cancel: CancelFlag,
+  ): Promise<Outcome<ScanResult>>;
   removeTrees(paths: readonly string[], cancel: CancelFlag): Promise<Outcome<void>>;
   syncTree(path: string, cancel: CancelFlag): Promise<Outcome<void>>;
   // A rename takes less time than handing it to another thread.
@@ -59,6 +67,22 @@ export async function canonicaliseTree(path: string, options: CanonicaliseOption
   const { allowedUids, seen = makeSeenInodes(), signal } = options;
   await cancellable(signal, (flag) =>
     addon().canonicaliseTree(path, allowedUids?.first, allowedUids?.count, seen, flag),
+  );
+}
+
+/**
+ * {@link canonicaliseTree} and then {@link scanTree} in one call, which for a small tree takes half of the time of two.
+ *
+ * @throws As both.
+ */
+export async function canonicaliseAndScanTree(
+  path: string,
+  hashParts: readonly string[],
+  options: CanonicaliseOptions = {},
+): Promise<ScanResult> {
+  const { allowedUids, seen = makeSeenInodes(), signal } = options;
+  return cancellable(signal, (flag) =>
+    addon().canonicaliseAndScanTree(path, hashParts, allowedUids?.first, allowedUids?.count, seen, flag),
   );
 }
 

@@ -33,6 +33,7 @@ export { hashTreeModulo, rewriteTree } from "./rewrite.js";
 export type { ByteSource, ByteStream } from "./streams.js";
 export {
   type CanonicaliseOptions,
+  canonicaliseAndScanTree,
   canonicaliseTree,
   makeSeenInodes,
   moveTree,

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { BuildSpec } from "@drvkit/goal";
 import { beginSandbox, type ControlGroup, type SandboxBeginning } from "@drvkit/sandbox-native";
 import type { Settings } from "../settings/table.js";
@@ -21,8 +22,8 @@ type BuildKind = Pick<BuildSpec, "isolation" | "network" | "idRange">;
 const stayMs = 1000;
 
 /**
- * Begins the next sandbox while the outputs of a build are looked at: the next build then starts in half of the time. From the
- * second build on, for most runs have one.
+ * Begins the next sandbox while a builder runs: the next build then starts in half of the time. From the second build on, for most runs
+ * have one.
  */
 export class BegunSandboxes {
   readonly #isUseful: boolean;
@@ -41,15 +42,16 @@ export class BegunSandboxes {
 
   /** The one that is begun, for a build that can use it; whoever takes it answers for all of it. */
   async take(build: BuildKind): Promise<Begun | undefined> {
-    return suits(build) ? this.#takeNext() : undefined;
+    if (!suits(build)) return undefined;
+    this.#builds += 1;
+    return this.#takeNext();
   }
 
-  /** The builder of such a build has ended, and the next may come. Not before: the two would be in each other's way. */
+  /** Such a build may be followed by another: called when its builder runs, and when that has ended, which may be long after. */
   beginNext(build: BuildKind): void {
-    if (!suits(build) || !this.#isUseful) return;
-    this.#builds += 1;
-    if (this.#builds < 2 || this.#next !== undefined) return;
-    this.#next = this.#begin();
+    if (!suits(build) || !this.#isUseful || this.#builds < 2 || this.#next !== undefined) return;
+    // What else follows from that comes first.
+    this.#next = setImmediate().then(() => this.#begin());
     this.#expiry = setTimeout(() => void this.end(), stayMs).unref();
   }
 

@@ -99,6 +99,7 @@ export class LocalSandbox implements SandboxPort {
       const ended = () => this.#begun.beginNext(spec);
       const site = { spec, ids, places, names: this.#names, group, storeDir, realStoreDir, hostTools, ended };
       const build = new LocalBuild(child, site);
+      this.#begun.beginNext(spec);
       if (!signal.aborted) return build;
       await build.close({ keepBuildDir: false });
     } catch (error) {

@@ -132,7 +132,10 @@ class FileLog implements LogWriter {
     closeSync(this.begin());
     const complete = `${this.path}${compression?.extension ?? ""}`;
     if (compression !== undefined) {
-      await this.#finish(compression, (target) => compression.compress(this.path, target));
+      await this.#finish(compression, (target) => {
+        rmSync(target, { force: true }); // of a process that was killed
+        return compression.compress(this.path, target);
+      });
       if (isSilent) this.means.emptyCompressed = readFileSync(complete);
     }
     for (const name of logNamesOf(this.path)) if (name !== complete) rmSync(name, { force: true });
@@ -145,7 +148,6 @@ class FileLog implements LogWriter {
   ): Promise<void> {
     const compressed = `${this.path}${extension}`;
     const unfinished = `${compressed}.new`;
-    rmSync(unfinished, { force: true }); // of a process that was killed
     try {
       await fill(unfinished);
       renameSync(unfinished, compressed);

@@ -1,7 +1,6 @@
 import {
   compareText,
-  type Derivation,
-  derivationOptions,
+  type DerivationOptions,
   type OutputChecks,
   type OutputName,
   parseStorePath,
@@ -21,7 +20,7 @@ export interface CheckedOutput {
 /** What outputs are held against. */
 export interface Checks {
   readonly drvPath: StorePath;
-  readonly drv: Derivation;
+  readonly options: DerivationOptions;
   /** All outputs of the derivation, built now or before. */
   readonly made: ReadonlyMap<OutputName, StorePath>;
 }
@@ -33,11 +32,10 @@ export interface Checks {
  * @see Nix: src/libstore/build/local-derivation-goal.cc, `checkOutputs`
  */
 export async function checkOutputs(
-  { drvPath, drv, made }: Checks,
+  { drvPath, options, made }: Checks,
   outputs: readonly CheckedOutput[],
   store: StorePort,
 ): Promise<void> {
-  const options = derivationOptions(drvPath, drv);
   const checker = new Checker(drvPath, made, new Map(outputs.map(({ info }) => [info.path, info])), store);
   for (const { name, info } of outputs) await checker.check(name, info, options.outputChecks(name));
 }

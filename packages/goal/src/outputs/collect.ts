@@ -1,6 +1,6 @@
 import {
   type Derivation,
-  derivationOptions,
+  type DerivationOptions,
   derivationType,
   hashPartOf,
   isSandboxed,
@@ -8,7 +8,7 @@ import {
   type StorePath,
 } from "@drvkit/drv-parser";
 import type { RunningBuild } from "../ports/sandbox.js";
-import type { CanonicaliseOptions, SeenInodes } from "../ports/trees.js";
+import type { CanonicaliseOptions, ScanResult, SeenInodes } from "../ports/trees.js";
 import type { GoalContext } from "../worker/context.js";
 import type { Copies } from "./copies.js";
 import { OutputError } from "./error.js";
@@ -30,6 +30,7 @@ export interface Collected {
 /** What outputs are collected from. */
 export interface CollectFrom {
   readonly drv: Derivation;
+  readonly options: DerivationOptions;
   readonly running: RunningBuild;
   /** Outputs to collect, in name order. */
   readonly outputs: readonly (readonly [name: OutputName, path: StorePath])[];
@@ -45,12 +46,15 @@ export interface CollectFrom {
  */
 export async function collectOutputs(from: CollectFrom, cx: GoalContext): Promise<readonly Collected[]> {
   const byHashPart = new Map(from.referenceable.map((path) => [hashPartOf(path), path]));
-  const options = derivationOptions(cx.drvPath, from.drv);
   const seen = cx.ports.trees.makeSeenInodes();
   const collected: Collected[] = [];
   for (const [name, path] of from.outputs) {
-    const location = await secured(name, path, from, seen, cx);
-    const scan = await cx.ports.trees.scan(location, [...byHashPart.keys()], cx);
+    const { location, scan } = await secured(
+      { name, path, hashParts: [...byHashPart.keys()] },
+      from,
+      seen,
+      cx,
+    );
     const mentions = new Set(scan.found.flatMap((part) => byHashPart.get(part) ?? []));
     collected.push({
       name,
@@ -58,24 +62,32 @@ export async function collectOutputs(from: CollectFrom, cx: GoalContext): Promis
       location,
       narHash: scan.narHash,
       narSizeBytes: scan.narSizeBytes,
-      references: options.unsafeDiscardReferences(name) ? new Set() : mentions,
+      references: from.options.unsafeDiscardReferences(name) ? new Set() : mentions,
       mentions,
     });
   }
   return collected;
 }
 
+/** One output to look at. */
+interface ToSecure {
+  readonly name: OutputName;
+  /** Where the builder was told to write. */
+  readonly path: StorePath;
+  /** What to look for in it. */
+  readonly hashParts: readonly string[];
+}
+
 /**
- * The tree, canonical, where no builder reaches it. A build that shared the network, or was not isolated at all, may have
- * handed out a descriptor of its output, so that what counts is a copy that was never anybody else's.
+ * The tree, canonical, where no builder reaches it, and what is found in it. A build that shared the network, or was not isolated
+ * at all, may have handed out a descriptor of its output, so that what counts is a copy that was never anybody else's.
  */
 async function secured(
-  name: OutputName,
-  path: StorePath,
+  { name, path, hashParts }: ToSecure,
   from: CollectFrom,
   seen: SeenInodes,
   cx: GoalContext,
-): Promise<string> {
+): Promise<{ readonly location: string; readonly scan: ScanResult }> {
   const { trees } = cx.ports;
   const { running } = from;
   const scratch = running.scratchLocation(path);
@@ -99,21 +111,25 @@ async function secured(
         hint: "the builder must leave its outputs to itself: no group or world write permission",
       },
     );
-  const owner = uids === undefined ? { seen } : { allowedUids: uids, seen };
-  // Also what is copied: links to files of others are refused, and no further ones can be made.
-  await canonicalise(scratch, owner, cx);
-  if (running.isolation === "sandbox" && isSandboxed(derivationType(from.drv))) return scratch;
+  const { signal } = cx;
+  const owner = uids === undefined ? { seen, signal } : { allowedUids: uids, seen, signal };
+  const scan = (location: string, options: CanonicaliseOptions) =>
+    rejecting(trees.canonicaliseAndScan(location, hashParts, options));
+  if (running.isolation === "sandbox" && isSandboxed(derivationType(from.drv)))
+    return { location: scratch, scan: await scan(scratch, owner) };
+  // Before it is copied, too: links to files of others are refused, and no further ones can be made.
+  await rejecting(trees.canonicalise(scratch, owner));
   const copy = await from.copies.placeOf(name);
   await trees.copy(scratch, copy, cx);
-  await canonicalise(copy, {}, cx);
-  return copy;
+  return { location: copy, scan: await scan(copy, { signal }) };
 }
 
 const rejections = new Set(["ERR_TREE_OWNERSHIP"]);
 
-async function canonicalise(location: string, owner: CanonicaliseOptions, cx: GoalContext): Promise<void> {
+/** What work on the tree of a builder comes to; files that are not its own are no output. */
+async function rejecting<Value>(work: Promise<Value>): Promise<Value> {
   try {
-    await cx.ports.trees.canonicalise(location, { ...owner, signal: cx.signal });
+    return await work;
   } catch (error) {
     if (error instanceof Error && "code" in error && rejections.has(String(error.code)))
       throw new OutputError("outputRejected", error.message);

@@ -1,4 +1,10 @@
-import { type Derivation, type OutputName, outputPathsOf, type StorePath } from "@drvkit/drv-parser";
+import {
+  type Derivation,
+  type DerivationOptions,
+  type OutputName,
+  outputPathsOf,
+  type StorePath,
+} from "@drvkit/drv-parser";
 import type { RunningBuild } from "../ports/sandbox.js";
 import type { GoalContext } from "../worker/context.js";
 import { checkOutputs } from "./check.js";
@@ -13,6 +19,7 @@ import { lockFoundPaths, moveAndRegister, registerMismatched, registerRealisatio
 /** A build whose builder ended well. */
 export interface BuiltOutputs {
   readonly drv: Derivation;
+  readonly options: DerivationOptions;
   readonly running: RunningBuild;
   /** Closure of the inputs. */
   readonly inputs: readonly StorePath[];
@@ -66,7 +73,7 @@ export async function realiseOutputs(
   }
   const kept = [...built.scratch].map(([name, path]) => [name, stays(name) ?? path] as const);
   const made = new Map([...kept, ...finished.map(({ name, info }) => [name, info.path] as const)]);
-  await checkOutputs({ drvPath: cx.drvPath, drv, made }, finished, cx.ports.store);
+  await checkOutputs({ drvPath: cx.drvPath, options: built.options, made }, finished, cx.ports.store);
   if (cx.mode === "check")
     await compareWithRegistered({ finished, found: foundPaths(built), running: built.running }, cx);
   else if (mismatch === undefined) {

@@ -39,8 +39,8 @@ export class Rewriter {
     const location = await this.copies.placeOf(`rewritten ${this.#copied}`); // no output has such a name
     const parts = new Map(found.map(([from, to]) => [hashPartOf(from), hashPartOf(to)]));
     await trees.rewrite(output.location, location, parts, this.cx);
-    await trees.canonicalise(location, { signal: this.cx.signal });
-    const { narHash, narSizeBytes } = await trees.scan(location, [], this.cx);
+    const options = { signal: this.cx.signal };
+    const { narHash, narSizeBytes } = await trees.canonicaliseAndScan(location, [], options);
     const moved = (all: ReadonlySet<StorePath>) => new Set([...all].map((path) => paths.get(path) ?? path));
     const [references, mentions] = [moved(output.references), moved(output.mentions)];
     return { ...output, location, narHash, narSizeBytes, references, mentions };

@@ -1,7 +1,7 @@
 import {
   bytesOf,
   type Derivation,
-  derivationOptions,
+  type DerivationOptions,
   derivationType,
   isSandboxed,
   type OutputName,
@@ -17,6 +17,7 @@ import { outputRewrites, rewriteBytes } from "./rewrites.js";
 export interface SpecInputs extends Omit<EnvironmentInputs, "rewrites"> {
   readonly drvPath: StorePath;
   readonly drv: Derivation;
+  readonly options: DerivationOptions;
   readonly isInMemory: boolean;
   readonly isolation: Isolation;
   /** Closure of every input, in byte order. */
@@ -31,12 +32,11 @@ export interface SpecInputs extends Omit<EnvironmentInputs, "rewrites"> {
 
 /** Everything a builder gets, from values alone. */
 export function makeBuildSpec(from: SpecInputs): BuildSpec {
-  const { drv, drvPath } = from;
-  const options = derivationOptions(drvPath, drv);
+  const { drv, options } = from;
   const rewrites = outputRewrites(from.scratch, from.known);
   const own = new Set(from.scratch.values());
   return {
-    drvPath,
+    drvPath: from.drvPath,
     isInMemory: from.isInMemory,
     platform: drv.platform,
     isolation: from.isolation,

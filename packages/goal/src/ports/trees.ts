@@ -63,7 +63,12 @@ export interface TreesPort {
   canonicalise(path: string, options: CanonicaliseOptions): Promise<void>;
   /** For the `seen` of the outputs of one build. */
   makeSeenInodes(): SeenInodes;
-  scan(path: string, hashParts: readonly string[], options: Cancellable): Promise<ScanResult>;
+  /** Makes a tree canonical, then hashes and searches it. */
+  canonicaliseAndScan(
+    path: string,
+    hashParts: readonly string[],
+    options: CanonicaliseOptions,
+  ): Promise<ScanResult>;
   /** `flat`: bytes of a regular file. `nar`: the archive of the tree. */
   hash(path: string, method: "flat" | "nar", algorithm: HashAlgorithm, options: Cancellable): Promise<Hash>;
   /**

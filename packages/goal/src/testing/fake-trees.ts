@@ -66,7 +66,17 @@ export class FakeTrees implements TreesPort {
     this.#set(path, canonicalTree(node));
   }
 
-  async scan(path: string, hashParts: readonly string[]): Promise<ScanResult> {
+  async canonicaliseAndScan(
+    path: string,
+    hashParts: readonly string[],
+    options: { readonly allowedUids?: UidRange },
+  ): Promise<ScanResult> {
+    await this.canonicalise(path, options);
+    return this.scan(path, hashParts);
+  }
+
+  /** NAR hash of a tree and the hash parts found in it. */
+  scan(path: string, hashParts: readonly string[]): ScanResult {
     const archive = archiveOf(this.#require(path));
     const text = new TextDecoder("latin1").decode(archive);
     return {

@@ -1,4 +1,4 @@
-import { bytesOf, textOf } from "@drvkit/drv-parser";
+import { bytesOf, derivationOptions, textOf } from "@drvkit/drv-parser";
 import { describe, expect, test } from "vitest";
 import { makeBuildSpec } from "../../src/plan/sandbox-spec.js";
 import type { Recipe } from "../../src/testing/index.js";
@@ -11,6 +11,7 @@ function filesOf(recipe: Omit<Recipe, "name">) {
   const { files } = makeBuildSpec({
     drvPath,
     drv,
+    options: derivationOptions(drvPath, drv),
     inputs: [],
     scratch: new Map([...drv.outputs.keys()].map((name) => [name, world.out(drvPath, name)])),
     graphs: new Map(),
@@ -158,6 +159,7 @@ describe("variables that are passed as files", () => {
     const { files, env } = makeBuildSpec({
       drvPath,
       drv: { ...drv, env: drv.env.with("blob", blob).with("raw", raw) },
+      options: derivationOptions(drvPath, drv),
       inputs: [],
       scratch: new Map(),
       graphs: new Map(),

@@ -1,4 +1,4 @@
-import { bytesOf, encodeNixBase32, hashBytes, textOf } from "@drvkit/drv-parser";
+import { bytesOf, derivationOptions, encodeNixBase32, hashBytes, textOf } from "@drvkit/drv-parser";
 import { describe, expect, test } from "vitest";
 import { makeBuildSpec } from "../../src/plan/sandbox-spec.js";
 import type { BuildSpec } from "../../src/ports/sandbox.js";
@@ -15,6 +15,7 @@ function specOf(recipe: Omit<Recipe, "name">, impureEnv: Readonly<Record<string,
   const spec = makeBuildSpec({
     drvPath,
     drv,
+    options: derivationOptions(drvPath, drv),
     inputs: [],
     scratch,
     graphs: new Map(),

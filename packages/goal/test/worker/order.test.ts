@@ -55,14 +55,14 @@ describe("order", () => {
     const world = new World();
     const [a, b] = ["a", "b"].map((name) => world.add({ name })) as [never, never];
     const { trees } = world.ports;
-    const scan = trees.scan.bind(trees);
+    const scan = trees.canonicaliseAndScan.bind(trees);
     let goOn = () => {};
-    trees.scan = async (path, hashParts) => {
+    trees.canonicaliseAndScan = async (path, hashParts, options) => {
       if (path.includes(world.out(a)))
         await new Promise<void>((resolve) => {
           goOn = resolve;
         });
-      return scan(path, hashParts);
+      return scan(path, hashParts, options);
     };
     const running = world.run([a, b]);
     (await world.building(a)).succeed();

@@ -1,4 +1,5 @@
-import type { Derivation, OutputName, StorePath } from "@drvkit/drv-parser";
+import { setImmediate as breathe } from "node:timers/promises";
+import type { Derivation, DerivationOptions, OutputName, StorePath } from "@drvkit/drv-parser";
 import { reasonOf } from "../../error.js";
 import { openLenientLog } from "../../log/lenient.js";
 import { OutputError } from "../../outputs/error.js";
@@ -20,6 +21,7 @@ import type { OutputPaths } from "./wanted.js";
 /** One build whose slot and locks are held. */
 export interface LockedBuild {
   readonly drv: Derivation;
+  readonly options: DerivationOptions;
   readonly inputs: readonly StorePath[];
   /** Where outputs are or will be, as far as that is known. */
   readonly known: OutputPaths;
@@ -92,7 +94,7 @@ async function follow(
       return await runBuilder(running, log, cx);
     } finally {
       slot[Symbol.dispose]();
-      logs.push(log.close()); // completed while the outputs are looked at
+      logs.push(breathe().then(() => log.close())); // completed while the outputs are looked at
     }
   } finally {
     cx.counters.stop();

@@ -68,7 +68,7 @@ function announce(obstacle: Exclude<Obstacle, "no-slot">, { targets }: Wanted, c
 
 /** One try, with a slot where one is held. Rows T1–T7. */
 async function tryToBuild(wanted: Wanted, held: Held, cx: GoalContext): Promise<At<"done"> | Obstacle> {
-  const { drv, inputs, targets } = wanted;
+  const { drv, options, inputs, targets } = wanted;
   const { store } = cx.ports;
   const asks = wanted.isForHook && !cx.buildHook.isOff;
   if (!asks) {
@@ -99,9 +99,9 @@ async function tryToBuild(wanted: Wanted, held: Held, cx: GoalContext): Promise<
   }
   held.slot ??= cx.trySlot();
   if (held.slot === undefined) return "no-slot";
-  for (const text of attributeWarnings(wanted.options))
+  for (const text of attributeWarnings(options))
     cx.emit({ type: "message", goal: cx.key, level: "warn", text });
-  return buildLocked({ drv, inputs, known: paths, valid, slot: held.slot, locks }, cx);
+  return buildLocked({ drv, options, inputs, known: paths, valid, slot: held.slot, locks }, cx);
 }
 
 async function ask(wanted: Wanted, held: Held, cx: GoalContext): Promise<HookReply> {

@@ -1,4 +1,4 @@
-import { type Derivation, derivationOptions, type StorePath } from "@drvkit/drv-parser";
+import type { Derivation, DerivationOptions, StorePath } from "@drvkit/drv-parser";
 import { makeBuildSpec } from "../../plan/sandbox-spec.js";
 import { isolationOf } from "../../plan/where-to-build.js";
 import type { BuildSpec, Isolation, RunningBuild } from "../../ports/sandbox.js";
@@ -10,6 +10,7 @@ import type { OutputPaths } from "./wanted.js";
 /** What a builder is started for. */
 interface ToStart {
   readonly drv: Derivation;
+  readonly options: DerivationOptions;
   readonly known: OutputPaths;
   readonly valid: ReadonlySet<StorePath>;
 }
@@ -29,7 +30,7 @@ export async function startBuild(
   cx: GoalContext,
 ): Promise<Started> {
   const { sandbox } = cx.ports;
-  const demands = { drvPath: cx.drvPath, drv: build.drv, options: derivationOptions(cx.drvPath, build.drv) };
+  const demands = { ...build, drvPath: cx.drvPath };
   const canBeUnconfined = sandbox.unconfinedBuildDir !== undefined;
   const isolation = isolationOf(demands, cx.settings, canBeUnconfined);
   const startAs = async (how: Isolation): Promise<Started> => {
@@ -85,16 +86,16 @@ async function planBuild(
   cx: GoalContext,
 ): Promise<BuildSpec> {
   const { store, sandbox } = cx.ports;
-  const { exportReferencesGraph } = derivationOptions(cx.drvPath, build.drv);
   return makeBuildSpec({
     drvPath: cx.drvPath,
     drv: build.drv,
+    options: build.options,
     isInMemory: cx.isInMemory,
     isolation,
     inputs,
     scratch: build.scratch,
     known: build.known,
-    graphs: await exportedGraphs(exportReferencesGraph, new Set(inputs), store),
+    graphs: await exportedGraphs(build.options.exportReferencesGraph, new Set(inputs), store),
     storeDir: store.storeDir,
     buildDir:
       (isolation === "none" && (await sandbox.unconfinedBuildDir?.(cx.drvPath))) || sandbox.buildDirInside,
