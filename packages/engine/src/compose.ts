@@ -57,7 +57,7 @@ export const nativeTrees = {
   freeBytes: async (path) => freeBytes(path),
 } satisfies TreesPort;
 
-/** What `goal` has a set of inodes from is the method above. */
+/** Sets of inodes that `goal` gives are those of `makeSeenInodes` above. */
 function withSeen({ seen, ...options }: CanonicaliseOptions): NativeCanonicaliseOptions {
   return { ...options, ...(seen === undefined ? {} : { seen: seen as SeenInodes }) };
 }

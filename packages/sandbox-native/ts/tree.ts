@@ -71,7 +71,7 @@ export async function canonicaliseTree(path: string, options: CanonicaliseOption
 }
 
 /**
- * {@link canonicaliseTree} and then {@link scanTree} in one call, which for a small tree takes half of the time of two.
+ * {@link canonicaliseTree} and then {@link scanTree} in one call: one way to another thread and back instead of two.
  *
  * @throws As both.
  */

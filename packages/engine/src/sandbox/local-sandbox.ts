@@ -99,8 +99,10 @@ export class LocalSandbox implements SandboxPort {
       const ended = () => this.#begun.beginNext(spec);
       const site = { spec, ids, places, names: this.#names, group, storeDir, realStoreDir, hostTools, ended };
       const build = new LocalBuild(child, site);
-      this.#begun.beginNext(spec);
-      if (!signal.aborted) return build;
+      if (!signal.aborted) {
+        this.#begun.beginNext(spec);
+        return build;
+      }
       await build.close({ keepBuildDir: false });
     } catch (error) {
       // The next sweep tries again; why the build did not start counts.

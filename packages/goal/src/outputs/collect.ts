@@ -46,15 +46,11 @@ export interface CollectFrom {
  */
 export async function collectOutputs(from: CollectFrom, cx: GoalContext): Promise<readonly Collected[]> {
   const byHashPart = new Map(from.referenceable.map((path) => [hashPartOf(path), path]));
+  const hashParts = [...byHashPart.keys()];
   const seen = cx.ports.trees.makeSeenInodes();
   const collected: Collected[] = [];
   for (const [name, path] of from.outputs) {
-    const { location, scan } = await secured(
-      { name, path, hashParts: [...byHashPart.keys()] },
-      from,
-      seen,
-      cx,
-    );
+    const { location, scan } = await secured({ name, path, hashParts }, from, seen, cx);
     const mentions = new Set(scan.found.flatMap((part) => byHashPart.get(part) ?? []));
     collected.push({
       name,
