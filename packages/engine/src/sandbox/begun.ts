@@ -42,13 +42,21 @@ export class BegunSandboxes {
 
   /** The one that is begun, for a build that can use it; whoever takes it answers for all of it. */
   async take(build: BuildKind): Promise<Begun | undefined> {
-    if (!suits(build)) return undefined;
-    this.#builds += 1;
-    return this.#takeNext();
+    return suits(build) ? this.#takeNext() : undefined;
   }
 
-  /** Such a build may be followed by another: called when its builder runs, and when that has ended, which may be long after. */
-  beginNext(build: BuildKind): void {
+  /** The builder of such a build runs, and another build may follow. */
+  started(build: BuildKind): void {
+    if (suits(build)) this.#builds += 1;
+    this.#beginNext(build);
+  }
+
+  /** It has ended, which may be long after: what was begun then does not wait so long. */
+  ended(build: BuildKind): void {
+    this.#beginNext(build);
+  }
+
+  #beginNext(build: BuildKind): void {
     if (!suits(build) || !this.#isUseful || this.#builds < 2 || this.#next !== undefined) return;
     // What else follows from that comes first.
     this.#next = setImmediate().then(() => this.#begin());

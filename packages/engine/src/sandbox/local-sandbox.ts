@@ -96,11 +96,11 @@ export class LocalSandbox implements SandboxPort {
               begun?.sandbox,
             );
       const hostTools = this.settings["host-tools"];
-      const ended = () => this.#begun.beginNext(spec);
+      const ended = () => this.#begun.ended(spec);
       const site = { spec, ids, places, names: this.#names, group, storeDir, realStoreDir, hostTools, ended };
       const build = new LocalBuild(child, site);
       if (!signal.aborted) {
-        this.#begun.beginNext(spec);
+        this.#begun.started(spec);
         return build;
       }
       await build.close({ keepBuildDir: false });

@@ -156,10 +156,11 @@ describe("variables that are passed as files", () => {
     const drv = world.ports.store.readDerivationSync(drvPath);
     const blob = Uint8Array.of(0x00, 0xff, 0xfe, 0x0a);
     const raw = Uint8Array.of(0xc3, 0x28);
+    const binary = { ...drv, env: drv.env.with("blob", blob).with("raw", raw) };
     const { files, env } = makeBuildSpec({
       drvPath,
-      drv: { ...drv, env: drv.env.with("blob", blob).with("raw", raw) },
-      options: derivationOptions(drvPath, drv),
+      drv: binary,
+      options: derivationOptions(drvPath, binary),
       inputs: [],
       scratch: new Map(),
       graphs: new Map(),
